@@ -1,0 +1,214 @@
+"""``wav2vec2_summarymixing``: fairseq's face of :class:`fairseq_summarymixing.modules.wav2vec2.Wav2Vec2`.
+
+A stock ``wav2vec2`` recipe becomes ours by changing ``model._name``. fairseq's criterion ``wav2vec`` and
+its fine-tuning models ``wav2vec_ctc`` and ``wav2vec_seq2seq`` use the model through the methods here.
+"""
+
+import ast
+import re
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, Dict, List, Optional, Tuple
+
+from fairseq.dataclass import FairseqDataclass
+from fairseq.models import BaseFairseqModel, register_model
+from fairseq.models.wav2vec.wav2vec2 import Wav2Vec2Config
+from torch import Tensor
+
+from ..errors import exits_in_one_line
+from ..modules.config import EncoderConfig, FrontendConfig, ObjectiveConfig
+from ..modules.contrastive import diversity_loss
+from ..modules.wav2vec2 import ContrastiveOutput, Wav2Vec2
+
+# Stock fields whose other values are not offered. A recipe that sets one must not train something else.
+ONLY_DEFAULT = (
+    "layer_type", "quantize_input", "same_quantizer", "target_glu", "quantizer_depth", "mask_selection",
+    "mask_other", "no_mask_overlap", "mask_channel_before", "mask_channel_selection", "mask_channel_other",
+    "no_mask_channel_overlap", "negatives_from_everywhere", "cross_sample_negatives", "codebook_negatives",
+    "pos_conv_depth", "conv_pos_batch_norm", "crop_seq_to_multiple", "attn_type", "pos_enc_type", "adp_num",
+)  # fmt: skip
+
+# fairseq's parameter names for the parts of a transformer layer, and ours
+STOCK_NAMES = (
+    (r"^encoder\.layers\.(\d+)\.self_attn\.", r"encoder.layers.\1.mixer."),
+    (r"^encoder\.layers\.(\d+)\.self_attn_layer_norm\.", r"encoder.layers.\1.mixer_layer_norm."),
+    (r"^encoder\.layers\.(\d+)\.(fc[12])\.", r"encoder.layers.\1.feed_forward.\2."),
+)
+
+
+@dataclass
+class Wav2Vec2SummaryMixingConfig(Wav2Vec2Config):
+    """All of stock ``wav2vec2``'s fields, and what belongs to the mixer."""
+
+    mixer: str = field(
+        default="summary_mixing",
+        metadata={"help": "what mixes frames: summary_mixing, summary_mixing_lite or self_attention; "
+                  "encoder_attention_heads and attention_dropout apply to each of them"},
+    )  # fmt: skip
+    summary_hidden_dim: Optional[int] = field(
+        default=None,
+        metadata={"help": "width of the SummaryMixing branches; default: encoder_embed_dim"},
+    )
+    summary_branch_norm: bool = field(
+        default=True, metadata={"help": "LayerNorm on the output of both SummaryMixing branches"}
+    )
+
+
+def parse_conv_layers(text: str) -> Tuple[Tuple[int, int, int], ...]:
+    """Read fairseq's ``conv_feature_layers``, e.g. ``[(512, 10, 5)] + [(512, 3, 2)] * 4``, without ``eval``.
+
+    Raises:
+        ValueError: the text is anything but lists of integer triples, joined by + and repeated by *.
+    """
+
+    def value(node: ast.expr) -> Any:
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+            return value(node.left) + value(node.right)
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+            return value(node.left) * value(node.right)
+        return ast.literal_eval(node)
+
+    try:
+        layers = tuple(tuple(int(number) for number in layer) for layer in value(ast.parse(text, mode="eval").body))
+        if layers and all(len(layer) == 3 for layer in layers):
+            return layers
+    except (SyntaxError, TypeError, ValueError):
+        pass
+    raise ValueError(
+        f"conv_feature_layers must be a list such as '[(512, 10, 5)] + [(512, 3, 2)] * 4'; got {text!r}"
+    )
+
+
+def check_stock_fields(cfg: FairseqDataclass) -> None:
+    """Raises ValueError where a stock field that is not offered is set to anything but its default."""
+    defaults = {f.name: f.default for f in fields(Wav2Vec2Config) if f.default is not MISSING}
+    for name in ONLY_DEFAULT:
+        found = getattr(cfg, name, None)
+        if name in defaults and found is not None and str(found) != str(defaults[name]):
+            raise ValueError(
+                f"model.{name}={found} is not supported by wav2vec2_summarymixing, only {defaults[name]!r}: "
+                "remove it from the recipe, or use stock wav2vec2"
+            )
+
+
+def _translate(cfg: FairseqDataclass, to: type, **given: Any) -> Any:
+    return to(**{f.name: given.get(f.name, getattr(cfg, f.name)) for f in fields(to)})
+
+
+@register_model("wav2vec2_summarymixing", dataclass=Wav2Vec2SummaryMixingConfig)
+class Wav2Vec2SummaryMixingModel(Wav2Vec2, BaseFairseqModel):
+    """wav2vec 2.0 with the mixer of choice, under fairseq's calls.
+
+    Raises:
+        ValueError: a field of the configuration cannot be honoured; the message names it.
+    """
+
+    def __init__(self, cfg: Wav2Vec2SummaryMixingConfig):
+        check_stock_fields(cfg)
+        super().__init__(
+            _translate(cfg, FrontendConfig, conv_feature_layers=parse_conv_layers(cfg.conv_feature_layers)),
+            _translate(cfg, EncoderConfig),
+            _translate(cfg, ObjectiveConfig, latent_temp=tuple(cfg.latent_temp)),
+        )
+        self.cfg = cfg
+
+    @classmethod
+    def build_model(cls, cfg: Wav2Vec2SummaryMixingConfig, task=None):
+        with exits_in_one_line():
+            return cls(cfg)
+
+    def forward(
+        self,
+        source: Tensor,
+        padding_mask: Optional[Tensor] = None,
+        mask: bool = True,
+        features_only: bool = False,
+        layer: Optional[int] = None,
+        mask_indices: Optional[Tensor] = None,
+        utterance_seeds: Optional[List[int]] = None,
+    ) -> Dict[str, Any]:
+        """Pre-training, or with ``features_only`` the representations. Arguments as stock ``wav2vec2``.
+
+        Args:
+            source: (B, samples), 16 kHz.
+            padding_mask: (B, samples), bool, True = padding.
+            mask_indices: (B, T), bool, True = masked; pre-training only.
+            utterance_seeds: one for each utterance, for masks, distractors and Gumbel noise.
+        """
+        if features_only:
+            return self._representations(source, padding_mask, mask, layer, utterance_seeds)
+        output = self.contrast(source, padding_mask, utterance_seeds, mask_indices)
+        return self._net_output(output)
+
+    def extract_features(
+        self, source: Tensor, padding_mask: Optional[Tensor], mask: bool = False, layer: Optional[int] = None
+    ) -> Dict[str, Any]:
+        """``x`` (B, T, D), ``padding_mask`` (B, T), ``features`` (B, T, C), and ``layer_results``: for each
+        layer (output, None, output), outputs (T, B, D)."""
+        return self.forward(source, padding_mask, mask=mask, features_only=True, layer=layer)
+
+    def _representations(self, source, padding_mask, mask, layer, seeds) -> Dict[str, Any]:
+        result = self.represent(source, padding_mask, mask, seeds, last_layer=layer)
+        # (B, T, D) -> (T, B, D)
+        outputs = [state.transpose(0, 1) for state in result.hidden_states[1:]]
+        return {
+            "x": result.x,
+            "padding_mask": result.padding_mask,
+            "features": result.features,
+            "layer_results": [(output, None, output) for output in outputs],
+        }
+
+    def _net_output(self, output: ContrastiveOutput) -> Dict[str, Any]:
+        net_output = {
+            "x": output.logits,
+            "padding_mask": output.padding_mask,
+            "features_pen": output.features_penalty,
+        }
+        if output.quantized is not None:
+            net_output["prob_perplexity"] = output.quantized.prob_perplexity
+            net_output["code_perplexity"] = output.quantized.code_perplexity
+            net_output["num_vars"] = self.quantizer.num_vars * self.quantizer.groups
+            net_output["temp"] = self.quantizer.temperature
+        return net_output
+
+    def get_logits(self, net_output: Dict[str, Any]) -> Tensor:
+        """(N, 1 + K): one row per masked frame, the true target first."""
+        return net_output["x"]
+
+    def get_targets(self, sample: Dict[str, Any], net_output: Dict[str, Any], expand_steps: bool = True) -> Tensor:
+        """(N,), all 0: the place of the true target."""
+        return net_output["x"].new_zeros(len(net_output["x"])).long()
+
+    def get_extra_losses(self, net_output: Dict[str, Any]) -> List[Tensor]:
+        """The diversity loss, where targets are quantised, and the mean square of the features."""
+        losses = [net_output["features_pen"]]
+        if "prob_perplexity" in net_output:
+            losses.insert(0, diversity_loss(net_output["prob_perplexity"], net_output["num_vars"]))
+        return losses
+
+    def remove_pretraining_modules(self, last_layer: Optional[int] = None) -> None:
+        """Drop quantiser and projections; with ``last_layer``, also the layers behind it."""
+        super().remove_pretraining_modules()
+        if last_layer is not None:
+            self.encoder.layers = self.encoder.layers[: last_layer + 1]
+
+    def upgrade_state_dict_named(self, state_dict: Dict[str, Tensor], name: str) -> None:
+        """Accept stock ``wav2vec2`` weights: rename the parts that are the same.
+
+        Raises:
+            ValueError: the weights are of self-attention and the model is not.
+        """
+        super().upgrade_state_dict_named(state_dict, name)
+        prefix = f"{name}." if name else ""
+        if self.cfg.mixer != "self_attention" and any(
+            re.match(STOCK_NAMES[0][0], key[len(prefix) :]) for key in state_dict if key.startswith(prefix)
+        ):
+            raise ValueError(
+                f"the checkpoint holds self-attention, the model has mixer={self.cfg.mixer}: "
+                "load it with model.mixer=self_attention"
+            )
+        for key in list(state_dict):
+            if key.startswith(prefix):
+                ours = key[len(prefix) :]
+                for pattern, replacement in STOCK_NAMES:
+                    ours = re.sub(pattern, replacement, ours)
+                state_dict[prefix + ours] = state_dict.pop(key)

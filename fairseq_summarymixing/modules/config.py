@@ -1,0 +1,179 @@
+"""What a model is made of. Fields carry fairseq's names where the meaning is fairseq's.
+
+The dataclasses check themselves; layers receive plain arguments and never see them.
+"""
+
+from dataclasses import dataclass
+from typing import Optional, Tuple
+
+from torch import nn
+
+from .attention import SelfAttention
+from .encoder import Encoder
+from .feed_forward import FeedForward
+from .frontend import ConvFeatureExtractor
+from .positional import ConvPositions
+from .summary_mixing import SummaryMixing, SummaryMixingLite
+from .transformer import TransformerLayer
+
+DEFAULT_CONV_LAYERS = ((512, 10, 5),) + ((512, 3, 2),) * 4 + ((512, 2, 2),) * 2
+
+
+def _build_summary(cls, config: "EncoderConfig") -> nn.Module:
+    return cls(
+        config.encoder_embed_dim,
+        num_heads=config.encoder_attention_heads,
+        hidden_dim=config.summary_hidden_dim,
+        dropout=config.attention_dropout,
+        activation=config.activation_fn,
+        branch_norm=config.summary_branch_norm,
+    )
+
+
+def _build_self_attention(config: "EncoderConfig") -> nn.Module:
+    return SelfAttention(
+        config.encoder_embed_dim, config.encoder_attention_heads, dropout=config.attention_dropout
+    )
+
+
+MIXERS = {
+    "summary_mixing": lambda config: _build_summary(SummaryMixing, config),
+    "summary_mixing_lite": lambda config: _build_summary(SummaryMixingLite, config),
+    "self_attention": _build_self_attention,
+}
+
+
+def check_choice(name: str, value: str, choices) -> None:
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}; got {value!r}")
+
+
+def check_positive(config: object, *names: str) -> None:
+    for name in names:
+        if getattr(config, name) < 1:
+            raise ValueError(f"{name} must be at least 1; got {getattr(config, name)}")
+
+
+def check_probability(config: object, *names: str) -> None:
+    for name in names:
+        if not 0 <= getattr(config, name) <= 1:
+            raise ValueError(f"{name} must lie between 0 and 1; got {getattr(config, name)}")
+
+
+@dataclass
+class FrontendConfig:
+    """The waveform front end."""
+
+    extractor_mode: str = "default"
+    """``default`` (group norm, base) or ``layer_norm`` (large)."""
+    conv_feature_layers: Tuple[Tuple[int, int, int], ...] = DEFAULT_CONV_LAYERS
+    """(channels, kernel size, stride) of each layer."""
+    conv_bias: bool = False
+
+
+@dataclass
+class EncoderConfig:
+    """The context encoder. Raises ValueError at construction for values that cannot be built."""
+
+    mixer: str = "summary_mixing"
+    """A key of :data:`MIXERS`."""
+    encoder_layers: int = 12
+    encoder_embed_dim: int = 768
+    encoder_ffn_embed_dim: int = 3072
+    encoder_attention_heads: int = 12
+    """Heads of the mixer, whichever it is."""
+    summary_hidden_dim: Optional[int] = None
+    """Width D' of the SummaryMixing branches; None = ``encoder_embed_dim``."""
+    summary_branch_norm: bool = True
+    """LayerNorm on both SummaryMixing branches."""
+    activation_fn: str = "gelu"
+    dropout: float = 0.1
+    attention_dropout: float = 0.1
+    """Dropout inside the mixer: on attention weights, or on SummaryMixing's joined vector."""
+    activation_dropout: float = 0.0
+    encoder_layerdrop: float = 0.0
+    layer_norm_first: bool = False
+    conv_pos: int = 128
+    conv_pos_groups: int = 16
+    checkpoint_activations: bool = False
+
+    def __post_init__(self) -> None:
+        check_choice("mixer", self.mixer, MIXERS)
+        check_positive(
+            self, "encoder_layers", "encoder_embed_dim", "encoder_ffn_embed_dim", "encoder_attention_heads",
+            "conv_pos", "conv_pos_groups",
+        )  # fmt: skip
+        check_probability(self, "dropout", "attention_dropout", "activation_dropout", "encoder_layerdrop")
+        if self.encoder_embed_dim % self.encoder_attention_heads:
+            raise ValueError(
+                "encoder_embed_dim must be a multiple of encoder_attention_heads; "
+                f"got {self.encoder_embed_dim} and {self.encoder_attention_heads}"
+            )
+
+
+def build_frontend(config: FrontendConfig) -> ConvFeatureExtractor:
+    return ConvFeatureExtractor(config.conv_feature_layers, config.extractor_mode, config.conv_bias)
+
+
+def build_layer(config: EncoderConfig) -> TransformerLayer:
+    feed_forward = FeedForward(
+        config.encoder_embed_dim,
+        config.encoder_ffn_embed_dim,
+        activation=config.activation_fn,
+        dropout=config.activation_dropout,
+    )
+    return TransformerLayer(
+        MIXERS[config.mixer](config),
+        feed_forward,
+        config.encoder_embed_dim,
+        dropout=config.dropout,
+        layer_norm_first=config.layer_norm_first,
+    )
+
+
+def build_encoder(config: EncoderConfig) -> Encoder:
+    return Encoder(
+        ConvPositions(config.encoder_embed_dim, config.conv_pos, config.conv_pos_groups),
+        [build_layer(config) for _ in range(config.encoder_layers)],
+        config.encoder_embed_dim,
+        dropout=config.dropout,
+        layerdrop=config.encoder_layerdrop,
+        layer_norm_first=config.layer_norm_first,
+        checkpoint_activations=config.checkpoint_activations,
+    )
+
+
+@dataclass
+class ObjectiveConfig:
+    """Masking, targets and distractors of pre-training."""
+
+    dropout_input: float = 0.0
+    """On the projected features, before masking."""
+    dropout_features: float = 0.0
+    """On the features that targets are made of."""
+    feature_grad_mult: float = 1.0
+    """Factor on the gradient that reaches the front end; 0 = it is not trained."""
+    mask_prob: float = 0.65
+    mask_length: int = 10
+    require_same_masks: bool = True
+    mask_dropout: float = 0.0
+    mask_channel_prob: float = 0.0
+    mask_channel_length: int = 10
+    num_negatives: int = 100
+    logit_temp: float = 0.1
+    final_dim: int = 0
+    """Features in which context and targets are compared; 0 = ``encoder_embed_dim``."""
+    quantize_targets: bool = False
+    latent_vars: int = 320
+    latent_groups: int = 2
+    latent_dim: int = 0
+    """Features of a quantised target; 0 = ``final_dim``."""
+    latent_temp: Tuple[float, float, float] = (2, 0.5, 0.999995)
+
+    def __post_init__(self) -> None:
+        check_positive(self, "mask_length", "mask_channel_length", "num_negatives", "latent_vars", "latent_groups")
+        check_probability(
+            self, "dropout_input", "dropout_features", "mask_prob", "mask_dropout", "mask_channel_prob"
+        )
+        if self.logit_temp <= 0:
+            raise ValueError(f"logit_temp must be above 0; got {self.logit_temp}")

@@ -1,0 +1,72 @@
+"""The contrastive task of wav2vec 2.0 (Section 3.2): tell the true target from distractors.
+
+Masked frames of a batch are kept as one list of N rows, utterance by utterance, so that utterances may
+have different numbers of them. ``counts`` holds the masked frames of each utterance and sums to N.
+"""
+
+from typing import List, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def sample_distractors(
+    counts: Sequence[int], num_distractors: int, generators: Sequence[torch.Generator]
+) -> Tensor:
+    """For each masked frame, other masked frames of the same utterance, uniformly, with replacement.
+
+    Returns:
+        (N, K), int64, on the CPU: row numbers counted from the utterance's first masked frame.
+
+    Raises:
+        ValueError: an utterance has exactly one masked frame, so nothing to draw from.
+    """
+    rows: List[Tensor] = []
+    for count, generator in zip(counts, generators):
+        if count == 1:
+            raise ValueError("an utterance needs at least 2 masked frames to draw distractors; got 1")
+        if count == 0:
+            continue
+        drawn = torch.randint(0, count - 1, (count, num_distractors), generator=generator)
+        # skip the frame itself
+        rows.append(drawn + (drawn >= torch.arange(count).unsqueeze(1)))
+    return torch.cat(rows) if rows else torch.empty(0, num_distractors, dtype=torch.long)
+
+
+def contrastive_logits(
+    context: Tensor,
+    targets: Tensor,
+    target_ids: Tensor,
+    distractors: Tensor,
+    counts: Sequence[int],
+    temperature: float = 0.1,
+) -> Tensor:
+    """Cosine similarity / temperature of each context vector with its target and its distractors (Eq. 3).
+
+    All similarities of an utterance come from one product, and the distractors' are picked from it: no
+    distractor vector is copied. A distractor that equals the target counts as minus infinity.
+
+    Args:
+        context: (N, D), projected encoder outputs at masked frames.
+        targets: (N, D), projected targets of the same frames.
+        target_ids: (N,), equal where two targets are the same vector.
+        distractors: (N, K), from :func:`sample_distractors`.
+        counts: masked frames of each utterance.
+
+    Returns:
+        (N, 1 + K) in fp32, the true target first.
+    """
+    context = F.normalize(context.float(), dim=-1)
+    targets = F.normalize(targets.float(), dim=-1)
+    blocks = []
+    for c, t, ids, picks in zip(*(part.split(list(counts)) for part in (context, targets, target_ids, distractors))):
+        similarity = c @ t.transpose(0, 1)
+        negatives = similarity.gather(1, picks).masked_fill(ids[picks] == ids.unsqueeze(1), float("-inf"))
+        blocks.append(torch.cat([similarity.diagonal().unsqueeze(1), negatives], dim=1))
+    return torch.cat(blocks) / temperature
+
+
+def diversity_loss(prob_perplexity: Tensor, num_entries: int) -> Tensor:
+    """Share of the codebook's entries that the mean softmax leaves unused (Eq. 4), 0 to 1."""
+    return (num_entries - prob_perplexity) / num_entries

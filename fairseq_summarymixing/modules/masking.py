@@ -1,0 +1,90 @@
+"""Which frames and channels are masked (wav2vec 2.0, Section 3.1 and Appendix A; SpecAugment).
+
+Each utterance draws from a generator of its own, so its masks do not depend on what shares its batch,
+on how many processes train, or on when a run was stopped and resumed.
+"""
+
+from typing import List, Optional, Sequence
+
+import torch
+from torch import Tensor
+
+
+def utterance_generators(seeds: Sequence[int]) -> List[torch.Generator]:
+    """One CPU generator for each seed."""
+    return [torch.Generator().manual_seed(int(seed)) for seed in seeds]
+
+
+def sample_spans(
+    size: int, prob: float, length: int, generator: torch.Generator, min_spans: int = 0
+) -> Tensor:
+    """Spans of ``length`` positions, at random distinct starts, overlapping as they fall.
+
+    Args:
+        size: positions in all.
+        prob: the number of spans is prob * size / length, rounded up or down at random.
+        length: positions of one span; at most half of ``size`` is used, so that something is left.
+        min_spans: at least so many spans.
+
+    Returns:
+        (size,), bool, True = masked. Below 2 positions nothing is masked.
+    """
+    masked = torch.zeros(size, dtype=torch.bool)
+    if size < 2:
+        return masked
+    length = min(length, size // 2)
+    rounding = torch.rand((), generator=generator).item()
+    num_starts = size - length
+    num_spans = min(max(int(prob * size / length + rounding), min_spans), num_starts)
+    starts = torch.randperm(num_starts, generator=generator)[:num_spans]
+    masked[(starts.unsqueeze(1) + torch.arange(length)).flatten()] = True
+    return masked
+
+
+def sample_time_mask(
+    lengths: Sequence[int],
+    total: int,
+    prob: float,
+    length: int,
+    generators: Sequence[torch.Generator],
+    same_count: bool = True,
+    mask_dropout: float = 0.0,
+) -> Tensor:
+    """Masked frames of each utterance of a batch.
+
+    Args:
+        lengths: real frames of each of the B utterances.
+        total: frames T of the padded batch.
+        prob: as in :func:`sample_spans`, with at least 2 spans.
+        same_count: unmask frames at random until each utterance has as many masked frames as the one
+            with the fewest (fairseq's ``require_same_masks``).
+        mask_dropout: share of the masked frames that is unmasked again.
+
+    Returns:
+        (B, T), bool, True = masked; padding is never masked.
+    """
+    masks = [sample_spans(size, prob, length, g, min_spans=2) for size, g in zip(lengths, generators)]
+    fewest = min(int(mask.sum()) for mask in masks)
+    batch = torch.zeros(len(masks), total, dtype=torch.bool)
+    for row, mask, generator in zip(batch, masks, generators):
+        masked = mask.nonzero().flatten()
+        keep = fewest if same_count else len(masked)
+        keep -= round(keep * mask_dropout)
+        if keep < len(masked):
+            masked = masked[torch.randperm(len(masked), generator=generator)[:keep]]
+        row[masked] = True
+    return batch
+
+
+def sample_channel_mask(
+    channels: int, prob: float, length: int, generators: Sequence[torch.Generator]
+) -> Tensor:
+    """(B, channels), bool, True = the channel is zeroed for the whole utterance. May mask none."""
+    return torch.stack([sample_spans(channels, prob, length, generator) for generator in generators])
+
+
+def lengths_of(padding_mask: Optional[Tensor], batch: int, frames: int) -> List[int]:
+    """Real frames of each utterance. padding_mask: (B, T), True = padding, or None = no padding."""
+    if padding_mask is None:
+        return [frames] * batch
+    return (~padding_mask).sum(dim=1).tolist()

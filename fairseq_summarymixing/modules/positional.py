@@ -1,0 +1,52 @@
+"""Positional information for mixers that know no order."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class WeightNormConv1d(nn.Module):
+    """A grouped convolution whose weight is g * v / ||v||, one norm per kernel position.
+
+    Salimans and Kingma, "Weight Normalization", NeurIPS 2016. The parameters are ``weight_g``,
+    ``weight_v`` and ``bias``, the names that published wav2vec 2.0 checkpoints use. The norm is taken
+    in at least fp32: a half-precision sum of squares over a kernel can overflow.
+    """
+
+    def __init__(self, dim: int, kernel_size: int, groups: int):
+        super().__init__()
+        self.groups = groups
+        self.padding = kernel_size // 2
+        std = math.sqrt(4 / (kernel_size * dim))
+        self.weight_v = nn.Parameter(torch.randn(dim, dim // groups, kernel_size) * std)
+        self.weight_g = nn.Parameter(self.weight_v.detach().norm(dim=(0, 1), keepdim=True))
+        self.bias = nn.Parameter(torch.zeros(dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (B, D, T). Returns (B, D, T + 2 * (kernel_size // 2) - kernel_size + 1)."""
+        direction = self.weight_v.to(torch.promote_types(self.weight_v.dtype, torch.float32))
+        direction = direction / direction.norm(dim=(0, 1), keepdim=True)
+        weight = (self.weight_g * direction).to(self.weight_v.dtype)
+        return F.conv1d(x, weight, self.bias, padding=self.padding, groups=self.groups)
+
+
+class ConvPositions(nn.Sequential):
+    """Relative positions by a wide grouped convolution and GELU (wav2vec 2.0, Section 2).
+
+    Padding frames must be zero on input: then an utterance gets the same positions alone and padded.
+    ``forward`` maps (B, T, D) to (B, T, D).
+
+    Raises:
+        ValueError: ``groups`` does not divide ``model_dim``.
+    """
+
+    def __init__(self, model_dim: int, kernel_size: int = 128, groups: int = 16):
+        if groups < 1 or model_dim % groups:
+            raise ValueError(f"conv_pos_groups must divide encoder_embed_dim; got {groups} and {model_dim}")
+        super().__init__(WeightNormConv1d(model_dim, kernel_size, groups))
+
+    def forward(self, x: Tensor) -> Tensor:
+        # an even kernel yields one frame more than it was given
+        return F.gelu(super().forward(x.transpose(1, 2))[..., : x.shape[1]]).transpose(1, 2)

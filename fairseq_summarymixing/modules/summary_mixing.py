@@ -1,0 +1,168 @@
+"""SummaryMixing: the linear-cost mixer that stands where self-attention would.
+
+Parcollet, van Dalen, Zhang, Bhattacharya, "SummaryMixing: A Linear-Complexity Alternative to
+Self-Attention for Speech Recognition and Understanding", Interspeech 2024, Section 2; with the
+branch normalisation of Zhang et al., "Linear-Complexity Self-Supervised Learning for Speech
+Processing", Interspeech 2024.
+"""
+
+import math
+from typing import Optional
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .activations import get_activation
+
+
+def masked_mean(x: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
+    """Mean over the real frames of each utterance.
+
+    The sum is accumulated in at least fp32, whatever the precision of ``x``, so that a half-precision
+    mean over an hour of frames neither overflows nor stalls.
+
+    Args:
+        x: (B, T, D).
+        padding_mask: (B, T), bool, True = padding.
+
+    Returns:
+        (B, 1, D), in the precision of ``x``. An utterance that is all padding gives 0.
+    """
+    accumulate = torch.promote_types(x.dtype, torch.float32)
+    if padding_mask is None:
+        return x.mean(dim=1, keepdim=True, dtype=accumulate).to(x.dtype)
+    total = x.masked_fill(padding_mask.unsqueeze(-1), 0).sum(dim=1, keepdim=True, dtype=accumulate)
+    count = (~padding_mask).sum(dim=1).clamp(min=1).view(-1, 1, 1)
+    return (total / count).to(x.dtype)
+
+
+class BlockDiagonalLinear(nn.Module):
+    """A linear layer for each head: W is block-diagonal, one (D/n x D'/n) block per head.
+
+    ``forward`` maps (n, N, D/n) to (n, N, D'/n), heads first, so that it is one batched product.
+    """
+
+    def __init__(self, in_dim: int, out_dim: int, num_heads: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(num_heads, in_dim // num_heads, out_dim // num_heads))
+        self.bias = nn.Parameter(torch.empty(num_heads, 1, out_dim // num_heads))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """As ``nn.Linear``, with the fan-in of one block."""
+        bound = 1 / math.sqrt(self.weight.shape[1])
+        nn.init.uniform_(self.weight, -bound, bound)
+        nn.init.uniform_(self.bias, -bound, bound)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.baddbmm(self.bias, x, self.weight)
+
+
+class Branch(nn.Module):
+    """The local branch f or the summary branch s: two block-diagonal linear layers, each activated.
+
+    ``forward`` maps (B, T, D) to (B, T, D').
+    """
+
+    def __init__(self, model_dim: int, hidden_dim: int, num_heads: int, activation: str):
+        super().__init__()
+        self.num_heads = num_heads
+        self.linear1 = BlockDiagonalLinear(model_dim, hidden_dim, num_heads)
+        self.linear2 = BlockDiagonalLinear(hidden_dim, hidden_dim, num_heads)
+        self.activation = get_activation(activation)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, frames, _ = x.shape
+        # (B, T, D) -> (n, B x T, D/n)
+        x = x.reshape(batch * frames, self.num_heads, -1).transpose(0, 1)
+        x = self.activation(self.linear1(x))
+        x = self.activation(self.linear2(x))
+        # (n, B x T, D'/n) -> (B, T, D')
+        return x.transpose(0, 1).reshape(batch, frames, -1)
+
+
+def _check_dims(model_dim: int, hidden_dim: int, num_heads: int) -> None:
+    if num_heads < 1:
+        raise ValueError(f"num_heads must be at least 1; got {num_heads}")
+    for name, dim in (("model_dim", model_dim), ("hidden_dim", hidden_dim)):
+        if dim < 1 or dim % num_heads:
+            raise ValueError(f"{name} must be a positive multiple of num_heads; got {dim} and {num_heads}")
+
+
+class SummaryMixing(nn.Module):
+    """h_t = c([LN(f(x_t)) ; LN(mean_t s(x_t))]): each frame combined with one average over the utterance.
+
+    The summary is the same for all frames, so its half of the combiner, W_s s_bar in
+    W_c [f ; s_bar] = W_f f + W_s s_bar, is computed once per utterance, and so is its dropout mask.
+
+    Args:
+        model_dim: features D of the input and output.
+        num_heads: groups n that the features are cut into.
+        hidden_dim: features D' of each branch; None = ``model_dim``.
+        dropout: probability of zeroing a feature of the joined vector.
+        activation: after every linear layer; a name of :data:`~.activations.ACTIVATIONS`.
+        branch_norm: a LayerNorm on the output of f and another on the summary.
+
+    Raises:
+        ValueError: ``num_heads`` does not divide both dimensions, or the activation is unknown.
+    """
+
+    def __init__(
+        self,
+        model_dim: int,
+        num_heads: int = 8,
+        hidden_dim: Optional[int] = None,
+        dropout: float = 0.1,
+        activation: str = "gelu",
+        branch_norm: bool = True,
+    ):
+        super().__init__()
+        hidden_dim = hidden_dim or model_dim
+        _check_dims(model_dim, hidden_dim, num_heads)
+        self.local = Branch(model_dim, hidden_dim, num_heads, activation)
+        self.summary = Branch(model_dim, hidden_dim, num_heads, activation)
+        self.local_norm = nn.LayerNorm(hidden_dim) if branch_norm else nn.Identity()
+        self.summary_norm = nn.LayerNorm(hidden_dim) if branch_norm else nn.Identity()
+        self.combiner = nn.Linear(2 * hidden_dim, model_dim)
+        self.activation = get_activation(activation)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
+        """x: (B, T, D); padding_mask: (B, T), True = padding. Returns (B, T, D)."""
+        local = self.dropout(self.local_norm(self.local(x)))
+        summary = self.dropout(self.summary_norm(masked_mean(self.summary(x), padding_mask)))
+        local_weight, summary_weight = self.combiner.weight.chunk(2, dim=1)
+        return self.activation(
+            F.linear(local, local_weight) + F.linear(summary, summary_weight, self.combiner.bias)
+        )
+
+
+class SummaryMixingLite(nn.Module):
+    """h_t = c(LN(mean_t s(x_t))): every frame receives the summary alone (SummaryMixing-lite).
+
+    For layers that carry local information elsewhere. Arguments and errors as :class:`SummaryMixing`.
+    """
+
+    def __init__(
+        self,
+        model_dim: int,
+        num_heads: int = 8,
+        hidden_dim: Optional[int] = None,
+        dropout: float = 0.1,
+        activation: str = "gelu",
+        branch_norm: bool = True,
+    ):
+        super().__init__()
+        hidden_dim = hidden_dim or model_dim
+        _check_dims(model_dim, hidden_dim, num_heads)
+        self.summary = Branch(model_dim, hidden_dim, num_heads, activation)
+        self.summary_norm = nn.LayerNorm(hidden_dim) if branch_norm else nn.Identity()
+        self.combiner = nn.Linear(hidden_dim, model_dim)
+        self.activation = get_activation(activation)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
+        """x: (B, T, D); padding_mask: (B, T), True = padding. Returns (B, T, D), the same at every frame."""
+        summary = self.dropout(self.summary_norm(masked_mean(self.summary(x), padding_mask)))
+        return self.activation(self.combiner(summary)).expand_as(x)

@@ -1,0 +1,40 @@
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = next(
+    line.split('"')[1]
+    for line in (HERE / "fairseq_summarymixing" / "__init__.py").read_text(encoding="utf-8").splitlines()
+    if line.startswith("__version__")
+)
+
+EXTRAS = {
+    "demo": ["espeakng-loader>=0.2.4", "scipy"],
+    "report": ["matplotlib>=3.5"],
+    "dev": ["pytest>=7", "ruff"],
+}
+
+setup(
+    name="fairseq-summarymixing",
+    version=VERSION,
+    description="wav2vec 2.0 with SummaryMixing, linear in the length of the audio, as a fairseq plugin",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    packages=find_packages(include=["fairseq_summarymixing", "fairseq_summarymixing.*"]),
+    python_requires=">=3.8",
+    install_requires=[
+        'fairseq-fixed==0.12.3.1; python_version >= "3.11"',
+        'fairseq==0.12.2; python_version < "3.11"',
+        'numpy<1.24; python_version < "3.11"',  # fairseq 0.12.2 uses np.float and np.int
+        "torch>=1.12",
+        "omegaconf",
+        "numpy",
+        "soundfile",
+        "editdistance",
+        "tqdm",
+    ],
+    extras_require=EXTRAS,
+    entry_points={"console_scripts": ["fairseq-summarymixing = fairseq_summarymixing.cli:main"]},
+)
