@@ -1,4 +1,8 @@
 """fairseq models. Importing the package registers them, also where fairseq skips a user directory that
 was imported before."""
 
-from . import wav2vec2_summarymixing  # noqa: F401
+from ..compat import prepare_fairseq
+
+prepare_fairseq()
+
+from . import wav2vec2_summarymixing  # noqa: E402, F401

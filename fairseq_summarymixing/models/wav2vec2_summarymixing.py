@@ -82,10 +82,11 @@ def check_stock_fields(cfg: FairseqDataclass) -> None:
     """Raises ValueError where a stock field that is not offered is set to anything but its default."""
     defaults = {f.name: f.default for f in fields(Wav2Vec2Config) if f.default is not MISSING}
     for name in ONLY_DEFAULT:
-        found = getattr(cfg, name, None)
-        if name in defaults and found is not None and str(found) != str(defaults[name]):
+        default, found = defaults.get(name), getattr(cfg, name, None)
+        same = found == default or str(found) == str(default)  # choices may be enums or strings
+        if name in defaults and found is not None and not same:
             raise ValueError(
-                f"model.{name}={found} is not supported by wav2vec2_summarymixing, only {defaults[name]!r}: "
+                f"model.{name}={found} is not supported by wav2vec2_summarymixing, only {default!r}: "
                 "remove it from the recipe, or use stock wav2vec2"
             )
 
@@ -101,6 +102,8 @@ class Wav2Vec2SummaryMixingModel(Wav2Vec2, BaseFairseqModel):
     Raises:
         ValueError: a field of the configuration cannot be honoured; the message names it.
     """
+
+    takes_utterance_seeds = True
 
     def __init__(self, cfg: Wav2Vec2SummaryMixingConfig):
         check_stock_fields(cfg)

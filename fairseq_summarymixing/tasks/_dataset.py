@@ -1,0 +1,140 @@
+"""The audio of a real corpus: what cannot be used is skipped, counted and told once."""
+
+import io
+import logging
+from typing import Any, Dict, List, Optional
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from fairseq.data.audio.audio_utils import is_sf_audio_data, parse_path, read_from_stored_zip
+from fairseq.data.audio.raw_audio_dataset import FileAudioDataset
+from torch import Tensor
+
+from ..data.audio import BadAudio, read_mono, resample
+from ..data.manifest import read_manifest
+from ..errors import UserError
+
+logger = logging.getLogger(__name__)
+
+FILES_LOOKED_AT = 8  # before training
+
+
+class ResilientAudioDataset(FileAudioDataset):
+    """fairseq's ``FileAudioDataset`` that survives unusable files and whose crops can be repeated.
+
+    A file that cannot be read, is shorter than ``min_sample_size``, holds NaN, or has a wrong sample
+    rate where that is refused, is left out of its batch, with one warning. Crops depend on the seed,
+    the epoch and the utterance alone.
+
+    Args:
+        manifest_path: a .tsv; refused if damaged.
+        sample_rate: Hz.
+        resample_others: bring files of other rates to ``sample_rate``, instead of leaving them out.
+        seed: of the crops.
+        arguments: as ``FileAudioDataset``.
+
+    Raises:
+        UserError: the manifest is damaged, or none of the first files can be used.
+    """
+
+    def __init__(
+        self, manifest_path: str, sample_rate: int, resample_others: bool = True, seed: int = 1, **arguments: Any
+    ):
+        read_manifest(manifest_path)
+        super().__init__(manifest_path, sample_rate, **arguments)
+        if len(self.sizes) == 0:
+            raise UserError(
+                f"{manifest_path}: every file is shorter than task.min_sample_size={self.min_sample_size} samples"
+            )
+        self.manifest_path = manifest_path
+        self.resample_others = resample_others
+        self.seed = seed
+        self.epoch = 1
+        # shared with the workers that load the data
+        self._unusable = torch.zeros(len(self.sizes), dtype=torch.uint8).share_memory_()
+        self._refuse_hopeless()
+
+    @property
+    def num_skipped(self) -> int:
+        """Files found unusable so far, by this process and its workers."""
+        return int(self._unusable.sum())
+
+    @property
+    def hours(self) -> float:
+        """Length of all files, by the manifest."""
+        return float(np.sum(self.sizes)) / self.sample_rate / 3600
+
+    def set_epoch(self, epoch: int) -> None:
+        super().set_epoch(epoch)
+        self.epoch = epoch
+
+    def __getitem__(self, index: int) -> Dict[str, Any]:
+        """``source``: (samples,) fp32 in [-1, 1], normalised if asked for; None where the file is unusable."""
+        try:
+            return {"id": index, "source": self._read(index)}
+        except BadAudio as error:
+            if not self._unusable[index]:
+                self._unusable[index] = 1
+                logger.warning("skipping %s: %s", self._path(index), error)
+            return {"id": index, "source": None}
+
+    def collater(self, samples: List[Dict[str, Any]]) -> Dict[str, Any]:
+        """Crop or pad the usable samples to one length; an empty dict where none is usable."""
+        samples = [sample for sample in samples if sample["source"] is not None]
+        if samples:
+            lengths = [len(sample["source"]) for sample in samples]
+            target = min(max(lengths) if self.pad else min(lengths), self.max_sample_size)
+            for sample in samples:
+                sample["source"] = self._crop(sample["source"], target, sample["id"])
+        return super().collater(samples)
+
+    def _crop(self, source: Tensor, size: int, index: int) -> Tensor:
+        if len(source) <= size:
+            return source
+        start = np.random.default_rng([self.seed, self.epoch, index]).integers(len(source) - size + 1)
+        return source[start : start + size]
+
+    def _path(self, index: int) -> str:
+        name = self.fnames[index]
+        name = name if isinstance(self.fnames, list) else name.as_py()
+        return f"{self.root_dir}/{self.text_compressor.decompress(name)}"
+
+    def _read(self, index: int) -> Tensor:
+        samples, rate = read_mono(self._open(self._path(index)))
+        if rate != self.sample_rate:
+            if not self.resample_others:
+                raise BadAudio(
+                    f"its sample rate is {rate} Hz, not {self.sample_rate}: set task.wrong_sample_rate=resample, "
+                    "or make the manifest with --resample"
+                )
+            samples = resample(samples, rate, self.sample_rate)
+        if len(samples) < (self.min_sample_size or 0):
+            raise BadAudio(f"it has {len(samples)} samples, fewer than task.min_sample_size={self.min_sample_size}")
+        source = torch.from_numpy(samples)
+        return F.layer_norm(source, source.shape) if self.normalize else source
+
+    @staticmethod
+    def _open(path: str) -> Any:
+        """The path, or the bytes of a file stored in a zip (``file.zip:offset:length``)."""
+        try:
+            file_path, zip_slice = parse_path(path)
+        except FileNotFoundError as error:
+            raise BadAudio("no such file") from error
+        if len(zip_slice) != 2:
+            return file_path
+        data = read_from_stored_zip(file_path, *zip_slice)
+        if not is_sf_audio_data(data):
+            raise BadAudio("no WAV, FLAC or OGG data at that place in the zip file")
+        return io.BytesIO(data)
+
+    def _refuse_hopeless(self) -> None:
+        """A corpus of which nothing can be used is a mistake to be told at once, not file by file."""
+        reason: Optional[BadAudio] = None
+        for index in np.linspace(0, len(self.sizes) - 1, min(FILES_LOOKED_AT, len(self.sizes))).astype(int):
+            try:
+                self._read(int(index))
+                return
+            except BadAudio as error:
+                reason = error
+        raise UserError(f"{self.manifest_path}: no file that was tried can be used; {self._path(int(index))}: {reason}")

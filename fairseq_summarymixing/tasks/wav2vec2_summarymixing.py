@@ -1,0 +1,195 @@
+"""``wav2vec2_summarymixing``: fairseq's audio pre-training for week-long runs on real corpora.
+
+Adds to stock ``audio_pretraining``: unusable files are skipped and counted, randomness that a resume
+repeats, the hours of audio per update, a watch for known failures, and peak memory in the log. Trains
+stock ``wav2vec2`` models as well.
+"""
+
+import logging
+import math
+import os
+import resource
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Optional
+
+import numpy as np
+import torch
+from fairseq.dataclass import ChoiceEnum
+from fairseq.distributed import utils as distributed_utils
+from fairseq.logging import metrics
+from fairseq.tasks import register_task
+from fairseq.tasks.audio_pretraining import AudioPretrainingConfig, AudioPretrainingTask
+from omegaconf import II
+
+from ..errors import UserError, exits_in_one_line
+from ._dataset import ResilientAudioDataset
+from ._health import HealthMonitor
+
+logger = logging.getLogger(__name__)
+
+# Stock fields whose other values are not offered here
+ONLY_DEFAULT = {
+    "labels": None, "binarized_dataset": False, "multi_corpus_keys": None, "precompute_mask_config": None,
+    "subsample": 1,
+}  # fmt: skip
+
+VALIDATION = 0  # stands for the update number where masks are drawn for validation
+
+
+@dataclass
+class Wav2Vec2SummaryMixingTaskConfig(AudioPretrainingConfig):
+    """All of ``audio_pretraining``'s fields, and what a long run on a real corpus needs."""
+
+    min_sample_size: Optional[int] = field(
+        default=4000, metadata={"help": "leave out clips with fewer samples; 4000 is a quarter of a second"}
+    )
+    wrong_sample_rate: ChoiceEnum(["resample", "refuse"]) = field(
+        default="resample",
+        metadata={"help": "files whose rate is not sample_rate: resample them while loading, or leave them out"},
+    )
+    max_skipped: float = field(
+        default=0.01,
+        metadata={"help": "share of the manifest's files that may be unusable before training stops"},
+    )
+    hours_per_update: Optional[float] = field(
+        default=None,
+        metadata={"help": "hours of audio in one update of the recipe, over all GPUs; another value is warned of"},
+    )
+    health_patience: int = field(
+        default=5000, metadata={"help": "updates at the loss of guessing before a warning"}
+    )
+    # Workers that live on would crop by the epoch in which they started
+    reuse_dataloader: bool = field(default=False, metadata={"help": "keep the data loader between epochs"})
+    persistent_workers: bool = field(default=False, metadata={"help": "keep the workers between epochs"})
+    update_freq: List[int] = II("optimization.update_freq")
+
+
+@register_task("wav2vec2_summarymixing", dataclass=Wav2Vec2SummaryMixingTaskConfig)
+class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
+    """Audio pre-training on manifests (``<split>.tsv``).
+
+    Raises:
+        UserError: the manifest is damaged, too many files are unusable, or a field is not offered.
+    """
+
+    cfg: Wav2Vec2SummaryMixingTaskConfig
+
+    def __init__(self, cfg: Wav2Vec2SummaryMixingTaskConfig):
+        super().__init__(cfg)
+        self._health = HealthMonitor(cfg.health_patience)
+        self._num_negatives: Optional[int] = None
+
+    @classmethod
+    def setup_task(cls, cfg: Wav2Vec2SummaryMixingTaskConfig, **kwargs):
+        with exits_in_one_line():
+            for name, default in ONLY_DEFAULT.items():
+                if getattr(cfg, name, default) != default:
+                    raise UserError(
+                        f"task.{name}={getattr(cfg, name)} is not supported by the task wav2vec2_summarymixing: "
+                        "use the stock task audio_pretraining, which trains the same models"
+                    )
+            return cls(cfg)
+
+    def load_dataset(self, split: str, task_cfg=None, **kwargs) -> None:
+        """Read ``<data>/<split>.tsv``; its every line is checked, and a few files are tried."""
+        cfg = task_cfg or self.cfg
+        with exits_in_one_line():
+            if not os.path.isdir(cfg.data):
+                raise UserError(f"task.data={cfg.data} is no folder: expected one that holds {split}.tsv")
+            self.datasets[split] = ResilientAudioDataset(
+                manifest_path=os.path.join(cfg.data, f"{split}.tsv"),
+                sample_rate=cfg.sample_rate,
+                resample_others=str(cfg.wrong_sample_rate) == "resample",
+                seed=cfg.seed,
+                max_sample_size=cfg.max_sample_size,
+                min_sample_size=cfg.min_sample_size,
+                pad=cfg.enable_padding,
+                normalize=cfg.normalize,
+                num_buckets=cfg.num_batch_buckets,
+            )
+
+    def get_batch_iterator(self, dataset, *args, **kwargs):
+        """As stock; tells the hours of audio per update the first time that training asks."""
+        iterator = super().get_batch_iterator(dataset, *args, **kwargs)
+        if dataset is self.datasets.get("train") and kwargs.get("epoch", 1) == 1:
+            self._tell_hours_per_update(dataset, iterator)
+        return iterator
+
+    def train_step(self, sample, model, criterion, optimizer, update_num, ignore_grad=False):
+        """As stock, with randomness drawn from (seed, update, utterance)."""
+        self._check_skipped()
+        self._num_negatives = getattr(getattr(model, "cfg", None), "num_negatives", None)
+        self._add_seeds(sample, model, update_num + 1)
+        return super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
+
+    def valid_step(self, sample, model, criterion):
+        """As stock; each validation draws the same masks."""
+        self._check_skipped()
+        self._add_seeds(sample, model, VALIDATION)
+        return super().valid_step(sample, model, criterion)
+
+    def reduce_metrics(self, logging_outputs, criterion) -> None:
+        """As stock, and ``peak_memory_gb``; in training, a look at the run's health."""
+        super().reduce_metrics(logging_outputs, criterion)
+        metrics.log_scalar("peak_memory_gb", peak_memory_gb(), weight=0, round=2)
+        if criterion.training:
+            self._watch(logging_outputs)
+
+    def _add_seeds(self, sample: Dict[str, Any], model, update: int) -> None:
+        if getattr(model, "takes_utterance_seeds", False):
+            sample["net_input"]["utterance_seeds"] = [
+                int(np.random.SeedSequence([self.cfg.seed, update, index]).generate_state(1, np.uint64)[0] >> 1)
+                for index in sample["id"].tolist()
+            ]
+
+    def _check_skipped(self) -> None:
+        for split, dataset in self.datasets.items():
+            skipped, files = dataset.num_skipped, len(dataset)
+            if skipped > self.cfg.max_skipped * files:
+                with exits_in_one_line():
+                    raise UserError(
+                        f"{skipped} of {files} files of {split}.tsv are unusable, more than "
+                        f"task.max_skipped={self.cfg.max_skipped:g} allows; the log names each with its reason"
+                    )
+
+    def _tell_hours_per_update(self, dataset: ResilientAudioDataset, iterator) -> None:
+        accumulated = self.cfg.update_freq[0]
+        processes = distributed_utils.get_data_parallel_world_size()
+        cropped = sum(min(int(size), dataset.max_sample_size) for size in dataset.sizes)
+        hours = cropped / self.cfg.sample_rate / 3600 / len(iterator) * accumulated
+        logger.info(
+            "%.2f h of audio in %d files; one update hears %.4g h (%d processes x %d accumulated batches)",
+            dataset.hours, len(dataset), hours, processes, accumulated,
+        )  # fmt: skip
+        wanted = self.cfg.hours_per_update
+        if wanted and not 0.9 < hours / wanted < 1.1:
+            logger.warning(
+                "the recipe means one update to hear %.4g h of audio, this run hears %.4g h: "
+                "set optimization.update_freq=[%d], or expect another outcome",
+                wanted, hours, max(1, round(accumulated * wanted / hours)),
+            )  # fmt: skip
+
+    def _watch(self, logging_outputs: List[Dict[str, Any]]) -> None:
+        def total(key: str) -> float:
+            return float(sum(log.get(key, 0) for log in logging_outputs))
+
+        frames = total("sample_size")
+        if not frames:
+            return
+        has_codes = "code_perplexity" in logging_outputs[0]
+        messages = self._health.update(
+            loss=total("loss_0" if "loss_0" in logging_outputs[0] else "loss") / frames / math.log(2),
+            accuracy=total("correct") / total("count") if total("count") else None,
+            code_perplexity=total("code_perplexity") / len(logging_outputs) if has_codes else None,
+            num_negatives=self._num_negatives,
+        )
+        for message in messages:
+            logger.warning("health: %s", message)
+
+
+def peak_memory_gb() -> float:
+    """Largest memory so far, in 10^9 bytes: of the GPU where there is one, else of this process."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 1e9
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return kilobytes * 1024 / 1e9
