@@ -1,0 +1,112 @@
+"""Does the encoder do what fairseq users expect of layers, layerdrop, checkpointing and padding?"""
+
+import dataclasses
+
+import pytest
+import reference
+import torch
+
+from fairseq_summarymixing.modules.config import MIXERS, EncoderConfig, build_encoder
+from fairseq_summarymixing.modules.positional import ConvPositions, WeightNormConv1d
+
+TINY = EncoderConfig(
+    encoder_layers=3, encoder_embed_dim=16, encoder_ffn_embed_dim=24, encoder_attention_heads=4,
+    conv_pos=5, conv_pos_groups=4, dropout=0.0, attention_dropout=0.0,
+)  # fmt: skip
+
+
+def tiny(**changes):
+    return build_encoder(dataclasses.replace(TINY, **changes))
+
+
+@pytest.mark.parametrize("mixer", MIXERS)
+@pytest.mark.parametrize("layer_norm_first", [False, True])
+@pytest.mark.parametrize("conv_pos", [5, 8])
+def test_alone_equals_padded_and_padding_gets_no_gradient(mixer, layer_norm_first, conv_pos):
+    encoder = tiny(mixer=mixer, layer_norm_first=layer_norm_first, conv_pos=conv_pos).eval()
+    lengths = [11, 4, 1]
+    x = torch.randn(3, 11, 16, requires_grad=True)
+    out = encoder(x, reference.padding_mask(lengths, 11)).x
+    for row, length in enumerate(lengths):
+        alone = encoder(x[row : row + 1, :length]).x
+        torch.testing.assert_close(out[row : row + 1, :length], alone, atol=1e-5, rtol=0)
+    sum(out[row, :length].square().sum() for row, length in enumerate(lengths)).backward()
+    assert all((x.grad[row, length:] == 0).all() for row, length in enumerate(lengths))
+
+
+def test_hidden_states_are_one_more_than_layers_also_with_layerdrop():
+    encoder = tiny(encoder_layerdrop=0.5).train()
+    states = encoder(torch.randn(2, 7, 16), return_hidden_states=True).hidden_states
+    assert [tuple(state.shape) for state in states] == [(2, 7, 16)] * 4
+    assert encoder(torch.randn(2, 7, 16)).hidden_states is None
+
+
+def test_layerdrop_of_1_runs_no_layer_in_training_and_all_in_evaluation():
+    encoder = tiny(encoder_layerdrop=1.0)
+    x = torch.randn(1, 6, 16)
+    first, *_, last = encoder(x, return_hidden_states=True).hidden_states
+    assert torch.equal(first, last)
+    first, *_, last = encoder.eval()(x, return_hidden_states=True).hidden_states
+    assert not torch.equal(first, last)
+
+
+def test_last_layer_stops_there():
+    encoder = tiny(layer_norm_first=True).eval()
+    x = torch.randn(1, 6, 16)
+    states = encoder(x, return_hidden_states=True).hidden_states
+    output = encoder(x, last_layer=0, return_hidden_states=True)
+    assert torch.equal(output.x, states[1]) and len(output.hidden_states) == 2
+
+
+@pytest.mark.parametrize("mixer", MIXERS)
+def test_checkpointed_activations_give_the_same_gradients(mixer):
+    plain = tiny(mixer=mixer, dropout=0.1, attention_dropout=0.1)
+    saving = tiny(mixer=mixer, dropout=0.1, attention_dropout=0.1, checkpoint_activations=True)
+    saving.load_state_dict(plain.state_dict())
+    x = torch.randn(2, 9, 16)
+    gradients = []
+    for encoder in (plain, saving):
+        torch.manual_seed(1)
+        encoder(x, reference.padding_mask([9, 4], 9)).x.square().sum().backward()
+        gradients.append([p.grad for p in encoder.parameters()])
+    for expected, found in zip(*gradients):
+        torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("mixer", MIXERS)
+def test_bf16_stays_close_to_fp32(mixer):
+    encoder = tiny(mixer=mixer, encoder_embed_dim=64, encoder_ffn_embed_dim=128).eval()
+    x = torch.randn(2, 50, 64)
+    expected = encoder(x).x
+    found = encoder.bfloat16()(x.bfloat16()).x.float()
+    assert (found - expected).norm() / expected.norm() < 2e-2
+
+
+def test_positions_are_as_long_as_the_input_and_weight_norm_is_its_formula():
+    for kernel in (4, 5):
+        positions = ConvPositions(8, kernel, groups=2)
+        assert positions(torch.randn(1, 9, 8)).shape == (1, 9, 8)
+    conv = WeightNormConv1d(8, 5, groups=2)
+    with torch.no_grad():
+        conv.weight_g.mul_(3)
+    x = torch.randn(2, 8, 9)
+    # at the start g = ||v||, so three times g is three times the weight
+    expected = torch.nn.functional.conv1d(x, 3 * conv.weight_v, padding=2, groups=2)
+    torch.testing.assert_close(conv(x), expected)
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"mixer": "fourier"}, "mixer must be one of summary_mixing, summary_mixing_lite, self_attention; got 'fourier'"),
+        ({"encoder_attention_heads": 5}, "encoder_embed_dim must be a multiple of encoder_attention_heads; got 16 and 5"),
+        ({"summary_hidden_dim": 6}, "hidden_dim must be a positive multiple of num_heads; got 6 and 4"),
+        ({"conv_pos_groups": 3}, "conv_pos_groups must divide encoder_embed_dim; got 3 and 16"),
+        ({"dropout": 1.5}, "dropout must lie between 0 and 1; got 1.5"),
+        ({"encoder_layers": 0}, "encoder_layers must be at least 1; got 0"),
+        ({"activation_fn": "gleu"}, "activation must be one of"),
+    ],
+)  # fmt: skip
+def test_a_configuration_that_cannot_be_built_says_why(change, message):
+    with pytest.raises(ValueError, match=message):
+        tiny(**change)
