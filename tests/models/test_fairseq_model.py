@@ -1,0 +1,118 @@
+"""Does the fairseq model honour a stock recipe, or say which field it cannot?"""
+
+import dataclasses
+
+import pytest
+import torch
+
+pytest.importorskip("fairseq", reason="tests the fairseq model")
+
+from fairseq.models.wav2vec.wav2vec2 import Wav2Vec2Config
+
+from fairseq_summarymixing.models.wav2vec2_summarymixing import (
+    ONLY_DEFAULT,
+    Wav2Vec2SummaryMixingConfig,
+    Wav2Vec2SummaryMixingModel,
+    parse_conv_layers,
+)
+from fairseq_summarymixing.modules.config import EncoderConfig, FrontendConfig, ObjectiveConfig
+from tiny import MODEL as TINY
+
+# Accepted, whatever they say, since no value of them changes what is computed here
+WITHOUT_EFFECT = {
+    "mask_min_space",  # only with no_mask_overlap
+    "mask_channel_min_space",
+    "quantizer_factor",  # only with quantizer_depth > 1
+    "max_positions",  # no limit
+    "required_seq_len_multiple",  # padding to a multiple changes no result
+    "depthwise_conv_kernel_size", "adp_dim", "adp_act_fn", "adp_trf_idx", "fp16",  # of other layer types
+}  # fmt: skip
+
+
+def build(**fields):
+    return Wav2Vec2SummaryMixingModel(Wav2Vec2SummaryMixingConfig(**{**TINY, "quantize_targets": True, **fields}))
+
+
+def test_every_stock_field_is_read_refused_or_known_to_have_no_effect():
+    read = {f.name for config in (EncoderConfig, FrontendConfig, ObjectiveConfig) for f in dataclasses.fields(config)}
+    stock = {f.name for f in dataclasses.fields(Wav2Vec2Config)} - {"_name"}
+    assert stock - read - set(ONLY_DEFAULT) - WITHOUT_EFFECT == set()
+
+
+@pytest.mark.parametrize(
+    "field, value",
+    [("quantize_input", True), ("layer_type", "conformer"), ("mask_selection", "uniform"), ("codebook_negatives", 5)],
+)
+def test_a_stock_field_that_is_not_offered_is_refused_by_name(field, value):
+    with pytest.raises(ValueError, match=f"model.{field}={value} is not supported"):
+        build(**{field: value})
+
+
+def test_conv_layers_are_read_without_running_code():
+    text = "[(512, 10, 5)] + [(512, 3, 2)] * 2 + 1 * [(4, 2, 2)]"
+    assert parse_conv_layers(text) == ((512, 10, 5), (512, 3, 2), (512, 3, 2), (4, 2, 2))
+    for bad in ("__import__('os').getcwd()", "[(1, 2)]", "[]", "[(1, 2, 3)", "512", "[(1, 2, 'x')]"):
+        with pytest.raises(ValueError, match="conv_feature_layers must be a list such as"):
+            parse_conv_layers(bad)
+
+
+def test_fine_tuning_can_drop_what_only_pretraining_needs_and_still_load_the_whole_checkpoint():
+    weights = build().state_dict()
+    model = build()
+    model.remove_pretraining_modules()
+    model.load_state_dict(weights, strict=True)
+    model.eval()
+    result = model.extract_features(torch.randn(2, 8000), None)
+    assert result["x"].shape == (2, 24, 32)
+    assert result["padding_mask"] is None
+    assert [tuple(layer[0].shape) for layer in result["layer_results"]] == [(24, 2, 32)] * 2
+    assert model.encoder.layers[-1].embedding_dim == 32
+
+
+def test_keeping_the_first_layers_alone():
+    model = build()
+    model.remove_pretraining_modules(last_layer=0)
+    assert len(model.encoder.layers) == 1
+
+
+def test_the_same_seeds_give_the_same_step_whatever_the_company():
+    model = build(extractor_mode="layer_norm", require_same_masks=False, dropout=0.0).train()
+    source = torch.randn(2, 8000)
+    together = model(source, utterance_seeds=[5, 6])["x"]
+    again = model(source, utterance_seeds=[5, 6])["x"]
+    other = model(source, utterance_seeds=[7, 8])["x"]
+    alone = model(source[1:], utterance_seeds=[6])["x"]
+    assert torch.equal(together, again)
+    assert other.shape != together.shape or not torch.equal(other, together)
+    torch.testing.assert_close(together[-len(alone) :], alone, atol=1e-4, rtol=1e-4)
+
+
+def test_without_seeds_pytorchs_generator_decides():
+    model = build().train()
+    source = torch.randn(2, 8000)
+    torch.manual_seed(3)
+    first = model(source)["x"]
+    torch.manual_seed(3)
+    assert torch.equal(model(source)["x"], first)
+
+
+def test_feature_grad_mult_scales_the_front_ends_gradient():
+    source, gradients = torch.randn(2, 8000), {}
+    for factor in (0.0, 0.5, 1.0):
+        torch.manual_seed(0)
+        model = build(feature_grad_mult=factor)
+        model(source, utterance_seeds=[1, 2])["x"][:, 0].sum().backward()
+        gradients[factor] = model.feature_extractor.conv_layers[-1][0].weight.grad
+    assert gradients[0.0] is None
+    torch.testing.assert_close(gradients[0.5] * 2, gradients[1.0])
+
+
+def test_alone_equals_padded_through_the_whole_model():
+    for mixer in ("summary_mixing", "summary_mixing_lite", "self_attention"):
+        model = build(mixer=mixer, extractor_mode="layer_norm").eval()
+        source = torch.randn(2, 8000)
+        padding_mask = torch.zeros(2, 8000, dtype=torch.bool)
+        padding_mask[1, 4321:] = True
+        together = model.extract_features(source, padding_mask)["x"]
+        alone = model.extract_features(source[1:, :4321], None)["x"]
+        torch.testing.assert_close(together[1:, : alone.shape[1]], alone, atol=1e-5, rtol=0)

@@ -1,0 +1,122 @@
+"""Tiny models, corpora and training runs that the tests share."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLES = ROOT / "examples"
+
+MODEL = dict(
+    conv_feature_layers="[(16, 10, 5)] + [(16, 3, 2)] * 4 + [(24, 2, 2)] * 2",
+    encoder_layers=2, encoder_embed_dim=32, encoder_ffn_embed_dim=48, encoder_attention_heads=4,
+    conv_pos=16, conv_pos_groups=4, final_dim=12, latent_vars=6, num_negatives=9,
+)  # fmt: skip
+
+
+def write_wave(path, samples, rate=16000):
+    import soundfile
+
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(str(path), samples, rate)
+
+
+def tone(seconds, rate=16000, seed=0):
+    """A chord in noise: (samples,) in [-1, 1]."""
+    random = np.random.default_rng(seed)
+    time = np.arange(int(seconds * rate)) / rate
+    chord = sum(np.sin(2 * np.pi * pitch * time) for pitch in random.uniform(100, 3000, size=3))
+    return 0.2 * chord + 0.02 * random.standard_normal(len(time))
+
+
+def write_corpus(folder, clips=8, splits=("train", "valid"), seconds=(0.6, 1.4)):
+    """``clips`` recordings per split, with .tsv, .ltr and dict.ltr.txt. Returns the folder."""
+    folder = Path(folder)
+    random = np.random.default_rng(7)
+    for number, split in enumerate(splits):
+        rows, texts = [str(folder)], []
+        for clip in range(clips):
+            samples = tone(random.uniform(*seconds), seed=1000 * number + clip)
+            name = f"audio/{split}-{clip}.wav"
+            write_wave(folder / name, samples)
+            rows.append(f"{name}\t{len(samples)}")
+            texts.append("A B |" if clip % 2 else "B A A |")
+        (folder / f"{split}.tsv").write_text("\n".join(rows) + "\n")
+        (folder / f"{split}.ltr").write_text("\n".join(texts) + "\n")
+    (folder / "dict.ltr.txt").write_text("A 9\n| 8\nB 7\n")
+    return folder
+
+
+# Any recipe, on a CPU, one update
+ONE_UPDATE = {
+    "common.fp16": False, "common.cpu": True, "common.log_interval": 1, "checkpoint.save_interval_updates": 0,
+    "distributed_training.distributed_world_size": 1, "dataset.num_workers": 0, "dataset.max_tokens": 64000,
+    "optimization.max_update": 1, "optimization.update_freq": [1],
+}  # fmt: skip
+# Any pre-training recipe, with a model small enough for that
+TINY_PRETRAINING = {
+    **ONE_UPDATE, **{f"model.{name}": value for name, value in MODEL.items()},
+    "dataset.batch_size": None, "lr_scheduler.warmup_updates": 1, "task.min_sample_size": 4000,
+}  # fmt: skip
+TINY_FINETUNING = {
+    **ONE_UPDATE, "optimization.max_update": 2,  # the three stages of the rate must not all round to nothing
+    "model.mask_channel_length": 4, "dataset.validate_after_updates": 0, "dataset.validate_interval": 1,
+}  # fmt: skip
+
+
+def command(folder, name, *overrides):
+    """The command line that README gives."""
+    return [
+        str(Path(sys.executable).parent / "fairseq-hydra-train"),
+        "--config-dir", str(EXAMPLES / folder), "--config-name", name, *overrides,
+    ]  # fmt: skip
+
+
+def environment(**more):
+    return {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", **more}
+
+
+def run(folder, name, *overrides, cwd=ROOT, check=True):
+    """Run the trainer as a user would. Returns the finished process, output and errors joined."""
+    process = subprocess.run(
+        command(folder, name, *overrides), cwd=cwd, env=environment(), stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, text=True, timeout=300,
+    )  # fmt: skip
+    assert not check or process.returncode == 0, process.stdout[-4000:]
+    return process
+
+
+def compose(folder, name, settings):
+    """The configuration of a recipe with ``settings`` (dotted names), as fairseq-hydra-train would see it."""
+    from fairseq.dataclass.initialize import add_defaults, hydra_init
+    from fairseq.dataclass.utils import omegaconf_no_object_check
+    from hydra.core.global_hydra import GlobalHydra
+    from omegaconf import OmegaConf, open_dict
+
+    try:
+        from hydra import compose as hydra_compose, initialize_config_dir
+    except ImportError:  # hydra 1.0
+        from hydra.experimental import compose as hydra_compose, initialize_config_dir
+
+    GlobalHydra.instance().clear()
+    hydra_init(name)
+    with initialize_config_dir(config_dir=str(EXAMPLES / folder)):
+        cfg = hydra_compose(config_name=name)
+    with open_dict(cfg):
+        for key, value in settings.items():
+            OmegaConf.update(cfg, key, value, merge=False)
+    add_defaults(cfg)
+    with omegaconf_no_object_check():
+        cfg = OmegaConf.create(OmegaConf.to_container(cfg, resolve=True, enum_to_str=True))
+    OmegaConf.set_struct(cfg, True)
+    return cfg
+
+
+def train(folder, name, settings):
+    """Train in this process."""
+    from fairseq_cli.train import main
+
+    main(compose(folder, name, settings))
