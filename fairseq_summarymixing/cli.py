@@ -15,7 +15,141 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=__version__)
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
+    _add_manifest(verbs)
+    _add_synth(verbs)
+    _add_decode(verbs)
+    _add_compare(verbs)
     return parser
+
+
+def _add_manifest(verbs) -> None:
+    manifest = verbs.add_parser("manifest", help="make fairseq manifests")
+    kinds = manifest.add_subparsers(dest="kind", metavar="KIND", required=True)
+    folder = kinds.add_parser(
+        "folder",
+        help="from any tree of audio files",
+        description="Write OUT/{train,valid,test}.tsv for the audio files in SRC; OUT/report.tsv lists what was left "
+        "out and why. With --transcripts also .wrd, .ltr and dict.ltr.txt. The split of a file never depends on "
+        "the others. Run again to go on after an interruption.",
+    )
+    folder.add_argument("source", metavar="SRC")
+    folder.add_argument("out", metavar="OUT")
+    folder.add_argument("--valid-percent", type=float, default=1, help="0 for no valid manifest (default 1)")
+    folder.add_argument("--test-percent", type=float, default=0, help="default 0: no test manifest")
+    folder.add_argument("--split-by", choices=["file", "speaker"], default="file")
+    folder.add_argument(
+        "--speaker-regex",
+        default=r"^([^/]+)/",
+        metavar="R",
+        help="searched in the path relative to SRC; its one group is the speaker (default: the first folder)",
+    )
+    folder.add_argument(
+        "--transcripts",
+        metavar="TABLE",
+        help="'recording<TAB>text' per line, the recording as relative path or file name, with or without its "
+        "extension; or the word sidecar, for a .txt file beside each recording. Text is taken as it is",
+    )
+    folder.add_argument(
+        "--resample",
+        type=int,
+        choices=[16000],
+        help="write a 16 kHz mono FLAC of every recording under OUT/audio and refer to these",
+    )
+    folder.add_argument("--min-seconds", type=float, default=0.1, help="leave out shorter recordings (default 0.1)")
+    folder.add_argument("--max-seconds", type=float, default=float("inf"), help="leave out longer recordings")
+    folder.add_argument("--extensions", default="wav,flac,ogg,mp3", help="default %(default)s, in either case")
+    folder.add_argument("--workers", type=int, help="threads (default: one per processor)")
+    folder.set_defaults(run=_run_manifest_folder)
+
+
+def _run_manifest_folder(args: argparse.Namespace) -> None:
+    from .data.folder import make_manifests
+
+    summary = make_manifests(
+        args.source,
+        args.out,
+        valid_percent=args.valid_percent,
+        test_percent=args.test_percent,
+        split_by=args.split_by,
+        speaker_regex=args.speaker_regex,
+        transcripts=args.transcripts,
+        resample=args.resample,
+        min_seconds=args.min_seconds,
+        max_seconds=args.max_seconds,
+        extensions=args.extensions.split(","),
+        workers=args.workers,
+    )
+    print(summary)
+
+
+def _add_synth(verbs) -> None:
+    synth = verbs.add_parser(
+        "synth",
+        help="make a demo corpus of synthetic speech",
+        description="Write OUT/audio/VOICE/*.flac and OUT/transcripts.tsv: short sentences of a small vocabulary, 42 "
+        "voices. The same seed gives the same audio. Then: fairseq-summarymixing manifest folder OUT/audio MANIFESTS "
+        "--transcripts OUT/transcripts.tsv --split-by speaker --valid-percent 10 --test-percent 10",
+    )
+    synth.add_argument("out", metavar="OUT")
+    synth.add_argument("--minutes", type=float, default=30, help="default 30")
+    synth.add_argument("--seed", type=int, default=1, help="default 1")
+    synth.add_argument("--languages", default="en-us,cy,eu", help="some of %(default)s, which is the default")
+    synth.set_defaults(run=_run_synth)
+
+
+def _run_synth(args: argparse.Namespace) -> None:
+    from .data.synth import make_corpus
+
+    print(make_corpus(args.out, args.minutes, args.seed, args.languages.split(",")))
+
+
+def _add_decode(verbs) -> None:
+    decode = verbs.add_parser(
+        "decode",
+        help="word error rate of a fine-tuned checkpoint",
+        description="Greedy CTC decoding of DIR/SPLIT.tsv with a fairseq wav2vec_ctc checkpoint, stock or ours. "
+        "Writes hypotheses.wrd, references.wrd, hypotheses.ltr and result.json, with WER, CER and a bootstrap "
+        "confidence interval over utterances.",
+    )
+    decode.add_argument("checkpoint", metavar="CHECKPOINT")
+    decode.add_argument("--data", required=True, metavar="DIR", help="folder with SPLIT.tsv and SPLIT.ltr")
+    decode.add_argument("--split", required=True, metavar="SPLIT", help="such as test")
+    decode.add_argument("--out", metavar="DIR", help="default: decode/CHECKPOINT-SPLIT beside the checkpoint")
+    decode.add_argument(
+        "--batch-seconds",
+        type=float,
+        default=120.0,
+        help="padded audio per batch (default %(default)g); 0: one utterance at a time, which stock models of "
+        "extractor_mode default (group norm over padding) need for an answer that no batch influences",
+    )
+    decode.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    decode.set_defaults(run=_run_decode)
+
+
+def _run_decode(args: argparse.Namespace) -> None:
+    from .downstream.decode import decode, summary
+
+    print(summary(decode(args.checkpoint, args.data, args.split, args.out, args.batch_seconds, args.device)))
+
+
+def _add_compare(verbs) -> None:
+    compare = verbs.add_parser(
+        "compare",
+        help="tables and plots of training runs",
+        description="Read fairseq run folders (their *.log files with JSON lines: common.log_format=json), their "
+        "checkpoints and decode results; write compare.html (one file, nothing to fetch), compare.md, compare.json "
+        "and the plots.",
+    )
+    compare.add_argument("runs", nargs="+", metavar="RUN", help="run folder")
+    compare.add_argument("--out", default="comparison", metavar="DIR", help="default: %(default)s")
+    compare.add_argument("--names", metavar="A,B,...", help="one name per run (default: the folders' names)")
+    compare.set_defaults(run=_run_compare)
+
+
+def _run_compare(args: argparse.Namespace) -> None:
+    from .compare.report import compare
+
+    print(compare(args.runs, args.out, args.names.split(",") if args.names else None))
 
 
 def main(argv: Optional[List[str]] = None) -> int:

@@ -8,6 +8,10 @@ from typing import IO, Iterator, Union
 
 from .errors import UserError
 
+# Read once, while there is one thread: the umask can only be read by setting it
+_UMASK = os.umask(0)
+os.umask(_UMASK)
+
 
 @contextlib.contextmanager
 def atomic_write(path: Union[str, Path], mode: str = "w") -> Iterator[IO]:
@@ -31,16 +35,10 @@ def atomic_write(path: Union[str, Path], mode: str = "w") -> Iterator[IO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
+        os.chmod(temporary, 0o666 & ~_UMASK)
         os.replace(temporary, path)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}; nothing was changed") from error
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

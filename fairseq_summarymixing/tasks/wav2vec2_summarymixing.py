@@ -153,6 +153,12 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
                     )
 
     def _tell_hours_per_update(self, dataset: ResilientAudioDataset, iterator) -> None:
+        if len(iterator) == 0:
+            with exits_in_one_line():
+                raise UserError(
+                    f"no batch can be made of the {len(dataset)} files of {dataset.manifest_path}: raise "
+                    "dataset.max_tokens or lower dataset.required_batch_size_multiple"
+                )
         accumulated = self.cfg.update_freq[0]
         processes = distributed_utils.get_data_parallel_world_size()
         cropped = sum(min(int(size), dataset.max_sample_size) for size in dataset.sizes)

@@ -1,0 +1,1 @@
+"""From folders of recordings to fairseq manifests, and a demo corpus; neither torch nor fairseq."""

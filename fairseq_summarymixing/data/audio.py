@@ -1,0 +1,166 @@
+"""Audio files: what their headers say, and 16 kHz mono copies of them."""
+
+from __future__ import annotations
+
+import functools
+import io
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from ..errors import UserError
+from ..files import atomic_write
+
+SAMPLE_RATE = 16_000  # Hz; fairseq refuses any other rate while training
+EXTENSIONS = ("wav", "flac", "ogg", "mp3")
+STREAMED_SIZE = 0x7FFF0000  # writers into a pipe cannot know the length and declare this much or more
+
+
+class BadAudio(ValueError):
+    """One recording cannot be used; the text says why, without its path."""
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """What a header says: frames (samples per channel), sample rate in Hz, channels."""
+
+    frames: int
+    sample_rate: int
+    channels: int
+
+    @property
+    def seconds(self) -> float:
+        return self.frames / self.sample_rate
+
+
+def probe(path: str | Path) -> AudioInfo:
+    """Read the header and one last frame, without decoding the rest.
+
+    Sees empty, foreign and truncated WAV, FLAC and OGG files. Does not see what only decoding shows: NaN
+    samples, damage in the middle, and MP3 files that were cut (an MP3 header only estimates the length).
+
+    Raises:
+        BadAudio: not readable, no samples, or shorter than its header says.
+    """
+    path = Path(path)
+    try:
+        if path.stat().st_size == 0:
+            raise BadAudio("empty file (0 bytes)")
+        with soundfile.SoundFile(str(path)) as file:
+            info = AudioInfo(file.frames, file.samplerate, file.channels)
+            if info.frames <= 0:
+                raise BadAudio("no samples")
+            _check_wav_length(file.extra_info, info)
+            # A cut FLAC file keeps its header; its last frame is what is missing.
+            try:
+                file.seek(info.frames - 1)
+                last = file.read(1)
+            except soundfile.LibsndfileError:
+                last = ()
+            if len(last) != 1:
+                raise BadAudio(f"truncated: the header says {info.frames} frames, the last one is not there")
+    except soundfile.LibsndfileError as error:
+        raise BadAudio(f"not readable as audio: {error.error_string}") from error
+    except OSError as error:
+        raise BadAudio(f"not readable: {error.strerror or error}") from error
+    return info
+
+
+def read_mono(source: str | Path | io.BytesIO) -> tuple[np.ndarray, int]:
+    """Decode a file and average its channels, as fairseq does.
+
+    Returns ((frames,) float32 in [-1, 1], sample rate in Hz).
+
+    Raises:
+        BadAudio: not readable, no samples, or NaN or infinite samples.
+    """
+    try:
+        source = str(source) if isinstance(source, Path) else source
+        samples, rate = soundfile.read(source, dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise BadAudio(f"not readable as audio: {error.error_string}") from error
+    except OSError as error:
+        raise BadAudio(f"not readable: {error.strerror or error}") from error
+    if len(samples) == 0:
+        raise BadAudio("no samples")
+    if not np.isfinite(samples).all():
+        raise BadAudio("NaN or infinite samples")
+    return samples.mean(axis=1), rate
+
+
+def resample(samples: np.ndarray, rate: int, new_rate: int = SAMPLE_RATE) -> np.ndarray:
+    """Polyphase resampling. samples: (frames,). Returns (ceil(frames * new_rate / rate),) float32.
+
+    Raises:
+        UserError: scipy is not installed.
+    """
+    if rate == new_rate:
+        return np.asarray(samples, dtype=np.float32)
+    divisor = math.gcd(rate, new_rate)
+    up, down = new_rate // divisor, rate // divisor
+    resample_poly = _scipy_signal().resample_poly
+    return resample_poly(samples, up, down, window=_low_pass(up, down)).astype(np.float32)
+
+
+def write_flac(path: str | Path, samples: np.ndarray, sample_rate: int = SAMPLE_RATE) -> None:
+    """Write (frames,) floats as mono 16-bit FLAC, whole or not at all; what exceeds [-1, 1] is clipped.
+
+    Raises:
+        UserError: the folder cannot be written to, or the disk is full.
+    """
+    # Encoded in memory: libsndfile would swallow a full disk's error when writing through Python.
+    encoded = io.BytesIO()
+    soundfile.write(encoded, np.clip(samples, -1.0, 1.0), sample_rate, format="FLAC", subtype="PCM_16")
+    with atomic_write(path, "wb") as file:
+        file.write(encoded.getbuffer())
+
+
+def write_flac_copy(source: str | Path, target: str | Path) -> AudioInfo:
+    """Write ``source`` as 16 kHz mono FLAC to ``target``; a copy that is there and no older is kept.
+
+    Raises:
+        BadAudio: ``source`` cannot be decoded.
+        UserError: ``target`` cannot be written, or scipy is needed and not installed.
+    """
+    source, target = Path(source), Path(target)
+    if target.exists() and target.stat().st_mtime >= source.stat().st_mtime:
+        try:
+            return probe(target)
+        except BadAudio:
+            pass  # damaged since: write it again
+    samples, rate = read_mono(source)
+    samples = resample(samples, rate)
+    write_flac(target, samples)
+    return AudioInfo(len(samples), SAMPLE_RATE, 1)
+
+
+def _check_wav_length(log: str, info: AudioInfo) -> None:
+    """libsndfile shortens a cut WAV to what is there and only notes it in its log."""
+    found = re.search(r"^data : (\d+) \(should be (\d+)\)", log, flags=re.MULTILINE)
+    if found:
+        declared, present = map(int, found.groups())
+        if present < declared < STREAMED_SIZE:
+            raise BadAudio(
+                f"truncated: {present} of {declared} bytes of samples ({info.seconds:.2f} s) are there"
+            )
+
+
+@functools.lru_cache(maxsize=16)
+def _low_pass(up: int, down: int) -> np.ndarray:
+    """scipy's default filter for resample_poly, computed once for each pair of rates."""
+    widest = max(up, down)
+    return _scipy_signal().firwin(20 * widest + 1, 1.0 / widest, window=("kaiser", 5.0))
+
+
+def _scipy_signal():
+    try:
+        import scipy.signal
+    except ImportError as error:
+        raise UserError(
+            "resampling needs scipy, which is not installed: pip install 'fairseq-summarymixing[demo]'"
+        ) from error
+    return scipy.signal

@@ -1,0 +1,97 @@
+"""One recording on its way into a manifest."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from ..errors import UserError
+from .audio import SAMPLE_RATE, BadAudio, probe, write_flac_copy
+from .manifest import Row
+from .transcripts import WORD_END, clean, read_text
+
+
+class WrongRate(BadAudio):
+    """The recording is sound but not at 16 kHz, and resampling was not asked for."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One usable recording: its manifest row, its length, and the path or speaker that its split hangs on."""
+
+    row: Row
+    seconds: float
+    split_key: str
+
+
+def copy_name(path: str) -> str:
+    """The name, relative to OUT/audio, of the copy that resampling makes."""
+    return str(PurePosixPath(path).with_suffix(".flac"))
+
+
+def read_sidecar(audio: Path) -> str:
+    """The text of the .txt file beside a recording, "" without one. Raises BadAudio when it is not UTF-8."""
+    sidecar = audio.with_suffix(".txt")
+    try:
+        return clean(read_text(sidecar)) if sidecar.is_file() else ""
+    except UserError as error:
+        raise BadAudio(f"its transcript: {error}") from error
+
+
+def examine(
+    path: str,
+    *,
+    source: Path,
+    copies: Path | None = None,
+    seconds: tuple[float, float] = (0, float("inf")),
+    speaker_pattern: re.Pattern | None = None,
+    text_of: Callable[[str], str] | None = None,
+) -> Recording | BadAudio:
+    """Read the header of SOURCE/path; returns the recording, or why it cannot be used.
+
+    Args:
+        copies: the folder in which to write a 16 kHz mono FLAC copy, to which the row then refers; None
+            refers to the file itself, which must be at 16 kHz.
+        seconds: shortest and longest length.
+        speaker_pattern: its one group in the path is the speaker, the split key instead of the path.
+        text_of: gives a path's transcript, empty where there is none; None for rows without transcripts.
+
+    Raises:
+        UserError: a copy cannot be written.
+    """
+    try:
+        text = None if text_of is None else _checked_text(text_of(path))
+        split_key = path if speaker_pattern is None else _speaker(path, speaker_pattern)
+        info = probe(source / path)
+        shortest, longest = seconds
+        if info.seconds < shortest:
+            raise BadAudio(f"{info.seconds:.4g} s, shorter than --min-seconds {shortest:g}")
+        if info.seconds > longest:
+            raise BadAudio(f"{info.seconds:.4g} s, longer than --max-seconds {longest:g}")
+        if copies:
+            info = write_flac_copy(source / path, copies / copy_name(path))
+        elif info.sample_rate != SAMPLE_RATE:
+            raise WrongRate(
+                f"{info.sample_rate} Hz, fairseq needs {SAMPLE_RATE}: run again with --resample {SAMPLE_RATE}"
+            )
+    except BadAudio as problem:
+        return problem
+    row = Row(copy_name(path) if copies else path, info.frames, text)
+    return Recording(row, info.seconds, split_key)
+
+
+def _checked_text(text: str) -> str:
+    if not text:
+        raise BadAudio("no transcript")
+    if WORD_END in text:
+        raise BadAudio(f"its transcript contains {WORD_END!r}, which marks the end of a word in .ltr files")
+    return text
+
+
+def _speaker(path: str, pattern: re.Pattern) -> str:
+    match = pattern.search(path)
+    if not match or not match[1]:
+        raise BadAudio(f"no speaker: the path does not fit --speaker-regex {pattern.pattern}")
+    return match[1]

@@ -1,0 +1,148 @@
+import os
+import re
+
+import pytest
+import soundfile
+
+from fairseq_summarymixing.data import synth
+from fairseq_summarymixing.data.folder import make_manifests
+from fairseq_summarymixing.data.manifest import read_manifest
+from fairseq_summarymixing.data.vocabulary import VOCABULARY
+from fairseq_summarymixing.errors import UserError
+
+needs_espeak = pytest.mark.usefixtures("espeak")
+
+
+@pytest.fixture
+def espeak():
+    pytest.importorskip("espeakng_loader", reason="synthetic speech needs espeakng-loader")
+    pytest.importorskip("scipy", reason="resampling needs scipy")
+
+
+@pytest.fixture(scope="module")
+def spoken(tmp_path_factory):
+    pytest.importorskip("espeakng_loader", reason="synthetic speech needs espeakng-loader")
+    pytest.importorskip("scipy", reason="resampling needs scipy")
+    out = tmp_path_factory.mktemp("synth") / "corpus"
+    synth.make_corpus(out, 3, 7)
+    return out
+
+
+def files(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_words_are_letters_that_a_small_dictionary_holds():
+    for words in VOCABULARY.values():
+        assert len(set(words)) == len(words) == 40
+        assert all(re.fullmatch("[a-z']+", word) for word in words)
+
+
+def test_the_corpus_is_short_16_khz_clips_with_upper_case_transcripts(spoken):
+    lines = (spoken / "transcripts.tsv").read_text().splitlines()
+    known = {word.upper() for words in VOCABULARY.values() for word in words}
+    seconds = 0
+    for path, text in (line.split("\t") for line in lines):
+        info = soundfile.info(spoken / "audio" / path)
+        assert (info.samplerate, info.channels) == (16000, 1)
+        assert 1.5 <= info.duration <= 6
+        assert 2 <= len(text.split()) <= 6 and set(text.split()) <= known
+        seconds += info.duration
+    assert 180 <= seconds < 186
+    assert len(lines) == len(list((spoken / "audio").rglob("*.flac")))
+    assert len(os.listdir(spoken / "audio")) == 42
+
+
+def test_the_same_seed_gives_the_same_bytes_even_in_the_next_second_and_another_seed_others(spoken, tmp_path):
+    synth.make_corpus(tmp_path / "again", 3, 7)
+    assert files(tmp_path / "again") == files(spoken)
+    synth.make_corpus(tmp_path / "other", 0.1, 8)
+    name = "audio/m1-slow/m1-slow-0001.flac"
+    assert (tmp_path / "other" / name).read_bytes() != (spoken / name).read_bytes()
+
+
+def test_each_voice_speaks_every_language(spoken):
+    spoken_by_m1 = [
+        line for line in (spoken / "transcripts.tsv").read_text().splitlines() if line.startswith("m1-slow/")
+    ]
+    first, second = (set(line.split("\t")[1].lower().split()) for line in spoken_by_m1[:2])
+    assert first <= set(VOCABULARY["en-us"]) and second <= set(VOCABULARY["cy"])
+
+
+def test_manifests_hold_voices_out(spoken, tmp_path):
+    make_manifests(
+        spoken / "audio",
+        tmp_path,
+        split_by="speaker",
+        valid_percent=10,
+        test_percent=10,
+        transcripts=spoken / "transcripts.tsv",
+    )
+    voices = [
+        {path.split("/")[0] for path, _ in read_manifest(tmp_path / f"{split}.tsv", check_files=True)[1]}
+        for split in ("train", "valid", "test")
+    ]
+    assert sum(map(len, voices)) == len(set.union(*voices)) == 42
+    assert len((tmp_path / "dict.ltr.txt").read_text().splitlines()) <= 28
+
+
+def test_a_finished_corpus_is_kept_and_other_settings_are_refused(spoken):
+    before = files(spoken)
+    assert "kept" in synth.make_corpus(spoken, 3, 7)
+    with pytest.raises(UserError, match="other settings"):
+        synth.make_corpus(spoken, 3, 8)
+    assert files(spoken) == before
+
+
+@needs_espeak
+def test_an_unfinished_corpus_of_a_killed_run_is_made_again(tmp_path):
+    (tmp_path / ".corpus.unfinished" / "audio").mkdir(parents=True)
+    (tmp_path / "corpus").mkdir()
+    synth.make_corpus(tmp_path / "corpus", 0.05, 1, ["eu"])
+    assert sorted(os.listdir(tmp_path)) == ["corpus"]
+    assert sorted(os.listdir(tmp_path / "corpus")) == ["audio", "settings.json", "transcripts.tsv"]
+
+
+@needs_espeak
+def test_ctrl_c_leaves_nothing_behind(tmp_path, monkeypatch):
+    def interrupted(folder, settings):
+        folder.mkdir()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(synth, "_run_in_fresh_process", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        synth.make_corpus(tmp_path / "corpus", 1, 1)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "minutes, seed, languages, message",
+    [
+        (0, 1, ["eu"], "--minutes must be above 0"),
+        (float("nan"), 1, ["eu"], "--minutes"),
+        (1, -1, ["eu"], "--seed"),
+        (1, 1, ["xx"], "--languages must be different ones of en-us,cy,eu; got 'xx'"),
+        (1, 1, [], "--languages"),
+        (1, 1, ["eu", "eu"], "--languages"),
+    ],
+)
+def test_settings_that_cannot_work_are_one_clear_line(tmp_path, minutes, seed, languages, message):
+    with pytest.raises(UserError, match=message):
+        synth.make_corpus(tmp_path / "corpus", minutes, seed, languages)
+
+
+def test_a_folder_with_other_files_is_refused(tmp_path):
+    (tmp_path / "thesis.tex").touch()
+    with pytest.raises(UserError, match="not empty"):
+        synth.make_corpus(tmp_path, 1, 1)
+    with pytest.raises(UserError, match="is a file"):
+        synth.make_corpus(tmp_path / "thesis.tex", 1, 1)
+
+
+def test_without_espeak_it_says_what_to_install(tmp_path, monkeypatch):
+    (tmp_path / "shadow").mkdir()
+    (tmp_path / "shadow" / "espeakng_loader.py").write_text("raise ImportError")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "shadow"))
+    with pytest.raises(UserError, match=r"pip install 'fairseq-summarymixing\[demo\]'"):
+        synth.make_corpus(tmp_path / "corpus", 1, 1)
+    assert os.listdir(tmp_path) == ["shadow"]
