@@ -60,9 +60,7 @@ def make(corpus: Path, out: Path, train: list, valid: str, workers: int) -> None
     if not present:
         raise UserError(f"{corpus} holds none of {', '.join(SPLITS)}")
     if missing:
-        raise UserError(
-            f"{corpus} holds no {', '.join(missing)}, only {', '.join(present)}; see --train and --valid"
-        )
+        raise UserError(f"{corpus} holds no {', '.join(missing)}, only {', '.join(present)}; see --train and --valid")
     train = train or [split for split in TRAIN if split in present]
     report = Report()
     splits = {split: read_rows(corpus, split, workers, report) for split in present}
@@ -78,14 +76,10 @@ def make(corpus: Path, out: Path, train: list, valid: str, workers: int) -> None
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus", type=Path, metavar="LIBRISPEECH_DIR")
     parser.add_argument("out", type=Path, metavar="OUT")
-    parser.add_argument(
-        "--train", nargs="+", default=[], choices=SPLITS, help="default: all training splits present"
-    )
+    parser.add_argument("--train", nargs="+", default=[], choices=SPLITS, help="default: all training splits present")
     parser.add_argument("--valid", default="dev-other", choices=SPLITS, help="default %(default)s")
     parser.add_argument("--workers", type=int, help="threads (default: one per processor)")
     args = parser.parse_args()

@@ -40,9 +40,7 @@ def groups(recordings: Path, held_out: list, valid_percent: float) -> dict:
     speakers = {speaker for _, speaker in found}
     unknown = sorted(set(held_out) - speakers)
     if unknown or speakers == set(held_out):
-        raise UserError(
-            f"--held-out {','.join(held_out)} must be some, not all, of {','.join(sorted(speakers))}"
-        )
+        raise UserError(f"--held-out {','.join(held_out)} must be some, not all, of {','.join(sorted(speakers))}")
     return {key: found[key] for key in sorted(found)}
 
 
@@ -97,24 +95,16 @@ def make(recordings: Path, out: Path, seed: int, passes: int, held_out: list, va
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recordings", type=Path, metavar="FSDD_RECORDINGS")
     parser.add_argument("out", type=Path, metavar="OUT")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument(
-        "--passes", type=int, default=1, help="random joins of each training recording (default 1)"
-    )
+    parser.add_argument("--passes", type=int, default=1, help="random joins of each training recording (default 1)")
     parser.add_argument("--held-out", default="nicolas,lucas", help="speakers of test (default %(default)s)")
-    parser.add_argument(
-        "--valid-percent", type=float, default=10, help="of the training speakers' recordings"
-    )
+    parser.add_argument("--valid-percent", type=float, default=10, help="of the training speakers' recordings")
     args = parser.parse_args()
     held_out = args.held_out.split(",")
-    return exit_status(
-        lambda: make(args.recordings, args.out, args.seed, args.passes, held_out, args.valid_percent)
-    )
+    return exit_status(lambda: make(args.recordings, args.out, args.seed, args.passes, held_out, args.valid_percent))
 
 
 if __name__ == "__main__":

@@ -118,9 +118,11 @@ def compose(folder, name, settings):
     from omegaconf import OmegaConf, open_dict
 
     try:
-        from hydra import compose as hydra_compose, initialize_config_dir
+        from hydra import compose as hydra_compose
+        from hydra import initialize_config_dir
     except ImportError:  # hydra 1.0
-        from hydra.experimental import compose as hydra_compose, initialize_config_dir
+        from hydra.experimental import compose as hydra_compose
+        from hydra.experimental import initialize_config_dir
 
     GlobalHydra.instance().clear()
     hydra_init(name)

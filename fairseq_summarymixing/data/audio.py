@@ -144,9 +144,7 @@ def _check_wav_length(log: str, info: AudioInfo) -> None:
     if found:
         declared, present = map(int, found.groups())
         if present < declared < STREAMED_SIZE:
-            raise BadAudio(
-                f"truncated: {present} of {declared} bytes of samples ({info.seconds:.2f} s) are there"
-            )
+            raise BadAudio(f"truncated: {present} of {declared} bytes of samples ({info.seconds:.2f} s) are there")
 
 
 @functools.lru_cache(maxsize=16)

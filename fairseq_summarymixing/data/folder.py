@@ -98,9 +98,7 @@ def make_manifests(
             raise _empty_split(split, split_by, percents[split], len({one.split_key for one in recordings}))
     root = out / "audio" if resample else source
     write_splits(out, root, {split: [one.row for one in content] for split, content in splits.items()})
-    return _summary(
-        splits, split_by, len(found), len(found) - len(recordings), len(report.entries), report_path
-    )
+    return _summary(splits, split_by, len(found), len(found) - len(recordings), len(report.entries), report_path)
 
 
 def _writable_names(found: list[str], resample: int | None, report: Report) -> list[str]:
@@ -126,9 +124,7 @@ def _text_finder(source: Path, transcripts, found: list[str], report: Report) ->
         return lambda path: read_sidecar(source / path)
     texts, unused = match_table(read_table(transcripts), found)
     if not texts:
-        raise UserError(
-            f"no line of {transcripts} fits a recording: it names {unused[0]!r}, SRC holds {found[0]!r}"
-        )
+        raise UserError(f"no line of {transcripts} fits a recording: it names {unused[0]!r}, SRC holds {found[0]!r}")
     for key in unused:
         report.add(key, "transcript without a recording")
     return lambda path: texts.get(path, "")
@@ -140,8 +136,7 @@ def _nothing_left(source: Path, count: int, problems: dict, report: Report, repo
         return UserError(f"none of the {count} recordings is at {SAMPLE_RATE} Hz ({path}: {problem})")
     path, reason = report.entries[-1]
     return UserError(
-        f"none of the {count} audio files in {source} can be used "
-        f"({printable(path)}: {reason}); see {report_path}"
+        f"none of the {count} audio files in {source} can be used ({printable(path)}: {reason}); see {report_path}"
     )
 
 
@@ -162,7 +157,5 @@ def _summary(splits, split_by, count, left_out, reported, report_path) -> str:
         lines.append(line)
     lines.append(f"left out: {left_out} of {count} recordings" + (f", see {report_path}" if reported else ""))
     if reported > left_out:
-        lines[-1] += (
-            f" (and {reported - left_out} other lines there: transcripts or folders without a recording)"
-        )
+        lines[-1] += f" (and {reported - left_out} other lines there: transcripts or folders without a recording)"
     return "\n".join(lines)

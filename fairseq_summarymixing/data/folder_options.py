@@ -20,8 +20,7 @@ def check_options(split_by, resample, min_seconds, max_seconds, extensions) -> N
         raise UserError(f"--resample must be {SAMPLE_RATE}, the rate that fairseq trains at; got {resample}")
     if not 0 <= min_seconds < max_seconds:
         raise UserError(
-            "--min-seconds must be 0 or more and below --max-seconds; "
-            f"got {min_seconds:g} and {max_seconds:g}"
+            f"--min-seconds must be 0 or more and below --max-seconds; got {min_seconds:g} and {max_seconds:g}"
         )
     if not extensions or "" in extensions or "raw" in extensions:
         raise UserError("--extensions must name formats with a header, such as wav,flac")
@@ -34,9 +33,7 @@ def compile_speaker(expression: str) -> re.Pattern:
     except re.error as error:
         raise UserError(f"--speaker-regex {expression!r} is no regular expression: {error}") from error
     if pattern.groups != 1:
-        raise UserError(
-            f"--speaker-regex must have one group, the speaker; {expression!r} has {pattern.groups}"
-        )
+        raise UserError(f"--speaker-regex must have one group, the speaker; {expression!r} has {pattern.groups}")
     return pattern
 
 
@@ -50,8 +47,7 @@ def check_places(source: Path, out: Path, resample: int | None) -> None:
     real_source, real_out = source.resolve(), out.resolve()
     if real_source == real_out or real_source in real_out.parents:
         raise UserError(
-            f"OUT must not lie in SRC, or the next run would take its files for recordings; "
-            f"choose another than {out}"
+            f"OUT must not lie in SRC, or the next run would take its files for recordings; choose another than {out}"
         )
     copies = real_out / "audio"
     if resample and (real_source == copies or copies in real_source.parents):
@@ -63,9 +59,7 @@ def refuse_leftovers(out: Path, wanted: list[str], labelled: bool) -> None:
     endings = ("tsv", "wrd", "ltr")
     ours = {f"{split}.{ending}" for split in SPLITS for ending in endings} | {"dict.ltr.txt"}
     new = {f"{split}.{ending}" for split in wanted for ending in (endings if labelled else ("tsv",))}
-    stale = sorted(
-        name for name in ours - new if (out / name).exists() and not (labelled and name == "dict.ltr.txt")
-    )
+    stale = sorted(name for name in ours - new if (out / name).exists() and not (labelled and name == "dict.ltr.txt"))
     if stale:
         raise UserError(
             f"{out} holds {', '.join(stale)} that this run would not renew; remove them or choose another OUT"

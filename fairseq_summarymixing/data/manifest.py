@@ -104,9 +104,7 @@ def read_manifest(path: str | Path, check_files: bool = False) -> tuple[str, lis
     if not root or "\t" in root:
         raise UserError(f"{path}:1: expected the folder that the paths are relative to; found {root[:60]!r}")
     if not os.path.isdir(root):
-        raise UserError(
-            f"{path}:1: the folder {root} does not exist; make the manifest again where the audio is now"
-        )
+        raise UserError(f"{path}:1: the folder {root} does not exist; make the manifest again where the audio is now")
     rows = []
     for number, line in enumerate(lines[1:], start=2):
         fields = line.strip().split("\t")

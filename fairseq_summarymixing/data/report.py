@@ -20,9 +20,7 @@ class Report:
         """Write FOLDER/report.tsv, sorted, names with odd characters escaped; returns its path."""
         with atomic_write(folder / "report.tsv") as file:
             file.write("path\treason\n")
-            file.writelines(
-                f"{printable(path)}\t{printable(reason)}\n" for path, reason in sorted(self.entries)
-            )
+            file.writelines(f"{printable(path)}\t{printable(reason)}\n" for path, reason in sorted(self.entries))
         return folder / "report.tsv"
 
 

@@ -21,9 +21,7 @@ from .vocabulary import VOCABULARY
 
 VARIANTS = ("m1", "m2", "m3", "m4", "m5", "m6", "m7", "f1", "f2", "f3", "f4", "f5", "whisper", "croak")
 MANNERS = {"slow": (120, 35), "plain": (145, 50), "brisk": (175, 70)}  # words per minute, pitch
-VOICES = tuple(
-    (f"{variant}-{manner}", variant, *MANNERS[manner]) for manner in MANNERS for variant in VARIANTS
-)
+VOICES = tuple((f"{variant}-{manner}", variant, *MANNERS[manner]) for manner in MANNERS for variant in VARIANTS)
 WORDS = (2, 6)
 SECONDS = (1.5, 6.0)
 EDGE_SECONDS = (0.1, 0.4)  # before and after the speech
@@ -32,9 +30,7 @@ NOISE_DECIBELS = (-65.0, -50.0)
 SETTINGS = "settings.json"
 
 
-def make_corpus(
-    out: str | Path, minutes: float, seed: int, languages: Sequence[str] = tuple(VOCABULARY)
-) -> str:
+def make_corpus(out: str | Path, minutes: float, seed: int, languages: Sequence[str] = tuple(VOCABULARY)) -> str:
     """Write OUT/audio/VOICE/VOICE-0001.flac (16 kHz) and OUT/transcripts.tsv (path, upper-case text).
 
     Each voice speaks every language in turn. The corpus appears whole or not at all; one that is there with
@@ -52,9 +48,7 @@ def make_corpus(
         raise UserError(f"--seed must be from 0 to {2**32 - 1}; got {seed}")
     unknown = [language for language in languages if language not in VOCABULARY]
     if unknown or not languages or len(set(languages)) < len(languages):
-        raise UserError(
-            f"--languages must be different ones of {','.join(VOCABULARY)}; got {','.join(languages)!r}"
-        )
+        raise UserError(f"--languages must be different ones of {','.join(VOCABULARY)}; got {','.join(languages)!r}")
     settings = {"version": 1, "minutes": float(minutes), "seed": seed, "languages": list(languages)}
     if _is_finished(out, settings):
         return f"{out} is there already with these settings; kept"
@@ -83,14 +77,10 @@ def _is_finished(out: Path, settings: dict) -> bool:
         found = json.loads((out / SETTINGS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         if any(out.iterdir()):
-            raise UserError(
-                f"{out} is not empty and holds no finished demo corpus; choose another folder"
-            ) from None
+            raise UserError(f"{out} is not empty and holds no finished demo corpus; choose another folder") from None
         return False
     if found != settings:
-        raise UserError(
-            f"{out} holds a demo corpus with other settings, {found}; choose another folder or remove it"
-        )
+        raise UserError(f"{out} holds a demo corpus with other settings, {found}; choose another folder or remove it")
     return True
 
 
@@ -106,9 +96,7 @@ def _run_in_fresh_process(folder: Path, settings: dict) -> None:
         text=True,
     )
     if finished.returncode != 0:
-        message = (
-            finished.stdout.strip() or f"the process that speaks ended with status {finished.returncode}"
-        )
+        message = finished.stdout.strip() or f"the process that speaks ended with status {finished.returncode}"
         raise UserError(message.splitlines()[-1])
 
 
@@ -118,9 +106,7 @@ def _fill(folder: Path, settings: dict) -> None:
     # RandomState and not default_rng: numpy promises that its numbers never change.
     random = np.random.RandomState(settings["seed"])
     wanted, frames, count, transcripts = round(settings["minutes"] * 60 * SAMPLE_RATE), 0, 0, []
-    with tqdm(
-        total=settings["minutes"], unit="min", disable=None, bar_format="{l_bar}{bar}| {n:.1f} minutes"
-    ) as bar:
+    with tqdm(total=settings["minutes"], unit="min", disable=None, bar_format="{l_bar}{bar}| {n:.1f} minutes") as bar:
         while frames < wanted:
             turn, number = divmod(count, len(VOICES))
             language = settings["languages"][(turn + number) % len(settings["languages"])]
@@ -141,9 +127,7 @@ def _say_sentence(espeak: Espeak, random, language: str, voice: tuple) -> tuple[
     """A random sentence as (text, (frames,) at 16 kHz), drawn again until its length is in SECONDS."""
     _, variant, words_per_minute, pitch = voice
     while True:
-        words = random.choice(
-            VOCABULARY[language], size=random.randint(WORDS[0], WORDS[1] + 1), replace=False
-        )
+        words = random.choice(VOCABULARY[language], size=random.randint(WORDS[0], WORDS[1] + 1), replace=False)
         text = " ".join(words)
         speech = resample(espeak.speak(text, language, variant, words_per_minute, pitch), espeak.sample_rate)
         before, after = (int(random.uniform(*EDGE_SECONDS) * SAMPLE_RATE) for _ in range(2))

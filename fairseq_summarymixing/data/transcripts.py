@@ -27,9 +27,7 @@ def letters(text: str) -> str:
 def dictionary(letter_lines: Iterable[str]) -> list[str]:
     """fairseq's dict.ltr.txt: "symbol count" lines, most frequent first, then by symbol."""
     counts = Counter(symbol for line in letter_lines for symbol in line.split())
-    return [
-        f"{symbol} {count}" for symbol, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    ]
+    return [f"{symbol} {count}" for symbol, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
 
 
 def read_text(path: str | Path) -> str:

@@ -73,9 +73,7 @@ def parse_conv_layers(text: str) -> Tuple[Tuple[int, int, int], ...]:
             return layers
     except (SyntaxError, TypeError, ValueError):
         pass
-    raise ValueError(
-        f"conv_feature_layers must be a list such as '[(512, 10, 5)] + [(512, 3, 2)] * 4'; got {text!r}"
-    )
+    raise ValueError(f"conv_feature_layers must be a list such as '[(512, 10, 5)] + [(512, 3, 2)] * 4'; got {text!r}")
 
 
 def check_stock_fields(cfg: FairseqDataclass) -> None:

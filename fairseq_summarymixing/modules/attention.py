@@ -24,9 +24,7 @@ class SelfAttention(nn.Module):
     def __init__(self, model_dim: int, num_heads: int = 8, dropout: float = 0.1):
         super().__init__()
         if num_heads < 1 or model_dim < 1 or model_dim % num_heads:
-            raise ValueError(
-                f"model_dim must be a positive multiple of num_heads; got {model_dim} and {num_heads}"
-            )
+            raise ValueError(f"model_dim must be a positive multiple of num_heads; got {model_dim} and {num_heads}")
         self.num_heads = num_heads
         self.dropout = dropout
         self.q_proj = nn.Linear(model_dim, model_dim)

@@ -31,9 +31,7 @@ def _build_summary(cls, config: "EncoderConfig") -> nn.Module:
 
 
 def _build_self_attention(config: "EncoderConfig") -> nn.Module:
-    return SelfAttention(
-        config.encoder_embed_dim, config.encoder_attention_heads, dropout=config.attention_dropout
-    )
+    return SelfAttention(config.encoder_embed_dim, config.encoder_attention_heads, dropout=config.attention_dropout)
 
 
 MIXERS = {
@@ -172,8 +170,6 @@ class ObjectiveConfig:
 
     def __post_init__(self) -> None:
         check_positive(self, "mask_length", "mask_channel_length", "num_negatives", "latent_vars", "latent_groups")
-        check_probability(
-            self, "dropout_input", "dropout_features", "mask_prob", "mask_dropout", "mask_channel_prob"
-        )
+        check_probability(self, "dropout_input", "dropout_features", "mask_prob", "mask_dropout", "mask_channel_prob")
         if self.logit_temp <= 0:
             raise ValueError(f"logit_temp must be above 0; got {self.logit_temp}")

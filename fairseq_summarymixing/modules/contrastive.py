@@ -11,9 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def sample_distractors(
-    counts: Sequence[int], num_distractors: int, generators: Sequence[torch.Generator]
-) -> Tensor:
+def sample_distractors(counts: Sequence[int], num_distractors: int, generators: Sequence[torch.Generator]) -> Tensor:
     """For each masked frame, other masked frames of the same utterance, uniformly, with replacement.
 
     Returns:

@@ -30,9 +30,7 @@ class ConvFeatureExtractor(nn.Module):
         ValueError: unknown mode, or a layer that is not three positive integers.
     """
 
-    def __init__(
-        self, conv_layers: Sequence[Tuple[int, int, int]], mode: str = "default", conv_bias: bool = False
-    ):
+    def __init__(self, conv_layers: Sequence[Tuple[int, int, int]], mode: str = "default", conv_bias: bool = False):
         super().__init__()
         if mode not in ("default", "layer_norm"):
             raise ValueError(f"extractor_mode must be default or layer_norm; got {mode!r}")

@@ -15,9 +15,7 @@ def utterance_generators(seeds: Sequence[int]) -> List[torch.Generator]:
     return [torch.Generator().manual_seed(int(seed)) for seed in seeds]
 
 
-def sample_spans(
-    size: int, prob: float, length: int, generator: torch.Generator, min_spans: int = 0
-) -> Tensor:
+def sample_spans(size: int, prob: float, length: int, generator: torch.Generator, min_spans: int = 0) -> Tensor:
     """Spans of ``length`` positions, at random distinct starts, overlapping as they fall.
 
     Args:
@@ -76,9 +74,7 @@ def sample_time_mask(
     return batch
 
 
-def sample_channel_mask(
-    channels: int, prob: float, length: int, generators: Sequence[torch.Generator]
-) -> Tensor:
+def sample_channel_mask(channels: int, prob: float, length: int, generators: Sequence[torch.Generator]) -> Tensor:
     """(B, channels), bool, True = the channel is zeroed for the whole utterance. May mask none."""
     return torch.stack([sample_spans(channels, prob, length, generator) for generator in generators])
 

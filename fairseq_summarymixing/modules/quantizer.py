@@ -36,9 +36,7 @@ class GumbelVectorQuantizer(nn.Module):
         ValueError: ``groups`` does not divide ``vq_dim``.
     """
 
-    def __init__(
-        self, dim: int, num_vars: int, groups: int, vq_dim: int, temperature: Tuple[float, float, float]
-    ):
+    def __init__(self, dim: int, num_vars: int, groups: int, vq_dim: int, temperature: Tuple[float, float, float]):
         super().__init__()
         if groups < 1 or vq_dim % groups:
             raise ValueError(f"latent_groups must divide latent_dim (or final_dim); got {groups} and {vq_dim}")

@@ -133,9 +133,7 @@ class SummaryMixing(nn.Module):
         local = self.dropout(self.local_norm(self.local(x)))
         summary = self.dropout(self.summary_norm(masked_mean(self.summary(x), padding_mask)))
         local_weight, summary_weight = self.combiner.weight.chunk(2, dim=1)
-        return self.activation(
-            F.linear(local, local_weight) + F.linear(summary, summary_weight, self.combiner.bias)
-        )
+        return self.activation(F.linear(local, local_weight) + F.linear(summary, summary_weight, self.combiner.bias))
 
 
 class SummaryMixingLite(nn.Module):

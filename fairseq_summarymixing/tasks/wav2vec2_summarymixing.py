@@ -55,9 +55,7 @@ class Wav2Vec2SummaryMixingTaskConfig(AudioPretrainingConfig):
         default=None,
         metadata={"help": "hours of audio in one update of the recipe, over all GPUs; another value is warned of"},
     )
-    health_patience: int = field(
-        default=5000, metadata={"help": "updates at the loss of guessing before a warning"}
-    )
+    health_patience: int = field(default=5000, metadata={"help": "updates at the loss of guessing before a warning"})
     # Workers that live on would crop by the epoch in which they started
     reuse_dataloader: bool = field(default=False, metadata={"help": "keep the data loader between epochs"})
     persistent_workers: bool = field(default=False, metadata={"help": "keep the workers between epochs"})

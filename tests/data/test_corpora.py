@@ -37,16 +37,12 @@ def run(monkeypatch, capsys):
 @pytest.fixture
 def librispeech(tmp_path, write_tone):
     corpus = tmp_path / "LibriSpeech"
-    for speaker, split in enumerate(
-        ("train-clean-100", "train-clean-360", "dev-other", "test-clean"), start=10
-    ):
+    for speaker, split in enumerate(("train-clean-100", "train-clean-360", "dev-other", "test-clean"), start=10):
         folder = corpus / split / str(speaker) / "7"
         names = [f"{speaker}-7-{number:04d}" for number in range(3)]
         for name in names:
             write_tone(folder / f"{name}.flac")
-        (folder / f"{speaker}-7.trans.txt").write_text(
-            "".join(f"{name} HELLO {split[:3].upper()}\n" for name in names)
-        )
+        (folder / f"{speaker}-7.trans.txt").write_text("".join(f"{name} HELLO {split[:3].upper()}\n" for name in names))
     return corpus
 
 
@@ -54,11 +50,7 @@ def test_librispeech_gives_every_split_and_fairseqs_train_and_valid(librispeech,
     out = tmp_path / "out"
     result = run("librispeech.py", librispeech, out)
     assert result.returncode == 0, result.stderr
-    rows = {
-        path.stem: read_manifest(path, check_files=True)[1]
-        for path in out.glob("*.tsv")
-        if path.stem != "report"
-    }
+    rows = {path.stem: read_manifest(path, check_files=True)[1] for path in out.glob("*.tsv") if path.stem != "report"}
     assert rows.keys() == {"train-clean-100", "train-clean-360", "dev-other", "test-clean", "train", "valid"}
     assert rows["train"] == rows["train-clean-100"] + rows["train-clean-360"]
     assert rows["valid"] == rows["dev-other"]
@@ -98,9 +90,7 @@ def digits(tmp_path, write_tone):
     pytest.importorskip("scipy")
     for speaker in ("ann", "ben", "nicolas", "lucas"):
         for number in range(30):
-            write_tone(
-                tmp_path / "fsdd" / f"{number % 10}_{speaker}_{number // 10}.wav", 0.1 + number / 1000, 8000
-            )
+            write_tone(tmp_path / "fsdd" / f"{number % 10}_{speaker}_{number // 10}.wav", 0.1 + number / 1000, 8000)
     return tmp_path / "fsdd"
 
 
@@ -120,27 +110,20 @@ def test_digits_are_joined_each_recording_once_with_two_speakers_held_out(digits
             assert len(text.split()) <= 8
             # Each digit lasts 0.1 to 0.13 s, each pause 0.05 to 0.3 s.
             count = len(text.split())
-            assert (
-                count * 0.1 + (count + 1) * 0.05 - 0.01 <= info.duration <= count * 0.13 + (count + 1) * 0.3
-            )
+            assert count * 0.1 + (count + 1) * 0.05 - 0.01 <= info.duration <= count * 0.13 + (count + 1) * 0.3
             spoken.update(text.split())
     assert spoken == {word: 12 for word in WORDS}
     assert speakers["test"] == {"lucas", "nicolas"}
     assert speakers["train"] == {"ann", "ben"} and speakers["valid"] <= {"ann", "ben"}
-    assert all(3 <= len(text.split()) for text in (out / "test.wrd").read_text().splitlines())
+    assert all(len(text.split()) >= 3 for text in (out / "test.wrd").read_text().splitlines())
 
 
 def test_the_seed_decides_and_passes_join_the_training_recordings_again(digits, tmp_path, run):
     for out, seed, passes in (("a", 1, 1), ("b", 1, 1), ("c", 2, 1), ("d", 1, 3)):
-        assert (
-            run("spoken_digits.py", digits, tmp_path / out, "--seed", seed, "--passes", passes).returncode
-            == 0
-        )
+        assert run("spoken_digits.py", digits, tmp_path / out, "--seed", seed, "--passes", passes).returncode == 0
     read = {out: (tmp_path / out / "train.wrd").read_text() for out in "abcd"}
     assert read["a"] == read["b"] != read["c"]
-    assert (tmp_path / "d" / "test.tsv").read_text().replace("/d/", "/a/") == (
-        tmp_path / "a" / "test.tsv"
-    ).read_text()
+    assert (tmp_path / "d" / "test.tsv").read_text().replace("/d/", "/a/") == (tmp_path / "a" / "test.tsv").read_text()
     assert len(read["d"].split()) == 3 * len(read["a"].split())
     name = "ann/" + os.listdir(tmp_path / "a" / "audio" / "ann")[0]
     assert (tmp_path / "a" / "audio" / name).read_bytes() == (tmp_path / "b" / "audio" / name).read_bytes()

@@ -18,9 +18,7 @@ def paths(out, split):
 def contents(out, root):
     """What is in the manifests and the copies, without the root folder's own name."""
     files = sorted(path for path in out.rglob("*") if path.is_file())
-    return {
-        str(path.relative_to(out)): path.read_bytes().replace(os.fsencode(root), b"ROOT") for path in files
-    }
+    return {str(path.relative_to(out)): path.read_bytes().replace(os.fsencode(root), b"ROOT") for path in files}
 
 
 def test_each_recording_is_in_one_split_sorted_with_its_native_frames(corpus, tmp_path):
@@ -58,9 +56,7 @@ def test_new_recordings_do_not_move_old_ones_to_another_split(corpus, tmp_path, 
 
 def test_by_speaker_no_speaker_is_in_two_splits(corpus, tmp_path):
     summary = make_manifests(corpus, tmp_path / "out", split_by="speaker", valid_percent=45)
-    train, valid = (
-        {path.split("/")[0] for path in paths(tmp_path / "out", split)} for split in ("train", "valid")
-    )
+    train, valid = ({path.split("/")[0] for path in paths(tmp_path / "out", split)} for split in ("train", "valid"))
     assert not train & valid
     assert len(train | valid) == 8
     assert f"{len(train)} speakers" in summary
@@ -71,12 +67,8 @@ def test_the_speaker_may_be_anywhere_in_the_path(tmp_path, write_tone):
         for number in range(2):
             write_tone(tmp_path / "flat" / f"{number}_s{speaker}.wav")
     write_tone(tmp_path / "flat" / "nobody.wav")
-    make_manifests(
-        tmp_path / "flat", tmp_path / "out", split_by="speaker", speaker_regex=r"_(s\d+)", valid_percent=40
-    )
-    train, valid = (
-        {path.split("_")[1] for path in paths(tmp_path / "out", split)} for split in ("train", "valid")
-    )
+    make_manifests(tmp_path / "flat", tmp_path / "out", split_by="speaker", speaker_regex=r"_(s\d+)", valid_percent=40)
+    train, valid = ({path.split("_")[1] for path in paths(tmp_path / "out", split)} for split in ("train", "valid"))
     assert not train & valid
     assert "nobody.wav\tno speaker" in (tmp_path / "out" / "report.tsv").read_text()
 
@@ -157,9 +149,7 @@ def test_other_rates_are_left_out_with_what_to_do(corpus, tmp_path, write_tone):
 
 def test_length_limits_leave_out_what_is_outside(corpus, tmp_path):
     make_manifests(corpus, tmp_path / "out", valid_percent=0, min_seconds=0.21, max_seconds=0.22)
-    assert sorted(path[-7:-4] for path in paths(tmp_path / "out", "train")) == [
-        f"{n:03d}" for n in range(10, 21)
-    ]
+    assert sorted(path[-7:-4] for path in paths(tmp_path / "out", "train")) == [f"{n:03d}" for n in range(10, 21)]
 
 
 def test_extensions_are_found_in_either_case_and_hidden_files_are_passed_over(tmp_path, write_tone):

@@ -44,9 +44,7 @@ def stop_after_a_few_copies(corpus, out, signal_number):
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGKILL])
-def test_a_stopped_run_leaves_no_manifest_and_the_next_run_completes_it(
-    large_corpus, tmp_path, signal_number
-):
+def test_a_stopped_run_leaves_no_manifest_and_the_next_run_completes_it(large_corpus, tmp_path, signal_number):
     out = tmp_path / "out"
     status, errors = stop_after_a_few_copies(large_corpus, out, signal_number)
     assert not list(out.glob("*.tsv"))

@@ -36,9 +36,7 @@ def test_a_recording_in_two_splits_counts_once_in_the_dictionary(tmp_path):
     assert (tmp_path / "dict.ltr.txt").read_text() == "A 1\n| 1\n"
 
 
-@pytest.mark.parametrize(
-    "rows", [[Row("a.wav", 1, "A"), Row("b.wav", 1)], [Row("a\tb.wav", 1)], [Row("a\n.wav", 1)]]
-)
+@pytest.mark.parametrize("rows", [[Row("a.wav", 1, "A"), Row("b.wav", 1)], [Row("a\tb.wav", 1)], [Row("a\n.wav", 1)]])
 def test_rows_that_would_break_the_format_are_refused_before_anything_is_written(tmp_path, rows):
     with pytest.raises(UserError):
         write_splits(tmp_path / "out", tmp_path, {"train": rows})
@@ -58,11 +56,7 @@ def test_a_full_disk_leaves_every_old_manifest_and_no_new_one(tmp_path, monkeypa
     with pytest.raises(UserError, match="No space left on device"):
         write_splits(tmp_path, tmp_path, {"train": [Row("new.wav", 1)], "valid": [Row("new.wav", 1)]})
     assert sorted(os.listdir(tmp_path)) == ["train.tsv", "valid.tsv"]
-    assert (
-        read_manifest(tmp_path / "train.tsv")[1]
-        == read_manifest(tmp_path / "valid.tsv")[1]
-        == [("old.wav", 1)]
-    )
+    assert read_manifest(tmp_path / "train.tsv")[1] == read_manifest(tmp_path / "valid.tsv")[1] == [("old.wav", 1)]
 
 
 @pytest.mark.parametrize(
@@ -96,9 +90,7 @@ def test_the_forms_that_fairseq_reads_are_accepted(tmp_path):
     assert read_manifest(path)[1] == [("deep/a.wav", 12), ("x.zip:30:4000", 12), ("../up.flac", 3)]
 
 
-@pytest.mark.parametrize(
-    "content, reason", [("", ":1: expected the folder"), ("\n", ":1: expected the folder")]
-)
+@pytest.mark.parametrize("content, reason", [("", ":1: expected the folder"), ("\n", ":1: expected the folder")])
 def test_an_empty_manifest_is_refused(tmp_path, content, reason):
     (tmp_path / "train.tsv").write_text(content)
     with pytest.raises(UserError, match=reason):

@@ -8,6 +8,7 @@ import torch
 pytest.importorskip("fairseq", reason="tests the fairseq model")
 
 from fairseq.models.wav2vec.wav2vec2 import Wav2Vec2Config
+from tiny import MODEL as TINY
 
 from fairseq_summarymixing.models.wav2vec2_summarymixing import (
     ONLY_DEFAULT,
@@ -16,7 +17,6 @@ from fairseq_summarymixing.models.wav2vec2_summarymixing import (
     parse_conv_layers,
 )
 from fairseq_summarymixing.modules.config import EncoderConfig, FrontendConfig, ObjectiveConfig
-from tiny import MODEL as TINY
 
 # Accepted, whatever they say, since no value of them changes what is computed here
 WITHOUT_EFFECT = {

@@ -98,8 +98,8 @@ def test_positions_are_as_long_as_the_input_and_weight_norm_is_its_formula():
 @pytest.mark.parametrize(
     "change, message",
     [
-        ({"mixer": "fourier"}, "mixer must be one of summary_mixing, summary_mixing_lite, self_attention; got 'fourier'"),
-        ({"encoder_attention_heads": 5}, "encoder_embed_dim must be a multiple of encoder_attention_heads; got 16 and 5"),
+        ({"mixer": "fourier"}, "mixer must be one of summary_mixing, .*, self_attention; got 'fourier'"),
+        ({"encoder_attention_heads": 5}, "must be a multiple of encoder_attention_heads; got 16 and 5"),
         ({"summary_hidden_dim": 6}, "hidden_dim must be a positive multiple of num_heads; got 6 and 4"),
         ({"conv_pos_groups": 3}, "conv_pos_groups must divide encoder_embed_dim; got 3 and 16"),
         ({"dropout": 1.5}, "dropout must lie between 0 and 1; got 1.5"),

@@ -32,7 +32,9 @@ def last(folder):
 def assert_same_weights(found, expected, **tolerance):
     assert found["model"].keys() == expected["model"].keys()
     for name, weight in expected["model"].items():
-        torch.testing.assert_close(found["model"][name], weight, msg=lambda text, name=name: f"{name}: {text}", **tolerance)
+        torch.testing.assert_close(
+            found["model"][name], weight, msg=lambda text, name=name: f"{name}: {text}", **tolerance
+        )
 
 
 @pytest.mark.parametrize("mixer", ["summary_mixing", "self_attention"])
@@ -88,9 +90,9 @@ def test_two_processes_reach_the_weights_of_one_with_twice_the_batch(tmp_path):
         distributed_training__distributed_init_method=f"tcp://localhost:{port}",
     )  # fmt: skip
     processes = [
-        start(*RECIPE, settings(corpus, tmp_path / "two", distributed_training__distributed_rank=rank, **common, **distributed))
-        for rank in (1, 0)
-    ]  # fmt: skip
+        start(*RECIPE, settings(corpus, tmp_path / "two", **rank, **common, **distributed))
+        for rank in ({"distributed_training__distributed_rank": 1}, {"distributed_training__distributed_rank": 0})
+    ]
     outputs = [process.communicate(timeout=240)[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0], outputs[-1][-3000:]
     assert_same_weights(last(tmp_path / "two"), last(tmp_path / "one"), atol=1e-5, rtol=1e-4)
