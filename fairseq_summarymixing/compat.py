@@ -1,6 +1,11 @@
 """Work-arounds for versions of fairseq and torch: each says what, why, and until which version."""
 
 import argparse
+import contextlib
+import logging
+import os
+import warnings
+from collections.abc import Iterator
 
 import torch
 
@@ -35,3 +40,23 @@ def use_cpu_buffers_without_gpu() -> None:
     max_size = 16384  # bytes per process, the function's own default
     utils.all_gather_list._buffer = torch.zeros(128 * max_size, dtype=torch.uint8)
     utils.all_gather_list._cpu_buffer = torch.zeros(max_size, dtype=torch.uint8)
+
+
+@contextlib.contextmanager
+def quiet_fairseq() -> Iterator[None]:
+    """For tools that read checkpoints, not for training. Every fairseq so far gives the root logger handlers
+    and a level when it is imported (DEBUG, in ``wav2vec2_classification``), and then other packages' messages
+    appear; fairseq-fixed 0.12.3.1 prints the model while it builds a fine-tuned one; torch >= 2.0 warns of
+    fairseq's weight_norm."""
+    root = logging.getLogger()
+    level, handlers, disabled = root.level, list(root.handlers), root.manager.disable
+    logging.disable(logging.INFO)
+    try:
+        with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            warnings.simplefilter("ignore", UserWarning)
+            yield
+    finally:
+        logging.disable(disabled)
+        root.setLevel(level)
+        root.handlers[:] = handlers

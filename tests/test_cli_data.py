@@ -35,9 +35,7 @@ def test_manifest_folder_prints_a_summary(corpus, tmp_path, capsys):
 def test_every_option_of_manifest_folder_is_passed_on(corpus, tmp_path, capsys):
     pytest.importorskip("scipy")
     (tmp_path / "table.tsv").write_text("".join(f"{number}\tWORD\n" for number in range(20)))
-    options = (
-        "--valid-percent 40 --split-by speaker --speaker-regex ^(s.)/ --resample 16000 --min-seconds 0.2"
-    )
+    options = "--valid-percent 40 --split-by speaker --speaker-regex ^(s.)/ --resample 16000 --min-seconds 0.2"
     options += f" --max-seconds 9 --extensions wav --transcripts {tmp_path / 'table.tsv'}"
     assert main(["manifest", "folder", str(corpus), str(tmp_path / "out"), *options.split()]) == 0
     assert "speakers" in capsys.readouterr().out
@@ -55,8 +53,6 @@ def test_a_mistake_is_one_line_and_status_1(tmp_path, capsys):
 def test_synth_makes_a_corpus(tmp_path, capsys):
     pytest.importorskip("espeakng_loader", reason="synthetic speech needs espeakng-loader")
     pytest.importorskip("scipy", reason="resampling needs scipy")
-    assert (
-        main(["synth", str(tmp_path / "out"), "--minutes", "0.1", "--seed", "3", "--languages", "cy,eu"]) == 0
-    )
+    assert main(["synth", str(tmp_path / "out"), "--minutes", "0.1", "--seed", "3", "--languages", "cy,eu"]) == 0
     assert "recordings" in capsys.readouterr().out
     assert (tmp_path / "out" / "transcripts.tsv").exists()

@@ -76,10 +76,9 @@ class Branch(nn.Module):
         batch, frames, _ = x.shape
         # (B, T, D) -> (n, B x T, D/n)
         x = x.reshape(batch * frames, self.num_heads, -1).transpose(0, 1)
-        x = self.activation(self.linear1(x))
-        x = self.activation(self.linear2(x))
+        x = self.linear2(self.activation(self.linear1(x)))
         # (n, B x T, D'/n) -> (B, T, D')
-        return x.transpose(0, 1).reshape(batch, frames, -1)
+        return self.activation(x.transpose(0, 1).reshape(batch, frames, -1))
 
 
 def _check_dims(model_dim: int, hidden_dim: int, num_heads: int) -> None:

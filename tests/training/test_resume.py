@@ -67,21 +67,17 @@ def test_killed_while_training_it_goes_on_from_what_was_saved(tmp_path):
     assert last(tmp_path / "run")["optimizer_history"][-1]["num_updates"] == updates + 2
 
 
-# Quantised targets are compared after one update: from the second on a rounding error can flip a code
-@pytest.mark.parametrize("quantize_targets, updates", [(True, 1), (False, 4)])
-def test_two_processes_reach_the_weights_of_one_with_twice_the_batch(quantize_targets, updates, tmp_path):
+def test_two_processes_reach_the_weights_of_one_with_twice_the_batch(tmp_path):
     corpus = tmp_path / "corpus"
     for clip in range(2):
         write_wave(corpus / f"{clip}.wav", tone(1.0, seed=clip))
     (corpus / "train.tsv").write_text(f"{corpus}\n0.wav\t16000\n1.wav\t16000\n")
-    # What is drawn or averaged over a whole batch is off: dropout, and the losses beside the contrastive one
+    # What is drawn or averaged over a whole batch is off: dropout, and the losses beside the contrastive one.
+    # So is layerdrop: fairseq's legacy_ddp gives a dropped layer zeros where one process gives it no gradient.
     common = dict(
-        criterion__loss_weights=[0] * (1 + quantize_targets), model__require_same_masks=False, model__dropout=0.0,
+        criterion__loss_weights=[0, 0], model__require_same_masks=False, model__dropout=0.0,
         model__attention_dropout=0.0, model__dropout_input=0.0, model__dropout_features=0.0,
-        model__quantize_targets=quantize_targets, optimization__max_update=updates,
-        # plain steps along the gradient: Adam's division blows rounding errors of tiny gradients up to whole steps
-        optimizer__adam_eps=1.0,
-        optimization__lr=[0.1],
+        model__encoder_layerdrop=0.0, optimization__max_update=4,
     )  # fmt: skip
     status, output = run(*RECIPE, settings(corpus, tmp_path / "one", **common))
     assert status == 0, output[-3000:]

@@ -1,0 +1,218 @@
+"""Curves and bars of runs, one colour per run in all of them."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..errors import UserError
+from .runs import PRETRAINING, Run
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Okabe and Ito's colours, which people with any colour vision tell apart, without black and yellow, which
+# vanish on a dark or a light page. More runs than colours: the same again, dashed.
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")
+LINE_STYLES = ("-", "--", ":", "-.")
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Colours of a figure's paper, text and grid."""
+
+    paper: str
+    ink: str
+    grid: str
+
+
+LIGHT = Theme("#ffffff", "#1f2430", "#e3e6ec")
+DARK = Theme("#1b1f27", "#d9dde5", "#343a46")
+
+Styles = Mapping[str, tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A finished figure: its file name without ending, its title, and PNG bytes for both themes."""
+
+    name: str
+    title: str
+    light: bytes
+    dark: bytes
+
+
+def check_matplotlib() -> None:
+    """Raise a UserError unless matplotlib is there."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError as error:
+        raise UserError("compare draws with matplotlib: pip install 'fairseq-summarymixing[report]'") from error
+
+
+def line_styles(runs: Sequence[Run]) -> dict[str, tuple[str, str]]:
+    """(colour, line style) by run name, in the order given."""
+    return {
+        run.name: (COLOURS[index % len(COLOURS)], LINE_STYLES[index // len(COLOURS) % len(LINE_STYLES)])
+        for index, run in enumerate(runs)
+    }
+
+
+def draw_plots(runs: Sequence[Run], styles: Styles) -> list[Plot]:
+    """All plots of runs of one kind for which any of them has data."""
+    if runs[0].kind == PRETRAINING:
+        drawings = [
+            ("loss", "Loss (bits)", has("loss"), lambda axes: _curves(axes, runs, styles, "loss")),
+            (
+                "accuracy",
+                "Accuracy of the contrastive task",
+                has("accuracy"),
+                lambda axes: _accuracy(axes, runs, styles),
+            ),
+            (
+                "code-perplexity",
+                "Code perplexity",
+                has("code_perplexity"),
+                lambda axes: _curves(axes, runs, styles, "code_perplexity"),
+            ),
+        ]
+    else:
+        drawings = [
+            ("loss", "Loss (bits)", has("loss"), lambda axes: _curves(axes, runs, styles, "loss")),
+            (
+                "valid-wer",
+                "WER on the validation set (%)",
+                has("wer"),
+                lambda axes: _curves(axes, runs, styles, "wer"),
+            ),
+        ]
+    drawings += [
+        ("updates-per-second", "Updates per second", _has_speed, lambda axes: _speed(axes, runs, styles)),
+        ("peak-memory", "Peak memory (GB)", _has_memory, lambda axes: _memory(axes, runs, styles)),
+        ("wer", "Test WER (%), 95 % interval", _has_decodes, lambda axes: _error_rates(axes, runs, styles)),
+    ]
+    prefix = runs[0].kind.replace("-", "")
+    return [
+        Plot(f"{prefix}-{name}", title, _png(draw, title, LIGHT), _png(draw, title, DARK))
+        for name, title, wanted, draw in drawings
+        if any(wanted(run) for run in runs)
+    ]
+
+
+def has(key: str) -> Callable[[Run], bool]:
+    return lambda run: bool(run.values(key)[0] or run.values(key, valid=True)[0])
+
+
+def _has_speed(run: Run) -> bool:
+    return bool(run.updates_per_second()[0])
+
+
+def _has_memory(run: Run) -> bool:
+    return run.peak_memory_gb is not None
+
+
+def _has_decodes(run: Run) -> bool:
+    return bool(run.decodes)
+
+
+def _curves(axes: Axes, runs: Sequence[Run], styles: Styles, key: str) -> None:
+    """Training as a thin line, validation as a line with points. Values that are no numbers leave a gap."""
+    for run in runs:
+        colour, style = styles[run.name]
+        valid = run.values(key, valid=True)
+        train = run.values(key)
+        if train[0]:
+            thin = {"linewidth": 1.0, "alpha": 0.55} if valid[0] else {"linewidth": 1.6}
+            axes.plot(*train, color=colour, linestyle=style, **thin)
+        if valid[0]:
+            axes.plot(*valid, color=colour, linestyle=style, linewidth=1.8, marker="o", markersize=3.5)
+        axes.plot([], [], color=colour, linestyle=style, linewidth=2, label=run.name)
+    axes.set_xlabel("updates (thin: training; with points: validation)")
+
+
+def _accuracy(axes: Axes, runs: Sequence[Run], styles: Styles) -> None:
+    _curves(axes, runs, styles, "accuracy")
+    for chance in sorted({run.chance_accuracy for run in runs if run.chance_accuracy is not None}):
+        axes.axhline(chance, color="#8a909c", linewidth=1, linestyle=(0, (2, 2)), label=f"chance ({chance:.3f})")
+    axes.set_ylim(bottom=0)
+
+
+def _speed(axes: Axes, runs: Sequence[Run], styles: Styles) -> None:
+    for run in runs:
+        colour, style = styles[run.name]
+        axes.plot(*run.updates_per_second(), color=colour, linestyle=style, linewidth=1.6, label=run.name)
+    axes.set_xlabel("updates")
+    axes.set_ylim(bottom=0)
+
+
+def _memory(axes: Axes, runs: Sequence[Run], styles: Styles) -> None:
+    known = [run for run in runs if run.peak_memory_gb is not None]
+    bars = axes.barh([run.name for run in known], [run.peak_memory_gb for run in known], height=0.6)
+    for bar, run in zip(bars, known):
+        bar.set_color(styles[run.name][0])
+    axes.bar_label(bars, fmt=" %.1f", color=axes.xaxis.label.get_color())
+    _tidy_bars(axes)
+
+
+def _error_rates(axes: Axes, runs: Sequence[Run], styles: Styles) -> None:
+    labels, rates, low, high, colours = [], [], [], [], []
+    for run in runs:
+        for decode in run.decodes:
+            labels.append(
+                f"{run.name}\n{decode.get('split', '')} ({decode['folder']})" if decode["folder"] else run.name
+            )
+            rates.append(decode["wer"])
+            low.append(max(0.0, decode["wer"] - decode["wer_ci"][0]))
+            high.append(max(0.0, decode["wer_ci"][1] - decode["wer"]))
+            colours.append(styles[run.name][0])
+    places = range(len(labels))
+    ink = axes.xaxis.label.get_color()
+    axes.barh(places, rates, xerr=[low, high], height=0.6, color=colours, ecolor=ink, capsize=4)
+    axes.set_yticks(list(places), labels)
+    for place, rate, above in zip(places, rates, high):
+        axes.annotate(
+            f"{rate:.1f}",
+            (rate + above, place),
+            xytext=(6, 0),
+            textcoords="offset points",
+            va="center",
+            color=ink,
+        )
+    _tidy_bars(axes)
+
+
+def _tidy_bars(axes: Axes) -> None:
+    axes.invert_yaxis()
+    axes.grid(axis="y", visible=False)
+    axes.margins(x=0.15)
+    axes.set_xlim(left=0)
+    count = len(axes.get_yticks())
+    if math.isfinite(count):
+        axes.figure.set_size_inches(6.4, 1.2 + 0.5 * max(count, 2))
+
+
+def _png(draw: Callable[[Axes], None], title: str, theme: Theme) -> bytes:
+    import matplotlib
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    colours = dict.fromkeys(
+        ("text.color", "axes.labelcolor", "axes.titlecolor", "xtick.color", "ytick.color"), theme.ink
+    )
+    with matplotlib.rc_context({**colours, "axes.edgecolor": theme.grid, "font.size": 9.5}):
+        figure = Figure(figsize=(6.4, 3.8), dpi=150, facecolor=theme.paper, layout="constrained")
+        FigureCanvasAgg(figure)
+        axes = figure.add_subplot(facecolor=theme.paper)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(color=theme.grid, linewidth=0.8)
+        axes.set_axisbelow(True)
+        axes.set_title(title, loc="left", fontsize=11, fontweight="bold")
+        draw(axes)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(frameon=False, fontsize=8.5)
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png")
+    return buffer.getvalue()

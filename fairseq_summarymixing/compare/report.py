@@ -1,0 +1,67 @@
+"""``fairseq-summarymixing compare``: read the runs, write tables, plots and the page."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..files import atomic_write
+from .page import page
+from .plots import check_matplotlib, draw_plots, line_styles
+from .runs import FINETUNING, PRETRAINING, Run, read_runs
+from .tables import markdown, summary, table
+
+
+def compare(folders: Sequence[str | Path], out: str | Path, names: Sequence[str] | None = None) -> str:
+    """Write ``compare.html``, ``compare.md``, ``compare.json`` and the plots as PNG into ``out``.
+
+    Args:
+        folders: fairseq run folders, of pre-training, fine-tuning or both.
+        names: one per folder; default: the folders' names.
+
+    Returns:
+        One line for people.
+
+    Raises:
+        UserError: matplotlib is missing, or a run cannot be read.
+    """
+    check_matplotlib()
+    runs = read_runs(folders, names)
+    styles = line_styles(runs)
+    out = Path(out)
+    sections = []
+    for title, kind in (("Pre-training", PRETRAINING), ("Fine-tuning", FINETUNING)):
+        chosen = [run for run in runs if run.kind == kind]
+        if chosen:
+            sections.append((title, chosen, draw_plots(chosen, styles)))
+    for _, _, plots in sections:
+        for plot in plots:
+            with atomic_write(out / f"{plot.name}.png", "wb") as file:
+                file.write(plot.light)
+    with atomic_write(out / "compare.md") as file:
+        file.write("\n".join(_markdown_section(title, chosen) for title, chosen, _ in sections))
+    with atomic_write(out / "compare.json") as file:
+        json.dump([{**summary(run), **_series(run)} for run in runs], file, indent=1, ensure_ascii=False)
+        file.write("\n")
+    with atomic_write(out / "compare.html") as file:
+        file.write(page(sections, {name: colour for name, (colour, _) in styles.items()}))
+    return f"{len(runs)} run{'s' * (len(runs) != 1)}: {out / 'compare.html'}"
+
+
+def _markdown_section(title: str, runs: Sequence[Run]) -> str:
+    notes = "".join(f"\n- {run.name}: {note}" for run in runs for note in run.notes)
+    return f"## {title}\n\n{markdown(*table(runs))}{notes}\n"
+
+
+def _series(run: Run) -> dict[str, Any]:
+    """All that was logged, by update; JSON has no NaN, so it becomes null."""
+    return {
+        kind: {
+            update: {key: value if math.isfinite(value) else None for key, value in series[update].items()}
+            for update in sorted(series)
+        }
+        for kind, series in (("train", run.train), ("valid", run.valid))
+    }

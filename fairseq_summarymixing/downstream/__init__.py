@@ -1,0 +1,1 @@
+"""What a pre-trained encoder is worth: decoding of fine-tuned checkpoints and their word error rate."""

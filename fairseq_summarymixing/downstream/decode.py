@@ -1,0 +1,324 @@
+"""``fairseq-summarymixing decode``: greedy CTC over a test split, error rates, hypotheses on disk."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from .. import __version__
+from ..checkpoints import load_checkpoint, model_config, prepare_for_fairseq, pretrained_config, task_config
+from ..compat import quiet_fairseq
+from ..errors import UserError
+from ..files import atomic_write
+from .error_rate import character_errors, word_errors
+from .greedy import ctc_greedy
+from .test_set import TestSet, check_symbols, read_test_set
+
+# Utterances below this many seconds run alone: a convolutional front end may have no frame for them, and
+# fairseq's wav2vec2 then marks the wrong frames of a padded batch.
+SHORT_SECONDS = 0.1
+
+# Fields of the task that would leave out, cut or double test audio.
+WHOLE_AUDIO = {"min_sample_size": None, "max_sample_size": None, "subsample": 1.0, "num_batch_buckets": 0}
+
+
+@dataclass
+class Recogniser:
+    """A fine-tuned model and what is needed to read its answers.
+
+    Attributes:
+        model: fairseq's ``wav2vec_ctc``, in evaluation mode, on its device.
+        task: fairseq's task, whose dictionary is the one the model was trained with.
+        words: from the dictionary's symbols, joined by spaces, to words, joined by spaces.
+        fields: of the pre-trained model inside, by name.
+    """
+
+    model: torch.nn.Module
+    task: Any
+    words: Callable[[str], str]
+    fields: dict[str, Any]
+
+
+def decode(
+    checkpoint: str | Path,
+    data: str | Path,
+    split: str,
+    out: str | Path | None = None,
+    batch_seconds: float = 120.0,
+    device: str = "auto",
+) -> dict[str, Any]:
+    """Decode a split and write the answers, in manifest order, with the error rates beside them.
+
+    Writes ``hypotheses.wrd``, ``references.wrd``, ``hypotheses.<labels>`` and ``result.json`` into ``out``.
+    Every utterance counts: one that cannot be read stops the run, for the rate of the others would be
+    another test's.
+
+    Args:
+        checkpoint: a fairseq ``wav2vec_ctc`` checkpoint of the task ``audio_finetuning``.
+        data: folder with SPLIT.tsv and SPLIT.<labels>, labels as in fine-tuning (``ltr``).
+        out: folder for the files; default: ``decode/<checkpoint>-<split>`` beside the checkpoint.
+        batch_seconds: padded audio that runs at once. With stock models of ``extractor_mode: default`` (group
+            norm) an utterance's emissions depend a little on its batch; 0 runs one utterance at a time.
+        device: "auto", "cpu" or "cuda".
+
+    Returns:
+        What ``result.json`` holds: rates in percent, times in seconds.
+
+    Raises:
+        UserError: the checkpoint, the split or the device cannot be used.
+    """
+    target = pick_device(device)
+    state = load_checkpoint(checkpoint)
+    labels = check_checkpoint(checkpoint, state)
+    test_set = read_test_set(data, split, labels)
+    recogniser = load_recogniser(checkpoint, state, data, target)
+    check_symbols(test_set, recogniser.task.target_dictionary.indices)
+    references = [recogniser.words(line) for line in test_set.labels]
+    if not any(references):
+        raise UserError(f"{test_set.labels_path} holds no words, so there is no word error rate")
+
+    started = time.perf_counter()
+    tokens, notes = recognise(recogniser, test_set, split, batch_seconds)
+    seconds = time.perf_counter() - started
+
+    symbols = [recogniser.task.target_dictionary.string(one) for one in tokens]
+    hypotheses = [recogniser.words(line) for line in symbols]
+    words, characters = word_errors(references, hypotheses), character_errors(references, hypotheses)
+    audio_seconds = sum(test_set.samples) / recogniser.task.cfg.sample_rate
+    result = {
+        "wer": 100 * words.rate,
+        "wer_ci": [100 * edge for edge in words.interval()],
+        "cer": 100 * characters.rate,
+        "utterances": len(references),
+        "words": int(words.units.sum()),
+        "word_errors": int(words.errors.sum()),
+        "characters": int(characters.units.sum()),
+        "character_errors": int(characters.errors.sum()),
+        "empty_hypotheses": sum(not line for line in hypotheses),
+        "audio_seconds": audio_seconds,
+        "seconds": seconds,
+        "real_time_factor": seconds / audio_seconds,
+        "checkpoint": os.path.abspath(checkpoint),
+        "num_updates": num_updates(state),
+        "model": recogniser.fields.get("_name"),
+        "mixer": recogniser.fields.get("mixer"),
+        "data": os.path.abspath(data),
+        "split": split,
+        "decoder": "greedy CTC, no language model",
+        "batch_seconds": batch_seconds,
+        "device": device_name(target),
+        "versions": versions(),
+        "notes": notes,
+    }
+    folder = Path(out) if out else Path(checkpoint).parent / "decode" / f"{Path(checkpoint).stem}-{split}"
+    _write_lines(folder / "references.wrd", references)
+    _write_lines(folder / "hypotheses.wrd", hypotheses)
+    _write_lines(folder / f"hypotheses.{labels}", symbols)
+    with atomic_write(folder / "result.json") as file:
+        json.dump(result, file, indent=2, ensure_ascii=False)
+        file.write("\n")
+    return {**result, "out": str(folder)}
+
+
+def summary(result: dict[str, Any]) -> str:
+    """One line for people."""
+    low, high = result["wer_ci"]
+    return (
+        f"WER {result['wer']:.1f} % (95 % CI {low:.1f} to {high:.1f}), CER {result['cer']:.1f} %, "
+        f"{result['utterances']} utterances, {result['words']} words: {result['out']}"
+    )
+
+
+def pick_device(name: str) -> torch.device:
+    """Turn "auto", "cpu" or "cuda" into a device; a UserError if there is no such device."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device cuda: torch sees no CUDA device; use --device cpu")
+    return torch.device(name)
+
+
+def device_name(device: torch.device) -> str:
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+
+
+def check_checkpoint(path: str | Path, state: dict[str, Any]) -> str:
+    """The ending of the checkpoint's label files, such as "ltr"; a UserError unless it is a CTC model's."""
+    name = model_config(state).get("_name")
+    if name != "wav2vec_ctc":
+        hint = "; fine-tune it first (model wav2vec_ctc, task audio_finetuning)" if "wav2vec2" in str(name) else ""
+        raise UserError(f"{path} is a checkpoint of the model {name!r}; decode reads 'wav2vec_ctc'{hint}")
+    labels = task_config(state).get("labels")
+    if not labels:
+        raise UserError(f"{path} was trained without labels (task.labels is not set), so it has no dictionary")
+    return labels
+
+
+def load_recogniser(path: str | Path, state: dict[str, Any], data: str | Path, device: torch.device) -> Recogniser:
+    """Build the model of a checked state from ``load_checkpoint``.
+
+    Raises:
+        UserError: checkpoint and data have other dictionaries, the model inside is unknown or does not fit.
+    """
+    with quiet_fairseq():
+        from fairseq import checkpoint_utils
+        from fairseq.data.data_utils import post_process
+        from fairseq.models import ARCH_MODEL_REGISTRY, MODEL_REGISTRY
+
+        importlib.import_module("fairseq_summarymixing.models")  # registers our names
+        importlib.import_module("fairseq_summarymixing.tasks")
+
+        fields = pretrained_config(model_config(state)) or {}
+        name = fields.get("_name")
+        if name is not None and name not in MODEL_REGISTRY and name not in ARCH_MODEL_REGISTRY:
+            raise UserError(f"{path} was fine-tuned from the model {name!r}, which is not installed here")
+        check_dictionary(path, state, data)
+        prepared = prepare_for_fairseq(state, {"data": str(data)})
+        if "target_dictionary" not in (prepared.get("task_state") or {}):
+            prepared.pop("task_state", None)
+        try:
+            models, config, task = checkpoint_utils.load_model_ensemble_and_task([str(path)], state=prepared)
+        except (RuntimeError, OSError, AssertionError, LookupError, TypeError, ValueError) as error:
+            lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+            raise UserError(f"the model in {path} cannot be built: {' '.join(lines[:2])[:300]}") from error
+    for name, value in WHOLE_AUDIO.items():
+        if hasattr(task.cfg, name):  # fairseq 0.12.2 has no subsample
+            setattr(task.cfg, name, value)
+    symbol = config.criterion.get("post_process", "letter") if config.criterion is not None else "letter"
+    model = models[0].to(device).eval()
+    return Recogniser(model, task, lambda line: " ".join(post_process(line, symbol).split()), fields)
+
+
+def check_dictionary(path: str | Path, state: dict[str, Any], data: str | Path) -> None:
+    """Raise a UserError if the checkpoint's and the data's dictionary differ, or if there is none."""
+    from fairseq.data import Dictionary
+
+    labels = task_config(state)["labels"]
+    file = Path(data) / f"dict.{labels}.txt"
+    trained_with = (state.get("task_state") or {}).get("target_dictionary")
+    if not file.is_file():
+        if trained_with is None:
+            raise UserError(f"{path} holds no dictionary and there is no {file}; copy it from the fine-tuning data")
+        return
+    if trained_with is None:
+        return
+    here, there = Dictionary.load(str(file)).symbols, trained_with.symbols
+    if here == there:
+        return
+    only_here, only_there = sorted(set(here) - set(there)), sorted(set(there) - set(here))
+    if only_here or only_there:
+        difference = f"only in the file: {' '.join(only_here) or '-'}; only there: {' '.join(only_there) or '-'}"
+    else:
+        difference = "the same symbols in another order"
+    raise UserError(
+        f"{file} is not the dictionary that {path} was trained with ({difference}); "
+        "remove it to use the checkpoint's, or use the data made for this checkpoint"
+    )
+
+
+def recognise(
+    recogniser: Recogniser, test_set: TestSet, split: str, batch_seconds: float
+) -> tuple[list[list[int]], list[str]]:
+    """Greedy CTC tokens of every utterance, in manifest order, and notes on those too short for a frame."""
+    with quiet_fairseq():
+        recogniser.task.load_dataset(split)
+    dataset = recogniser.task.datasets[split]
+    rate = recogniser.task.cfg.sample_rate
+    blank = recogniser.task.target_dictionary.index(recogniser.task.blank_symbol)
+    tokens: list[list[int]] = [[] for _ in test_set.paths]
+    notes = []
+    with tqdm(total=round(sum(test_set.samples) / rate), unit="s", desc=split, disable=None) as progress:
+        for batch in plan_batches(test_set.samples, batch_seconds * rate):
+            items = [_read_item(dataset, index, test_set) for index in batch]
+            long_items = [item for item in items if len(item["source"]) >= SHORT_SECONDS * rate]
+            if long_items:
+                _store(tokens, long_items, _run(recogniser, dataset, long_items, blank))
+            for item in items:
+                if len(item["source"]) >= SHORT_SECONDS * rate:
+                    continue
+                try:
+                    _store(tokens, [item], _run(recogniser, dataset, [item], blank))
+                except (RuntimeError, ValueError):
+                    path = test_set.paths[int(item["id"])]
+                    length = len(item["source"])
+                    notes.append(f"{path}: too short for one frame ({length} samples); empty hypothesis")
+            progress.update(round(sum(test_set.samples[index] for index in batch) / rate))
+    for note in notes:
+        print(f"warning: {note}", file=sys.stderr)
+    return tokens, notes
+
+
+def plan_batches(samples: Sequence[int], budget: float) -> list[list[int]]:
+    """Group indices, longest first: count times the longest is at most ``budget`` samples, or count is 1."""
+    batches: list[list[int]] = []
+    for index in sorted(range(len(samples)), key=lambda one: -samples[one]):
+        if batches and (len(batches[-1]) + 1) * samples[batches[-1][0]] <= budget:
+            batches[-1].append(index)
+        else:
+            batches.append([index])
+    return batches
+
+
+def num_updates(state: dict[str, Any]) -> int | None:
+    """Updates that a checkpoint has seen; None where it does not say."""
+    history = state.get("optimizer_history") or [{}]
+    return history[-1].get("num_updates")
+
+
+def versions() -> dict[str, str]:
+    import fairseq
+
+    return {
+        "fairseq_summarymixing": __version__,
+        "fairseq": fairseq.__version__,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def _read_item(dataset: Any, index: int, test_set: TestSet) -> dict[str, Any]:
+    try:
+        return dataset[index]
+    except Exception as error:  # fairseq raises bare Exception for unreadable files and other sample rates
+        path = os.path.join(test_set.root, test_set.paths[index])
+        raise UserError(f"cannot read the audio file {path}: {error}; every utterance counts, so mend it") from error
+
+
+@torch.no_grad()
+def _run(recogniser: Recogniser, dataset: Any, items: list[dict[str, Any]], blank: int) -> list[list[int]]:
+    device = next(recogniser.model.parameters()).device
+    net_input = {name: value.to(device) for name, value in dataset.collater(items)["net_input"].items()}
+    try:
+        output = recogniser.model(**net_input)
+    except RuntimeError as error:
+        if "out of memory" not in str(error):
+            raise
+        seconds = net_input["source"].numel() / recogniser.task.cfg.sample_rate
+        raise UserError(f"out of GPU memory in a batch of {seconds:.0f} s; use a smaller --batch-seconds") from error
+    emissions = recogniser.model.get_logits(output).transpose(0, 1)  # (T, B, V) -> (B, T, V)
+    padding_mask = output["padding_mask"]
+    lengths = torch.full((emissions.size(0),), emissions.size(1))
+    if padding_mask is not None:
+        lengths = (~padding_mask).sum(dim=1)
+    return ctc_greedy(emissions, lengths, blank)
+
+
+def _store(tokens: list[list[int]], items: list[dict[str, Any]], answers: list[list[int]]) -> None:
+    for item, answer in zip(items, answers):
+        tokens[int(item["id"])] = answer
+
+
+def _write_lines(path: Path, lines: Sequence[str]) -> None:
+    with atomic_write(path) as file:
+        file.writelines(f"{line}\n" for line in lines)

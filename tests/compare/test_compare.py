@@ -1,0 +1,285 @@
+import json
+import os
+import re
+
+import pytest
+import torch
+
+from fairseq_summarymixing.cli import main
+from fairseq_summarymixing.compare.plots import line_styles
+from fairseq_summarymixing.compare.report import compare
+from fairseq_summarymixing.compare.runs import FINETUNING, PRETRAINING, read_run, read_runs
+from fairseq_summarymixing.compare.tables import markdown, table
+from fairseq_summarymixing.errors import UserError
+
+HEAD = "[2026-01-01 10:00:00,000]"
+
+
+def inner(update, loss=6.0, **more):
+    """A line of hydra's log, as fairseq writes it every log_interval updates."""
+    values = {"loss": loss, "accuracy": 0.1, "code_perplexity": 12.0, "ups": 2.0, "wps": 200.0, "wpb": 100.0}
+    values = {**values, "num_updates": update, "wall": 10, **more}
+    record = {
+        "epoch": 1,
+        "update": 0.5,
+        **{key: str(value) for key, value in values.items() if value is not None},
+    }
+    return f"{HEAD}[train_inner][INFO] - {json.dumps(record)}\n"
+
+
+def valid(update, loss=5.0, subset="valid", **more):
+    values = {"loss": loss, "accuracy": 0.2, "code_perplexity": 15.0, "num_updates": update, **more}
+    record = {
+        "epoch": 1,
+        **{f"{subset}_{key}": str(value) for key, value in values.items() if value is not None},
+    }
+    return f"{HEAD}[{subset}][INFO] - {json.dumps(record)}\n"
+
+
+def heading(model="wav2vec2", mixer=None):
+    fields = f"'num_negatives': 9{f', {chr(39)}mixer{chr(39)}: {mixer}' if mixer else ''}"
+    return (
+        f"{HEAD}[fairseq_cli.train][INFO] - {{'_name': None, 'model': {{'_name': '{model}', "
+        f"'extractor_mode': layer_norm, {fields}}}, 'task': {{}}}}\n"
+        f"{HEAD}[fairseq_cli.train][INFO] - num. shared model params: 95,044,608 (num. trained: 95,044,608)\n"
+    )
+
+
+@pytest.fixture
+def write(tmp_path):
+    def make(name, *parts, log="train.log"):
+        folder = tmp_path / name
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / log).write_text("".join(parts))
+        return folder
+
+    return make
+
+
+def write_decode(folder, wer=12.5, interval=(11.0, 14.0), split="test", name="checkpoint_best-test"):
+    out = folder / "checkpoints" / "decode" / name
+    out.mkdir(parents=True)
+    (out / "result.json").write_text(json.dumps({"wer": wer, "wer_ci": interval, "split": split}))
+
+
+def finetuning(write, name="fine"):
+    lines = [
+        inner(update, 50.0 - update / 10, accuracy=None, code_perplexity=None, nll_loss=2.0) for update in (10, 20)
+    ]
+    last = valid(20, 40.0, accuracy=None, code_perplexity=None, wer=33.3, uer=10.0)
+    folder = write(name, heading("wav2vec_ctc"), *lines, last)
+    write_decode(folder)
+    return folder
+
+
+def test_a_run_is_read_from_its_log_alone(write):
+    run = read_run(write("run", heading(), inner(10), valid(10), inner(20, 5.5), valid(20, 4.5)), "run")
+    assert run.kind == PRETRAINING
+    assert run.architecture == "wav2vec2 / self_attention"
+    assert run.parameters == 95044608
+    assert run.updates == 20
+    assert run.values("loss") == ([10, 20], [6.0, 5.5])
+    assert run.last("loss", valid=True) == 4.5
+    assert run.chance_accuracy == pytest.approx(0.1)
+    assert run.notes == []
+
+
+def test_fine_tuning_that_logs_the_model_it_starts_from_stays_fine_tuning(write):
+    lines = heading("wav2vec_ctc"), heading("wav2vec2_summarymixing", "summary_mixing"), inner(10, accuracy=None)
+    run = read_run(write("run", *lines), "run")
+    assert run.kind == FINETUNING
+    assert run.architecture == "wav2vec2_summarymixing / summary_mixing"
+
+
+def test_common_log_file_has_bare_lines_many_times_over(write):
+    """fairseq adds the file's handler once per epoch, and every handler writes every line."""
+    bare = [line.split(" - ", 1)[1] for line in (inner(10), inner(20, 5.0), valid(20))]
+    run = read_run(write("run", bare[0], bare[1] * 2, bare[2] * 3), "run")
+    assert run.values("loss") == ([10, 20], [6.0, 5.0])
+    assert run.values("loss", valid=True) == ([20], [5.0])
+    assert run.notes == []
+
+
+def test_after_a_restart_the_later_values_count(write):
+    before = [inner(update, 6.0) for update in (10, 20, 30, 40)] + [valid(40, 5.9)]
+    after = [inner(update, 4.0) for update in (20, 30)] + [valid(30, 3.9)]
+    run = read_run(write("run", *before, heading(), *after), "run")
+    assert run.values("loss") == ([10, 20, 30], [6.0, 4.0, 4.0])
+    assert run.values("loss", valid=True) == ([30], [3.9])
+    assert "went back to update 20" in run.notes[0]
+
+
+def test_logs_of_one_run_in_several_files_are_joined_oldest_first(write):
+    folder = write("run", inner(10, 6.0), inner(20, 6.0), log="b.log")
+    write("run", inner(20, 4.0), inner(30, 4.0), log="a.log")
+    os.utime(folder / "b.log", (1, 1))
+    assert read_run(folder, "run").values("loss") == ([10, 20, 30], [6.0, 4.0, 4.0])
+
+
+def test_a_line_cut_short_is_left_out_with_a_note(write):
+    run = read_run(write("run", inner(10), inner(20)[:90]), "run")
+    assert run.values("loss")[0] == [10]
+    assert "1 unreadable line left out" in run.notes[0]
+
+
+def test_values_that_are_no_numbers_are_noted_and_drawn_as_gaps(write, tmp_path):
+    folder = write("run", heading(), inner(10), inner(20, "nan"), inner(30, "inf"), valid(30, "nan"))
+    run = read_run(folder, "run")
+    assert "training loss is not a number at 2 log lines, first at update 20" in run.notes[0]
+    compare([folder], tmp_path / "out")
+    assert "not a number" in (tmp_path / "out" / "compare.md").read_text()
+    assert "NaN" not in (tmp_path / "out" / "compare.json").read_text()
+
+
+def test_end_of_epoch_values_do_where_there_are_no_others(write):
+    run = read_run(write("run", valid(100, subset="train", loss=3.0), valid(100)), "run")
+    assert run.last("loss") == 3.0
+    assert "end-of-epoch" in run.notes[0]
+
+
+def test_two_validation_sets_are_told_apart(write):
+    run = read_run(write("run", inner(10), valid(10, 1.0, "dev_clean"), valid(10, 2.0, "dev_other")), "run")
+    assert (run.valid_subset, run.last("loss", valid=True)) == ("dev_clean", 1.0)
+    assert "dev_other" in run.notes[0]
+
+
+def test_seconds_per_update_are_the_median_without_the_first_line(write):
+    ups = [0.1, 2.0, 4.0, 2.0]
+    lines = [inner(10 * index, ups=value, wps=None) for index, value in enumerate(ups, start=1)]
+    assert read_run(write("run", *lines), "run").seconds_per_update == 0.5
+
+
+def test_slow_updates_are_not_rounded_to_two_decimals(write):
+    lines = [inner(update, ups=0.03, wps=3440.0, wpb=100000.0) for update in (10, 20)]
+    assert read_run(write("run", *lines), "run").seconds_per_update == pytest.approx(100000 / 3440)
+
+
+def test_peak_memory_is_what_was_logged_or_what_was_not_free(write):
+    logged = [inner(10, peak_memory_gb=7.5), inner(20, peak_memory_gb=8.25)]
+    assert read_run(write("ours", *logged), "ours").peak_memory_gb == 8.25
+    gpu = f"{HEAD}[fairseq.utils][INFO] - rank   0: capabilities =  9.0  ; total memory = 79.100 GB ; name = X\n"
+    free = [inner(10, gb_free=60.1), inner(20, gb_free=59.1), inner(30, gb_free=61.0)]
+    assert read_run(write("stock", gpu, *free), "stock").peak_memory_gb == pytest.approx(20 * 2**30 / 1e9)
+    assert read_run(write("cpu", inner(10)), "cpu").peak_memory_gb is None
+
+
+def test_the_checkpoint_tells_model_mixer_and_parameters(write):
+    folder = write("run", inner(10))
+    (folder / "checkpoints").mkdir()
+    model = {"_name": "wav2vec2_summarymixing", "mixer": "summary_mixing", "num_negatives": 100}
+    state = {"cfg": {"model": model}, "model": {"weight": torch.zeros(3, 4), "bias": torch.zeros(4)}}
+    torch.save(state, folder / "checkpoints" / "checkpoint_last.pt")
+    run = read_run(folder, "run")
+    assert run.architecture == "wav2vec2_summarymixing / summary_mixing"
+    assert run.parameters == 16
+    assert run.chance_accuracy == pytest.approx(1 / 101)
+    state["cfg"]["model"] = {"_name": "wav2vec_ctc", "w2v_args": {"model": model}}
+    torch.save(state, folder / "checkpoints" / "checkpoint_last.pt")
+    run = read_run(folder, "run")
+    assert (run.kind, run.architecture) == (FINETUNING, "wav2vec2_summarymixing / summary_mixing")
+
+
+def test_a_bad_checkpoint_is_a_note_and_the_next_is_read(write):
+    folder = write("run", inner(10))
+    (folder / "checkpoint_last.pt").write_bytes(b"")
+    torch.save({"cfg": {"model": {"_name": "wav2vec2"}}, "model": {}}, folder / "checkpoint_best.pt")
+    run = read_run(folder, "run")
+    assert "checkpoint_last.pt is empty" in run.notes[0]
+    assert run.model["_name"] == "wav2vec2"
+
+
+def test_decode_results_are_found_and_broken_ones_noted(write):
+    folder = finetuning(write)
+    write_decode(folder, 20.0, (18.0, 22.0), "other", "checkpoint_best-other")
+    broken = folder / "decode" / "result.json"
+    broken.parent.mkdir()
+    broken.write_text("{")
+    run = read_run(folder, "fine")
+    assert [decode["wer"] for decode in run.decodes] == [20.0, 12.5]
+    assert "decode/result.json is no decode result" in run.notes[-1].replace(os.sep, "/")
+    text = markdown(*table([run]))
+    assert "other 20.0 (18.0 to 22.0); test 12.5 (11.0 to 14.0)" in text
+
+
+def test_missing_and_empty_folders_are_one_clear_error(write, tmp_path):
+    with pytest.raises(UserError, match="there is no run folder .*nowhere"):
+        read_run(tmp_path / "nowhere", "run")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=r"empty has no \*.log file"):
+        read_run(tmp_path / "empty", "run")
+    write("outer/inner", inner(10))
+    with pytest.raises(UserError, match="there are inner.train.log"):
+        read_run(tmp_path / "outer", "run")
+    with pytest.raises(UserError, match="no JSON lines in train.log; train with common.log_format=json"):
+        read_run(write("simple", "epoch 001 | loss 6.0\n"), "run")
+
+
+def test_names_are_made_unique_or_asked_for(write):
+    folders = [write("a/run", inner(10)), write("b/run", inner(10))]
+    assert [run.name for run in read_runs(folders)] == ["a/run", "b/run"]
+    assert [run.name for run in read_runs(folders, ["x", "y"])] == ["x", "y"]
+    with pytest.raises(UserError, match="expected 2 names.*found 1"):
+        read_runs(folders, ["x"])
+    with pytest.raises(UserError, match="'x' 2 times"):
+        read_runs(folders, ["x", "x"])
+    with pytest.raises(UserError, match="given twice"):
+        read_runs([folders[0], folders[0]])
+
+
+def test_the_page_needs_nothing_but_itself(write, tmp_path):
+    pytest.importorskip("matplotlib")
+    pretraining = write("pre & <b>", heading(), inner(10, peak_memory_gb=3.0), inner(20), valid(20))
+    out = tmp_path / "out"
+    assert main(["compare", str(pretraining), str(finetuning(write)), "--out", str(out)]) == 0
+    text = (out / "compare.html").read_text(encoding="utf-8")
+    assert not re.search(r"https?://|<script|<link|@import|url\(", text)
+    sources = re.findall(r'(?:src|srcset)="([^"]*)"', text)
+    assert sources and all(source.startswith("data:image/png;base64,") for source in sources)
+    assert "pre &amp; &lt;b&gt;" in text and "<b>" not in text
+    assert "Pre-training" in text and "Fine-tuning" in text
+    plots = sorted(path.stem for path in out.glob("*.png"))
+    assert len(sources) == 2 * len(plots)  # for a light and a dark page
+    assert plots == [
+        "finetuning-loss", "finetuning-updates-per-second", "finetuning-valid-wer", "finetuning-wer",
+        "pretraining-accuracy", "pretraining-code-perplexity", "pretraining-loss", "pretraining-peak-memory",
+        "pretraining-updates-per-second",
+    ]  # fmt: skip
+    for path in out.glob("*.png"):
+        assert path.read_bytes().startswith(b"\x89PNG")
+
+
+def test_json_and_markdown_hold_the_numbers(write, tmp_path):
+    pytest.importorskip("matplotlib")
+    out = tmp_path / "out"
+    pretraining = write("pre", heading("wav2vec2_summarymixing", "summary_mixing"), inner(10), inner(20), valid(20))
+    compare([pretraining, finetuning(write)], out, ["ours", "tuned"])
+    ours, tuned = json.loads((out / "compare.json").read_text())
+    assert (ours["name"], ours["kind"], ours["parameters"]) == ("ours", "pre-training", 95044608)
+    assert ours["train"]["20"]["loss"] == ours["train_loss"] == 6.0
+    assert (tuned["valid_wer"], tuned["decodes"][0]["wer_ci"]) == (33.3, [11.0, 14.0])
+    text = (out / "compare.md").read_text()
+    assert "| ours | wav2vec2_summarymixing / summary_mixing | 95.0 M | 20 | 6.000 | 5.000 | 0.200 | 15.0 |" in text
+    assert "| tuned |" in text and "12.5 (11.0 to 14.0)" in text
+
+
+def test_a_run_keeps_its_colour_whatever_else_is_drawn(write):
+    runs = read_runs([write(f"run{index}", inner(10)) for index in range(8)])
+    styles = line_styles(runs)
+    assert len(set(styles.values())) == 8
+    assert styles["run1"] == line_styles(runs[:3])["run1"]
+
+
+def test_what_no_run_tells_has_no_column(write):
+    run = read_run(write("run", inner(10)), "run")
+    headings, rows = table([run])
+    assert "peak GB" not in headings and "valid loss" not in headings
+    assert len(rows[0]) == len(headings)
+
+
+def test_without_matplotlib_one_line_says_what_to_install(write, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
+    assert main(["compare", str(write("run", inner(10))), "--out", str(tmp_path / "out")]) == 1
+    assert capsys.readouterr().err == (
+        "error: compare draws with matplotlib: pip install 'fairseq-summarymixing[report]'\n"
+    )
+    assert not (tmp_path / "out").exists()

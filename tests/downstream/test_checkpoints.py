@@ -1,0 +1,145 @@
+"""Whatever file a user names: it is read without running it, or one line says what it is."""
+
+import argparse
+import io
+import os
+import pickle
+import zipfile
+
+import pytest
+import torch
+
+from fairseq_summarymixing import checkpoints
+from fairseq_summarymixing.checkpoints import (
+    RestrictedPickle,
+    load_checkpoint,
+    model_config,
+    pretrained_config,
+)
+from fairseq_summarymixing.errors import UserError
+
+
+class CreatesFile:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return os.mkdir, (str(self.path),)
+
+
+def read_as_old_torch(path):
+    """What torch < 2.4 does, which cannot be told of further classes."""
+    extra = {"weights_only": False} if hasattr(torch.serialization, "add_safe_globals") else {}
+    return torch.load(path, map_location="cpu", pickle_module=RestrictedPickle, **extra)
+
+
+@pytest.fixture(params=["this torch", "torch < 2.4"])
+def reader(request, monkeypatch):
+    if request.param == "torch < 2.4":
+        monkeypatch.setattr(checkpoints, "_read", read_as_old_torch)
+
+
+def refuse(path, *parts):
+    with pytest.raises(UserError) as caught:
+        load_checkpoint(path)
+    message = str(caught.value)
+    assert str(path) in message
+    assert "\n" not in message
+    for part in parts:
+        assert part in message
+    return message
+
+
+@pytest.mark.parametrize("name", ["wav2vec2", "wav2vec2_summarymixing"])
+def test_pretrained_and_finetuned_checkpoints_are_read(reader, pretrained, finetuned, name):
+    state = load_checkpoint(pretrained[name])
+    assert model_config(state)["_name"] == name
+    state = load_checkpoint(finetuned[name])
+    assert model_config(state)["_name"] == "wav2vec_ctc"
+    assert pretrained_config(model_config(state))["_name"] == name
+    assert "A" in state["task_state"]["target_dictionary"].symbols
+    assert all(isinstance(value, torch.Tensor) for value in state["model"].values())
+
+
+def test_old_checkpoints_with_a_namespace_are_read(reader, tmp_path):
+    path = tmp_path / "old.pt"
+    args = argparse.Namespace(arch="wav2vec2", task="audio_pretraining")
+    for zipped in (True, False):  # torch < 1.6 wrote bare pickles
+        state = {"args": args, "model": {"weight": torch.ones(2).half()}}
+        torch.save(state, path, _use_new_zipfile_serialization=zipped)
+        state = load_checkpoint(path)
+        assert model_config(state)["_name"] == "wav2vec2"
+        assert torch.equal(state["model"]["weight"], torch.ones(2).half())
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_file_that_runs_code_is_refused_and_nothing_runs(reader, tmp_path, zipped):
+    path, created = tmp_path / "evil.pt", tmp_path / "created"
+    state = {"cfg": {}, "model": {"weight": torch.ones(2)}, "extra": CreatesFile(created)}
+    torch.save(state, path, _use_new_zipfile_serialization=zipped)
+    refuse(path, "mkdir", "refused", "nothing in it was run")
+    assert not created.exists()
+    path.write_bytes(pickle.dumps(CreatesFile(created)))
+    refuse(path)
+    assert not created.exists()
+
+
+def test_a_missing_file_tells_which_there_are(tmp_path):
+    (tmp_path / "checkpoint_best.pt").write_bytes(b"")
+    refuse(tmp_path / "checkpoint_lst.pt", "there is no checkpoint", "checkpoint_best.pt")
+
+
+def test_a_folder_an_empty_file_and_text_are_named(tmp_path):
+    refuse(tmp_path, "is a folder")
+    for content, part in ((b"", "is empty"), (b"hello\n", "no checkpoint"), (b'{"a": 1}', "no checkpoint")):
+        path = tmp_path / "some.pt"
+        path.write_bytes(content)
+        refuse(path, part)
+
+
+def test_a_file_cut_short_is_named_at_every_length(reader, finetuned, tmp_path):
+    content = finetuned["wav2vec2"].read_bytes()
+    path = tmp_path / "short.pt"
+    for length in (3, 20, len(content) // 2, len(content) - 1):
+        path.write_bytes(content[:length])
+        refuse(path)
+    buffer = io.BytesIO()
+    torch.save({"cfg": {}, "model": {"w": torch.ones(99)}}, buffer, _use_new_zipfile_serialization=False)
+    for length in (3, 60, len(buffer.getvalue()) - 9):
+        path.write_bytes(buffer.getvalue()[:length])
+        refuse(path)
+
+
+def test_a_zip_that_is_no_checkpoint_is_named(tmp_path):
+    path = tmp_path / "archive.pt"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("notes.txt", "hello")
+    refuse(path, "zip archive but no checkpoint")
+
+
+def test_a_safetensors_file_is_named(tmp_path):
+    header = b'{"weight":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + b"\0\0\0\0")
+    refuse(path, "safetensors")
+
+
+def test_parameters_without_a_configuration_are_named(tmp_path):
+    path = tmp_path / "weights.pt"
+    torch.save({"encoder.weight": torch.ones(2)}, path)
+    refuse(path, "bare state dict")
+    torch.save({"model": {"encoder.weight": torch.ones(2)}}, path)
+    refuse(path, "no configuration")
+    torch.save({"epoch": 3}, path)
+    refuse(path, "expected 'model' and 'cfg', found epoch")
+    torch.save([1, 2], path)
+    refuse(path, "holds a list")
+
+
+def test_reading_says_nothing_and_leaves_logging_alone(finetuned, capfd):
+    import logging
+
+    before = logging.root.level, list(logging.root.handlers)
+    load_checkpoint(finetuned["wav2vec2"])
+    assert (logging.root.level, list(logging.root.handlers)) == before
+    assert capfd.readouterr() == ("", "")

@@ -1,0 +1,257 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+import tiny
+import torch
+
+from fairseq_summarymixing.cli import main
+from fairseq_summarymixing.downstream import decode as verb
+from fairseq_summarymixing.downstream.decode import decode, plan_batches
+from fairseq_summarymixing.downstream.error_rate import character_errors, word_errors
+from fairseq_summarymixing.errors import UserError
+
+
+@pytest.fixture
+def data(corpus, tmp_path):
+    """A copy of the manifests that a test may spoil; the audio stays where it is."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for path in corpus.glob("*.*"):
+        shutil.copy(path, folder)
+    return folder
+
+
+def lines(path):
+    return path.read_text(encoding="utf-8").split("\n")[:-1]
+
+
+def refuse(checkpoint, data, *parts, split="test"):
+    with pytest.raises(UserError) as caught:
+        decode(checkpoint, data, split, device="cpu")
+    assert "\n" not in str(caught.value)
+    for part in parts:
+        assert str(part) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["wav2vec2", "wav2vec2_summarymixing"])
+def test_batched_decoding_equals_utterance_by_utterance(finetuned, corpus, tmp_path, name):
+    together, alone = tmp_path / "together", tmp_path / "alone"
+    result = decode(finetuned[name], corpus, "test", together, batch_seconds=1000)
+    decode(finetuned[name], corpus, "test", alone, batch_seconds=0)
+    assert lines(together / "hypotheses.ltr") == lines(alone / "hypotheses.ltr")
+    assert len(set(lines(alone / "hypotheses.ltr"))) == 7
+    assert (result["model"], result["utterances"]) == (name, 7)
+
+
+def test_the_answer_is_what_fairseq_computes_in_validation(finetuned, corpus, tmp_path):
+    """The criterion's own loop over one batch, which no code of ours takes part in but the reader."""
+    from fairseq import checkpoint_utils
+
+    from fairseq_summarymixing.checkpoints import load_checkpoint, prepare_for_fairseq
+
+    path = finetuned["wav2vec2"]
+    result = decode(path, corpus, "test", tmp_path / "out")
+    state = prepare_for_fairseq(load_checkpoint(path), {"data": str(corpus)})
+    models, config, task = checkpoint_utils.load_model_ensemble_and_task([str(path)], state=state)
+    task.load_dataset("test")
+    dataset = task.datasets["test"]
+    batch = dataset.collater([dataset[index] for index in range(7)])
+    criterion = task.build_criterion(config.criterion).eval()
+    with torch.no_grad():
+        _, _, logged = criterion(models[0].eval(), batch)
+    assert (result["word_errors"], result["words"]) == (logged["w_errors"], logged["w_total"])
+
+
+def test_files_are_in_manifest_order_and_agree_with_the_result(finetuned, corpus, tmp_path, capsys):
+    out = tmp_path / "out"
+    arguments = ["decode", str(finetuned["wav2vec2"]), "--data", str(corpus), "--split", "test"]
+    assert main([*arguments, "--out", str(out), "--device", "cpu"]) == 0
+    printed = capsys.readouterr().out
+    result = json.loads((out / "result.json").read_text())
+    references, hypotheses = lines(out / "references.wrd"), lines(out / "hypotheses.wrd")
+    assert references == [line.replace(" ", "").replace("|", " ").strip() for line in lines(corpus / "test.ltr")]
+    assert result["wer"] == pytest.approx(100 * word_errors(references, hypotheses).rate)
+    assert result["cer"] == pytest.approx(100 * character_errors(references, hypotheses).rate)
+    assert result["wer_ci"][0] <= result["wer"] <= result["wer_ci"][1]
+    assert result["real_time_factor"] == pytest.approx(result["seconds"] / result["audio_seconds"])
+    assert result["num_updates"] == 2
+    assert printed.startswith(f"WER {result['wer']:.1f} % (95 % CI") and printed.count("\n") == 1
+    assert sorted(path.name for path in out.iterdir()) == [
+        "hypotheses.ltr", "hypotheses.wrd", "references.wrd", "result.json",
+    ]  # fmt: skip
+
+
+def test_the_answer_lies_beside_the_checkpoint_unless_told(finetuned, corpus, tmp_path):
+    checkpoint = tmp_path / "run" / "checkpoint_best.pt"
+    checkpoint.parent.mkdir()
+    shutil.copy(finetuned["wav2vec2"], checkpoint)
+    decode(checkpoint, corpus, "test")
+    assert (checkpoint.parent / "decode" / "checkpoint_best-test" / "result.json").is_file()
+
+
+def test_normalised_audio_is_decoded_as_it_was_trained(finetuned, corpus, tmp_path):
+    """task.normalize of the checkpoint decides: louder audio is the same audio only then."""
+    from fairseq_summarymixing.checkpoints import load_checkpoint
+
+    loud = tmp_path / "loud"
+    shutil.copytree(corpus, loud)
+    (loud / "test.tsv").write_text((corpus / "test.tsv").read_text().replace(str(corpus), str(loud)))
+    import soundfile
+
+    for path in (loud / "audio").glob("test-*.wav"):
+        samples, rate = soundfile.read(path)
+        soundfile.write(path, samples * 0.05, rate, subtype="FLOAT")
+    state = load_checkpoint(finetuned["wav2vec2"])
+    differ = {}
+    for normalize in (False, True):
+        state["cfg"]["task"]["normalize"] = state["cfg"]["model"]["normalize"] = normalize
+        state["cfg"]["model"]["w2v_args"]["task"]["normalize"] = normalize
+        checkpoint = tmp_path / f"{normalize}.pt"
+        torch.save(state, checkpoint)
+        for folder in (corpus, loud):
+            decode(checkpoint, folder, "test", tmp_path / "out" / folder.name)
+        answers = [lines(tmp_path / "out" / folder.name / "hypotheses.ltr") for folder in (corpus, loud)]
+        differ[normalize] = sum(one != other for one, other in zip(*answers))
+    assert differ[True] < differ[False]
+
+
+def test_an_utterance_shorter_than_one_frame_is_an_empty_hypothesis(finetuned, corpus, data, tmp_path, capsys):
+    tiny.write_wave(corpus / "audio" / "short.wav", np.zeros(150))
+    with open(data / "test.tsv", "a") as file:
+        file.write("audio/short.wav\t150\n")
+    with open(data / "test.ltr", "a") as file:
+        file.write("A B |\n")
+    for name, checkpoint in finetuned.items():
+        result = decode(checkpoint, data, "test", tmp_path / name)
+        assert lines(tmp_path / name / "hypotheses.wrd")[-1] == ""
+        assert result["utterances"] == 8
+        assert "short.wav" in result["notes"][0]
+        assert "warning: audio/short.wav" in capsys.readouterr().err
+
+
+def test_min_and_max_length_of_training_leave_no_test_audio_out(finetuned, corpus, tmp_path):
+    from fairseq_summarymixing.checkpoints import load_checkpoint
+
+    decode(finetuned["wav2vec2"], corpus, "test", tmp_path / "plain")
+    state = load_checkpoint(finetuned["wav2vec2"])
+    state["cfg"]["task"].update(min_sample_size=16000, max_sample_size=18000)
+    torch.save(state, tmp_path / "limits.pt")
+    decode(tmp_path / "limits.pt", corpus, "test", tmp_path / "limits")
+    assert lines(tmp_path / "limits" / "hypotheses.ltr") == lines(tmp_path / "plain" / "hypotheses.ltr")
+
+
+def test_all_blank_hypotheses_and_an_empty_reference_count(finetuned, data, tmp_path):
+    from fairseq_summarymixing.checkpoints import load_checkpoint
+
+    state = load_checkpoint(finetuned["wav2vec2"])
+    state["model"]["w2v_encoder.proj.bias"][0] = 1e6
+    torch.save(state, tmp_path / "blank.pt")
+    labels = lines(data / "test.ltr")
+    (data / "test.ltr").write_text("\n".join(["", *labels[1:]]) + "\n")
+    result = decode(tmp_path / "blank.pt", data, "test", tmp_path / "out")
+    assert result["wer"] == 100.0
+    assert result["empty_hypotheses"] == result["utterances"] == 7
+    assert lines(tmp_path / "out" / "hypotheses.wrd") == [""] * 7
+    (data / "test.ltr").write_text("\n" * 7)
+    refuse(tmp_path / "blank.pt", data, "test.ltr holds no words")
+
+
+def test_a_pretrained_checkpoint_is_named(pretrained, corpus):
+    refuse(pretrained["wav2vec2"], corpus, pretrained["wav2vec2"], "'wav2vec2'", "fine-tune it first")
+
+
+def test_an_unknown_model_inside_is_named(finetuned, corpus, tmp_path):
+    from fairseq_summarymixing.checkpoints import load_checkpoint
+
+    state = load_checkpoint(finetuned["wav2vec2"])
+    state["cfg"]["model"]["w2v_args"]["model"]["_name"] = "somebody_elses"
+    torch.save(state, tmp_path / "other.pt")
+    refuse(tmp_path / "other.pt", corpus, "'somebody_elses'", "not installed")
+
+
+def test_parameters_that_do_not_fit_are_one_line(finetuned, corpus, tmp_path):
+    from fairseq_summarymixing.checkpoints import load_checkpoint
+
+    state = load_checkpoint(finetuned["wav2vec2"])
+    state["model"]["w2v_encoder.proj.weight"] = torch.zeros(3, 3)
+    torch.save(state, tmp_path / "other.pt")
+    refuse(tmp_path / "other.pt", corpus, "cannot be built", "w2v_encoder.proj.weight")
+
+
+def test_missing_files_are_named(finetuned, data, tmp_path):
+    checkpoint = finetuned["wav2vec2"]
+    refuse(checkpoint, tmp_path / "nowhere", "there is no folder", tmp_path / "nowhere")
+    refuse(checkpoint, data, "there is no", data / "dev.tsv", "test, train", split="dev")
+    (data / "test.ltr").unlink()
+    refuse(checkpoint, data, data / "test.ltr")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    refuse(checkpoint, empty, empty / "test.tsv", "no split")
+
+
+def test_line_counts_that_differ_are_both_named(finetuned, data):
+    with open(data / "test.ltr", "a") as file:
+        file.write("A |\n")
+    refuse(finetuned["wav2vec2"], data, "8 lines", "7 rows")
+
+
+def test_a_wrong_root_and_a_missing_audio_file_are_named(finetuned, corpus, data):
+    manifest = data / "test.tsv"
+    rows = lines(manifest)
+    manifest.write_text("\n".join(["/nowhere", *rows[1:]]) + "\n")
+    refuse(finetuned["wav2vec2"], data, "/nowhere", "test.tsv")
+    manifest.write_text("\n".join([*rows[:-1], "audio/gone.wav\t8000"]) + "\n")
+    refuse(finetuned["wav2vec2"], data, corpus / "audio" / "gone.wav")
+
+
+def test_letters_outside_the_dictionary_are_named(finetuned, data):
+    labels = lines(data / "test.ltr")
+    (data / "test.ltr").write_text("\n".join([labels[0], "A X Q |", *labels[2:]]) + "\n")
+    refuse(finetuned["wav2vec2"], data, f"{data / 'test.ltr'}:2", "Q X")
+    (data / "test.ltr").write_text("\n".join([labels[0].lower(), *labels[1:]]) + "\n")
+    refuse(finetuned["wav2vec2"], data, "test.ltr:1", "other case")
+
+
+def test_another_dictionary_is_named_and_none_is_fine(finetuned, data, tmp_path):
+    dictionary = data / "dict.ltr.txt"
+    symbols = lines(dictionary)
+    dictionary.write_text("\n".join([*symbols, "Z 1"]) + "\n")
+    refuse(finetuned["wav2vec2"], data, dictionary, "only in the file: Z")
+    dictionary.write_text("\n".join(reversed(symbols)) + "\n")
+    refuse(finetuned["wav2vec2"], data, dictionary, "another order")
+    dictionary.unlink()
+    assert decode(finetuned["wav2vec2"], data, "test", tmp_path / "out")["utterances"] == 7
+
+
+def test_audio_that_cannot_be_used_stops_the_run(finetuned, corpus, data, tmp_path, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda seconds: None)  # fairseq waits between three tries
+    rows = lines(data / "test.tsv")
+    (corpus / "audio" / "broken.wav").write_bytes(b"no audio")
+    tiny.write_wave(corpus / "audio" / "8k.wav", np.zeros(8000), rate=8000)
+    for name, part in (("broken.wav", "mend it"), ("8k.wav", "8000")):
+        (data / "test.tsv").write_text("\n".join([*rows[:-1], f"audio/{name}\t8000"]) + "\n")
+        refuse(finetuned["wav2vec2"], data, corpus / "audio" / name, part)
+
+
+def test_a_device_that_is_not_there_is_named(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert verb.pick_device("auto").type == "cpu"
+    with pytest.raises(UserError, match="no CUDA device"):
+        verb.pick_device("cuda")
+
+
+def test_batches_hold_everything_once_and_stay_in_the_budget():
+    samples = [5, 900, 30, 30, 120, 7, 100]
+    for budget in (0, 100, 240, 10**6):
+        batches = plan_batches(samples, budget)
+        assert sorted(index for batch in batches for index in batch) == list(range(7))
+        for batch in batches:
+            assert len(batch) == 1 or len(batch) * max(samples[index] for index in batch) <= budget
+
+
+def test_from_the_command_line_a_mistake_is_one_line(corpus, tmp_path, capsys):
+    assert main(["decode", str(tmp_path / "no.pt"), "--data", str(corpus), "--split", "test"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: there is no checkpoint") and error.count("\n") == 1
