@@ -117,6 +117,9 @@ def compose(folder, name, settings):
     from hydra.core.global_hydra import GlobalHydra
     from omegaconf import OmegaConf, open_dict
 
+    import fairseq_summarymixing.models
+    import fairseq_summarymixing.tasks  # noqa: F401
+
     try:
         from hydra import compose as hydra_compose
         from hydra import initialize_config_dir

@@ -100,7 +100,7 @@ def train(recipe: str, run: Path, settings: List[str]) -> None:
     """Train into ``run``; a run that is complete is left alone, a partial one goes on."""
     command = [
         str(TOOLS / "fairseq-hydra-train"), "--config-dir", str(HERE), "--config-name", recipe, *settings,
-        f"checkpoint.save_dir={run / 'checkpoints'}", f"common.log_file={run / 'train.log'}",
+        f"checkpoint.save_dir={run / 'checkpoints'}",
     ]  # fmt: skip
     done, line = run / "done", " ".join(map(shlex.quote, command[1:]))
     started = run / "command.txt"

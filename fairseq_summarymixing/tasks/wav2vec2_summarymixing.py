@@ -14,7 +14,7 @@ from typing import Any, Dict, List, Optional
 
 import numpy as np
 import torch
-from fairseq.dataclass import ChoiceEnum
+from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 from fairseq.distributed import utils as distributed_utils
 from fairseq.logging import metrics
 from fairseq.tasks import register_task
@@ -88,12 +88,17 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
                     )
             return cls(cfg)
 
+    def build_model(self, model_cfg: FairseqDataclass, from_checkpoint: bool = False):
+        """As stock; before training, a look whether there is any data."""
+        if not from_checkpoint and not os.path.isdir(self.cfg.data):
+            with exits_in_one_line():
+                raise UserError(f"task.data={self.cfg.data} is no folder: expected one that holds train.tsv")
+        return super().build_model(model_cfg, from_checkpoint)
+
     def load_dataset(self, split: str, task_cfg=None, **kwargs) -> None:
         """Read ``<data>/<split>.tsv``; its every line is checked, and a few files are tried."""
         cfg = task_cfg or self.cfg
         with exits_in_one_line():
-            if not os.path.isdir(cfg.data):
-                raise UserError(f"task.data={cfg.data} is no folder: expected one that holds {split}.tsv")
             self.datasets[split] = ResilientAudioDataset(
                 manifest_path=os.path.join(cfg.data, f"{split}.tsv"),
                 sample_rate=cfg.sample_rate,

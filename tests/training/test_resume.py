@@ -10,9 +10,6 @@ pytest.importorskip("fairseq", reason="trains with fairseq")
 
 from tiny import TINY_PRETRAINING, run, start, tone, train, write_corpus, write_wave
 
-import fairseq_summarymixing.models  # noqa: F401
-import fairseq_summarymixing.tasks  # noqa: F401
-
 RECIPE = ("pretraining", "summarymixing_base_librispeech")
 
 

@@ -1,0 +1,199 @@
+"""Does pre-training survive a real corpus, and say in one line what it cannot survive?"""
+
+import logging
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip("fairseq", reason="tests the fairseq task")
+
+from tiny import TINY_PRETRAINING, run, tone, train, write_corpus, write_wave
+
+from fairseq_summarymixing.errors import UserError
+from fairseq_summarymixing.tasks._dataset import ResilientAudioDataset
+from fairseq_summarymixing.tasks._health import HealthMonitor
+
+RECIPE = ("pretraining", "summarymixing_base_librispeech")
+
+
+def settings(corpus, folder, **more):
+    return {
+        **TINY_PRETRAINING, "task.data": str(corpus), "checkpoint.save_dir": str(folder / "checkpoints"),
+        **{key.replace("__", "."): value for key, value in more.items()},
+    }  # fmt: skip
+
+
+def spoil(corpus):
+    """One file of each kind that a real corpus holds, appended to train.tsv. Returns their names."""
+    good = tone(1.0)
+    write_wave(corpus / "bad/short.wav", good[:100])
+    write_wave(corpus / "bad/one-sample.wav", good[:1])
+    import soundfile
+
+    silent_nan = np.where(np.arange(16000) == 5000, np.nan, good)
+    soundfile.write(str(corpus / "bad/nan.wav"), silent_nan, 16000, subtype="FLOAT")
+    (corpus / "bad/empty.wav").touch()
+    (corpus / "bad/text.wav").write_text("this is no audio")
+    whole = (corpus / "audio/train-0.wav").read_bytes()
+    (corpus / "bad/truncated.wav").write_bytes(whole[:30])
+    bad = ["short", "one-sample", "nan", "empty", "text", "truncated", "missing"]
+    with open(corpus / "train.tsv", "a") as manifest:
+        manifest.writelines(f"bad/{name}.wav\t16000\n" for name in bad)
+    return bad
+
+
+def dataset(corpus, **arguments):
+    given = dict(sample_rate=16000, min_sample_size=4000, pad=False, normalize=False)
+    return ResilientAudioDataset(str(corpus / "train.tsv"), **{**given, **arguments})
+
+
+def test_unusable_files_are_skipped_with_one_warning_each_and_counted(tmp_path, caplog):
+    corpus = write_corpus(tmp_path / "corpus", clips=6)
+    bad = spoil(corpus)
+    data = dataset(corpus)
+    for _ in range(2):
+        items = [data[index] for index in range(len(data))]
+    assert data.num_skipped == len(bad)
+    assert [item["source"] is None for item in items] == [False] * 6 + [True] * len(bad)
+    warned = [record.getMessage() for record in caplog.records if "skipping" in record.getMessage()]
+    assert len(warned) == len(bad)
+    assert all(any(f"/bad/{name}.wav: " in message for message in warned) for name in bad)
+    batch = data.collater(items)
+    assert batch["id"].tolist() == list(range(6))
+    assert data.collater(items[6:]) == {}
+
+
+def test_training_goes_on_over_unusable_files_within_the_limit_also_in_workers(tmp_path):
+    corpus = write_corpus(tmp_path / "corpus", clips=6)
+    spoil(corpus)
+    for workers in (0, 2):
+        folder = tmp_path / f"workers-{workers}"
+        changes = dict(task__max_skipped=0.9, optimization__max_update=12, dataset__num_workers=workers)
+        train(*RECIPE, settings(corpus, folder, **changes))
+        assert (folder / "checkpoints/checkpoint_last.pt").exists()
+
+
+def test_too_many_unusable_files_stop_the_run_with_one_line(tmp_path):
+    corpus = write_corpus(tmp_path / "corpus", clips=6)
+    spoil(corpus)
+    status, output = run(*RECIPE, settings(corpus, tmp_path, optimization__max_update=50, dataset__num_workers=1))
+    assert status == 1
+    assert "Traceback" not in output
+    assert " of 13 files of train.tsv are unusable, more than task.max_skipped=0.01 allows" in output.splitlines()[-1]
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("rate", [8000, 48000])
+def test_other_sample_rates_are_resampled_or_refused(rate, channels, tmp_path):
+    pytest.importorskip("scipy", reason="resamples with scipy")
+    corpus = write_corpus(tmp_path / "corpus", clips=1)
+    samples = tone(1.0, rate=rate)
+    write_wave(corpus / "other.wav", np.stack([samples] * channels, axis=1), rate)
+    with open(corpus / "train.tsv", "a") as manifest:
+        manifest.write(f"other.wav\t{rate}\n")
+    resampled = dataset(corpus)[1]["source"]
+    assert len(resampled) == 16000
+    # a tone below both Nyquist frequencies keeps its energy
+    assert resampled.square().mean().item() == pytest.approx(np.mean(samples**2), rel=0.05)
+    refusing = dataset(corpus, resample_others=False)
+    assert refusing[1]["source"] is None and refusing.num_skipped == 1
+
+
+def test_a_corpus_of_which_nothing_can_be_used_is_refused_at_once(tmp_path):
+    corpus = tmp_path / "corpus"
+    write_wave(corpus / "a.wav", tone(1.0, rate=8000), 8000)
+    (corpus / "train.tsv").write_text(f"{corpus}\na.wav\t8000\n")
+    with pytest.raises(UserError, match=r"no file that was tried can be used; .*a.wav: its sample rate is 8000 Hz"):
+        dataset(corpus, resample_others=False)
+    with pytest.raises(UserError, match="every file is shorter than task.min_sample_size=9000"):
+        dataset(corpus, min_sample_size=9000)
+
+
+def test_crops_depend_on_seed_epoch_and_utterance_alone(tmp_path):
+    corpus = write_corpus(tmp_path / "corpus", clips=6, seconds=(1.0, 2.0))
+    data = dataset(corpus, max_sample_size=8000)
+
+    def crops(order, epoch):
+        data.set_epoch(epoch)
+        batch = data.collater([data[index] for index in order])
+        return {int(index): source for index, source in zip(batch["id"], batch["net_input"]["source"])}
+
+    first, shuffled, later = crops([0, 1, 2, 3], 1), crops([3, 5, 1], 1), crops([0, 1, 2, 3], 2)
+    assert torch.equal(first[1], shuffled[1]) and torch.equal(first[3], shuffled[3])
+    assert not torch.equal(first[1], later[1])
+
+
+def test_padding_instead_of_cropping(tmp_path):
+    corpus = write_corpus(tmp_path / "corpus", clips=4)
+    data = dataset(corpus, pad=True)
+    batch = data.collater([data[index] for index in range(4)])
+    lengths = (~batch["net_input"]["padding_mask"]).sum(1).tolist()
+    assert sorted(lengths) == sorted(data.sizes.tolist())
+
+
+@pytest.mark.parametrize(
+    "line, message",
+    [
+        ("audio/train-0.wav\n", r"train.tsv:6: expected 'path<TAB>frames'"),
+        ("audio/x.wav\t-3\n", r"train.tsv:6: expected a positive number of frames"),
+        ("/absolute/x.wav\t16000\n", r"train.tsv:6: expected a path relative to the root"),
+        ("audio/train-0.wav\t16000\n", r"train.tsv:6: audio/train-0.wav is in line 2 already"),
+    ],
+)
+def test_a_damaged_manifest_is_refused_before_training(line, message, tmp_path):
+    corpus = write_corpus(tmp_path / "corpus", clips=4)
+    with open(corpus / "train.tsv", "a") as manifest:
+        manifest.write(line)
+    with pytest.raises(UserError, match=message):
+        train(*RECIPE, settings(corpus, tmp_path))
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"task.data": "/nowhere"}, "error: task.data=/nowhere is no folder: expected one that holds"),
+        ({"model.mixer": "fourier"}, "error: mixer must be one of summary_mixing, summary_mixing_lite"),
+        ({"model.encoder_attention_heads": 5}, "error: encoder_embed_dim must be a multiple of"),
+        ({"model.codebook_negatives": 3}, "error: model.codebook_negatives=3 is not supported"),
+        ({"task.labels": "ltr"}, "error: task.labels=ltr is not supported by the task wav2vec2_summarymixing"),
+        ({"dataset.required_batch_size_multiple": 64}, "error: no batch can be made of the 2 files"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_a_users_mistake_ends_the_command_with_one_line(change, message, tmp_path):
+    corpus = write_corpus(tmp_path / "corpus", clips=2)
+    status, output = run(*RECIPE, {**settings(corpus, tmp_path), **change})
+    assert status == 1
+    assert "Traceback" not in output
+    assert output.splitlines()[-1].startswith(message)
+
+
+def test_the_hours_of_audio_per_update_are_told_and_compared_with_the_recipes(tmp_path, caplog):
+    corpus = write_corpus(tmp_path / "corpus", clips=8)
+    with caplog.at_level(logging.INFO):
+        train(*RECIPE, settings(corpus, tmp_path, dataset__batch_size=2, optimization__update_freq=[2]))
+    told = [record.getMessage() for record in caplog.records if "one update hears" in record.getMessage()]
+    assert len(told) == 1 and "(1 processes x 2 accumulated batches)" in told[0]
+    assert any("the recipe means one update to hear 1.56 h" in record.getMessage() for record in caplog.records)
+
+
+def test_peak_memory_is_logged(tmp_path, caplog):
+    corpus = write_corpus(tmp_path / "corpus")
+    with caplog.at_level(logging.INFO):
+        train(*RECIPE, settings(corpus, tmp_path))
+    assert any('"peak_memory_gb": "0.' in record.getMessage() for record in caplog.records)
+
+
+def test_the_health_monitor_tells_each_known_failure_once():
+    monitor = HealthMonitor(patience=10)
+    healthy = [monitor.update(loss, 0.2, 50.0, 100) for loss in np.linspace(6.658, 3, 200)]
+    assert not any(healthy)
+    stuck = [monitor.update(6.66, 0.01, 50.0, 100) for _ in range(50)]
+    assert [len(messages) for messages in stuck] == [0] * 9 + [1] + [0] * 40
+    assert "guessing" in stuck[9][0] and "6.658" in stuck[9][0]
+    collapsed = [monitor.update(0.01, 1.0, 2.0, 100) for _ in range(150)]
+    assert [message for messages in collapsed for message in messages][0].startswith("accuracy is 1.00 while about 2.0")
+    assert sum(map(len, collapsed)) == 1
+    broken = [monitor.update(float("nan"), 0.0, 2.0, 100) for _ in range(5)]
+    assert sum(map(len, broken)) == 1 and "nan" in broken[0][0]
