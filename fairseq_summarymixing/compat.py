@@ -14,6 +14,7 @@ def prepare_fairseq() -> None:
     """Everything that stock fairseq needs in this process. Called when the plugin is imported."""
     register_safe_classes()
     use_cpu_buffers_without_gpu()
+    avoid_wrong_gelu_gradients()
 
 
 def safe_classes() -> tuple:
@@ -40,6 +41,13 @@ def use_cpu_buffers_without_gpu() -> None:
     max_size = 16384  # bytes per process, the function's own default
     utils.all_gather_list._buffer = torch.zeros(128 * max_size, dtype=torch.uint8)
     utils.all_gather_list._cpu_buffer = torch.zeros(max_size, dtype=torch.uint8)
+
+
+def avoid_wrong_gelu_gradients() -> None:
+    """On the CPU, torch 2.0's GELU reads uninitialised memory in backward where the incoming gradient is
+    transposed, as it is behind wav2vec 2.0's front end, stock or ours. oneDNN is at fault; 2.1 mended it."""
+    if torch.__version__.startswith("2.0."):
+        torch.backends.mkldnn.set_flags(False)
 
 
 @contextlib.contextmanager

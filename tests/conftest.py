@@ -10,7 +10,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import torch  # noqa: E402
 
-ROOT = Path(__file__).resolve().parent.parent
+from fairseq_summarymixing.compat import avoid_wrong_gelu_gradients  # noqa: E402
+
+avoid_wrong_gelu_gradients()
 
 
 @pytest.fixture(autouse=True)

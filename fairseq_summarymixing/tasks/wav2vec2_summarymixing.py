@@ -60,6 +60,7 @@ class Wav2Vec2SummaryMixingTaskConfig(AudioPretrainingConfig):
     reuse_dataloader: bool = field(default=False, metadata={"help": "keep the data loader between epochs"})
     persistent_workers: bool = field(default=False, metadata={"help": "keep the workers between epochs"})
     update_freq: List[int] = II("optimization.update_freq")
+    seed: int = II("common.seed")  # fairseq 0.12.2's task has none
 
 
 @register_task("wav2vec2_summarymixing", dataclass=Wav2Vec2SummaryMixingTaskConfig)
@@ -141,7 +142,7 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
     def _add_seeds(self, sample: Dict[str, Any], model, update: int) -> None:
         if getattr(model, "takes_utterance_seeds", False):
             sample["net_input"]["utterance_seeds"] = [
-                int(np.random.SeedSequence([self.cfg.seed, update, index]).generate_state(1, np.uint64)[0] >> 1)
+                int(np.random.SeedSequence([self.cfg.seed, update, index]).generate_state(1, np.uint64)[0]) >> 1
                 for index in sample["id"].tolist()
             ]
 

