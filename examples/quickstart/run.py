@@ -27,7 +27,7 @@ from fairseq_summarymixing.files import atomic_write
 
 HERE = Path(__file__).resolve().parent
 TOOLS = Path(sys.executable).parent
-LABELLED_MINUTES = 10.0
+LABELLED_MINUTES = 6.0
 SHOWN_LINES_OF_A_FAILURE = 15
 
 MODELS = {
@@ -54,7 +54,7 @@ def prepare_demo(out: Path, minutes: float) -> Path:
     """Synthetic speech of many voices; some voices are held out. Returns the folder of manifests."""
     manifests = out / "manifests"
     if not (manifests / "train.tsv").exists():
-        call("synth", str(out / "corpus"), "--minutes", f"{minutes:g}")
+        call("synth", str(out / "corpus"), "--minutes", f"{minutes:g}", "--languages", "en-us")
         call(
             "manifest", "folder", str(out / "corpus" / "audio"), str(manifests), "--split-by", "speaker",
             "--transcripts", str(out / "corpus" / "transcripts.tsv"), "--valid-percent", "10", "--test-percent", "10",
@@ -77,7 +77,7 @@ def prepare_audio(audio: Path, out: Path, transcripts: Optional[str]) -> Path:
 
 
 def choose_labelled(manifests: Path, out: Path) -> Path:
-    """A folder with the manifests, and ``labelled``: a small stable part of ``train``, of about 10 minutes."""
+    """A folder with the manifests, and ``labelled``: a small stable part of ``train``, of about 6 minutes."""
     data = out / "data"
     root, rows = read_manifest(manifests / "train.tsv")
     files = {"train.tsv": (manifests / "train.tsv").read_text(encoding="utf-8").splitlines()}
@@ -155,9 +155,9 @@ def main() -> None:
     parser.add_argument("--audio", type=Path, help="your own: a folder of audio files, or of manifests (train.tsv)")
     parser.add_argument("--transcripts", help="for --audio: a table 'file<TAB>text', or the word sidecar")
     parser.add_argument("--out", type=Path, default=Path("quickstart"))
-    parser.add_argument("--minutes", type=float, default=30, help="length of the demo corpus (default 30)")
-    parser.add_argument("--updates", type=int, default=700, help="pre-training updates (default 700)")
-    parser.add_argument("--finetuning-updates", type=int, default=400, help="default 400")
+    parser.add_argument("--minutes", type=float, default=60, help="length of the demo corpus (default 60)")
+    parser.add_argument("--updates", type=int, default=500, help="pre-training updates (default 500)")
+    parser.add_argument("--finetuning-updates", type=int, default=500, help="default 500")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     begun = time.time()
