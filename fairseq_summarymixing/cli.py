@@ -5,7 +5,7 @@ import sys
 from typing import List, Optional
 
 from . import __version__
-from .errors import UserError
+from .errors import exit_status
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -153,17 +153,9 @@ def _run_compare(args: argparse.Namespace) -> None:
 
 
 def main(argv: Optional[List[str]] = None) -> int:
-    """Run one verb. Returns 0, 1 after a user's mistake (one line on stderr), 130 after Ctrl-C."""
+    """Run one verb. Returns the exit status of :func:`~.errors.exit_status`."""
     args = build_parser().parse_args(argv)
-    try:
-        args.run(args)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("interrupted; finished files are kept, run the same command to go on", file=sys.stderr)
-        return 130
-    return 0
+    return exit_status(lambda: args.run(args))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Mistakes that a user can mend, told in one line."""
 
 import contextlib
-from typing import Iterator
+import sys
+from typing import Callable, Iterator
 
 
 class UserError(ValueError):
@@ -9,6 +10,19 @@ class UserError(ValueError):
 
     The command line prints it without a stack trace and exits with status 1.
     """
+
+
+def exit_status(work: Callable[[], None]) -> int:
+    """Run a command's work. Returns 0, 1 after a user's mistake (one line on stderr), 130 after Ctrl-C."""
+    try:
+        work()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted; what was finished is kept, run the same command to go on", file=sys.stderr)
+        return 130
+    return 0
 
 
 @contextlib.contextmanager

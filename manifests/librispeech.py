@@ -16,9 +16,8 @@ from fairseq_summarymixing.data.manifest import write_splits
 from fairseq_summarymixing.data.parallel import map_in_threads
 from fairseq_summarymixing.data.recordings import Recording, examine
 from fairseq_summarymixing.data.report import Report
-from fairseq_summarymixing.data.script import exit_status
 from fairseq_summarymixing.data.transcripts import clean, read_text
-from fairseq_summarymixing.errors import UserError
+from fairseq_summarymixing.errors import UserError, exit_status
 
 TRAIN = ("train-clean-100", "train-clean-360", "train-other-500")
 SPLITS = (*TRAIN, "dev-clean", "dev-other", "test-clean", "test-other")

@@ -18,9 +18,8 @@ from tqdm import tqdm
 
 from fairseq_summarymixing.data.audio import SAMPLE_RATE, BadAudio, read_mono, resample, write_flac
 from fairseq_summarymixing.data.manifest import Row, write_splits
-from fairseq_summarymixing.data.script import exit_status
 from fairseq_summarymixing.data.splits import check_percents, choose_split
-from fairseq_summarymixing.errors import UserError
+from fairseq_summarymixing.errors import UserError, exit_status
 
 WORDS = ["ZERO", "ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN", "EIGHT", "NINE"]
 PAUSE_SECONDS = (0.05, 0.3)

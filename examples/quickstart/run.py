@@ -20,14 +20,13 @@ from typing import Dict, List, Optional
 from tqdm import tqdm
 
 from fairseq_summarymixing.data.manifest import read_manifest
-from fairseq_summarymixing.data.script import exit_status
 from fairseq_summarymixing.data.splits import stable_fraction
-from fairseq_summarymixing.errors import UserError
+from fairseq_summarymixing.errors import UserError, exit_status
 from fairseq_summarymixing.files import atomic_write
 
 HERE = Path(__file__).resolve().parent
 TOOLS = Path(sys.executable).parent
-LABELLED_MINUTES = 6.0
+LABELLED_MINUTES = 10.0
 SHOWN_LINES_OF_A_FAILURE = 15
 
 MODELS = {
@@ -77,7 +76,7 @@ def prepare_audio(audio: Path, out: Path, transcripts: Optional[str]) -> Path:
 
 
 def choose_labelled(manifests: Path, out: Path) -> Path:
-    """A folder with the manifests, and ``labelled``: a small stable part of ``train``, of about 6 minutes."""
+    """A folder with the manifests, and ``labelled``: a small stable part of ``train``, of about 10 minutes."""
     data = out / "data"
     root, rows = read_manifest(manifests / "train.tsv")
     files = {"train.tsv": (manifests / "train.tsv").read_text(encoding="utf-8").splitlines()}
@@ -156,8 +155,8 @@ def main() -> None:
     parser.add_argument("--transcripts", help="for --audio: a table 'file<TAB>text', or the word sidecar")
     parser.add_argument("--out", type=Path, default=Path("quickstart"))
     parser.add_argument("--minutes", type=float, default=60, help="length of the demo corpus (default 60)")
-    parser.add_argument("--updates", type=int, default=500, help="pre-training updates (default 500)")
-    parser.add_argument("--finetuning-updates", type=int, default=500, help="default 500")
+    parser.add_argument("--updates", type=int, default=600, help="pre-training updates (default 600)")
+    parser.add_argument("--finetuning-updates", type=int, default=1000, help="default 1000")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     begun = time.time()
