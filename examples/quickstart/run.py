@@ -136,7 +136,7 @@ def _follow(command: List[str], run: Path) -> None:
 
 def _advance(bar: tqdm, text: str) -> None:
     total = re.search(r"'max_update': (\d+)", text)
-    if total:
+    if total and not bar.total:  # fine-tuning also logs the configuration of the model that it starts from
         bar.total = int(total[1])
         bar.refresh()
     found = re.search(r"\[(train_inner|valid)\]\[INFO\] - (\{.*\})", text)

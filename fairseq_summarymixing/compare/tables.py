@@ -64,6 +64,11 @@ def error_rates(run: Run) -> str:
     return "; ".join(texts) or MISSING
 
 
+def character_error_rates(run: Run) -> str:
+    """CER of every decode, in percent, in the order of :func:`error_rates`."""
+    return "; ".join(f"{decode['cer']:.1f}" for decode in run.decodes if "cer" in decode) or MISSING
+
+
 Column = tuple[str, Callable[[Run], str]]
 
 
@@ -81,6 +86,7 @@ def _finetuning_columns() -> list[Column]:
         *_common_columns(),
         ("valid WER %", lambda run: number(run.last("wer", valid=True), 1)),
         *_cost_columns(),
+        ("CER %", character_error_rates),
     ]
 
 
