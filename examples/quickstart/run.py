@@ -9,6 +9,7 @@ command is shown, and can be run by hand. Run the same again to go on after an i
 
 import argparse
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -118,7 +119,11 @@ def train(recipe: str, run: Path, settings: List[str]) -> None:
 def _follow(command: List[str], run: Path) -> None:
     """Run the trainer with a progress bar; its whole output goes to ``output.log``."""
     with open(run / "output.log", "a", encoding="utf-8") as log, tqdm(unit="update", desc=run.name) as bar:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        # Half the cores compute, the others load audio; on two cores a second thread gains these sizes nothing
+        environment = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 2) // 2)), **os.environ}
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+        )  # fmt: skip
         lines: List[str] = []
         try:
             for text in process.stdout:
@@ -155,8 +160,8 @@ def main() -> None:
     parser.add_argument("--transcripts", help="for --audio: a table 'file<TAB>text', or the word sidecar")
     parser.add_argument("--out", type=Path, default=Path("quickstart"))
     parser.add_argument("--minutes", type=float, default=60, help="length of the demo corpus (default 60)")
-    parser.add_argument("--updates", type=int, default=600, help="pre-training updates (default 600)")
-    parser.add_argument("--finetuning-updates", type=int, default=1000, help="default 1000")
+    parser.add_argument("--updates", type=int, default=500, help="pre-training updates (default 500)")
+    parser.add_argument("--finetuning-updates", type=int, default=700, help="default 700")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
     begun = time.time()
