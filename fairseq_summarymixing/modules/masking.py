@@ -59,18 +59,20 @@ def sample_time_mask(
         mask_dropout: share of the masked frames that is unmasked again.
 
     Returns:
-        (B, T), bool, True = masked; padding is never masked.
+        (B, T), bool, True = masked; padding is never masked. An utterance has none or at least 2 masked
+        frames: one alone would have no distractors.
     """
     masks = [sample_spans(size, prob, length, g, min_spans=2) for size, g in zip(lengths, generators)]
-    fewest = min(int(mask.sum()) for mask in masks)
+    counts = [int(mask.sum()) for mask in masks]
+    fewest = min((count for count in counts if count >= 2), default=0)
     batch = torch.zeros(len(masks), total, dtype=torch.bool)
-    for row, mask, generator in zip(batch, masks, generators):
+    for row, mask, count, generator in zip(batch, masks, counts, generators):
+        if count < 2:
+            continue
+        keep = fewest if same_count else count
+        keep = max(2, keep - round(keep * mask_dropout))
         masked = mask.nonzero().flatten()
-        keep = fewest if same_count else len(masked)
-        keep -= round(keep * mask_dropout)
-        if keep < len(masked):
-            masked = masked[torch.randperm(len(masked), generator=generator)[:keep]]
-        row[masked] = True
+        row[masked[torch.randperm(count, generator=generator)[:keep]] if keep < count else masked] = True
     return batch
 
 

@@ -80,6 +80,6 @@ class GumbelVectorQuantizer(nn.Module):
 
 
 def perplexity(probabilities: Tensor) -> Tensor:
-    """exp(entropy) of the mean distribution of each group, summed. probabilities: (N, G, V)."""
-    mean = probabilities.mean(dim=0)
+    """exp(entropy) of the mean distribution of each group, summed. probabilities: (N, G, V); N may be 0."""
+    mean = probabilities.sum(dim=0) / max(len(probabilities), 1)
     return torch.exp(-(mean * torch.log(mean + 1e-7)).sum(-1)).sum()

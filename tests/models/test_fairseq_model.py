@@ -118,3 +118,13 @@ def test_alone_equals_padded_through_the_whole_model():
         together = model.extract_features(source, padding_mask)["x"]
         alone = model.extract_features(source[1:, :4321], None)["x"]
         torch.testing.assert_close(together[1:, : alone.shape[1]], alone, atol=1e-5, rtol=0)
+
+
+def test_utterances_too_short_to_mask_give_a_finite_loss_of_nothing():
+    model = build(extractor_mode="layer_norm").train()
+    net_output = model(torch.randn(2, 700))
+    assert net_output["x"].shape == (0, 10)
+    assert all(torch.isfinite(loss) for loss in model.get_extra_losses(net_output))
+    mixed = torch.zeros(2, 8000, dtype=torch.bool)
+    mixed[1, 700:] = True
+    assert len(model(torch.randn(2, 8000), mixed)["x"]) > 0

@@ -47,6 +47,15 @@ def test_same_count_and_mask_dropout():
     assert not (thinned & ~full).any()
 
 
+def test_an_utterance_has_no_masked_frame_or_at_least_two():
+    lengths = [0, 1, 2, 3, 4, 30, 50]
+    for seed in range(30):
+        for same_count in (False, True):
+            generators = utterance_generators(range(seed, seed + len(lengths)))
+            counts = sample_time_mask(lengths, 50, 0.65, 10, generators, same_count, mask_dropout=0.3).sum(1).tolist()
+            assert 1 not in counts and counts[-1] > 0
+
+
 def test_a_channel_mask_may_mask_nothing():
     masks = sample_channel_mask(16, 0.05, 10, utterance_generators(range(40)))
     assert masks.shape == (40, 16)
