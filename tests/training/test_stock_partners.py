@@ -40,7 +40,7 @@ def test_fine_tuning_with_a_sequence_to_sequence_decoder(tmp_path):
     decoder = {
         "model": {
             "_name": "wav2vec_seq2seq", "w2v_path": str(tmp_path / "first/checkpoint_last.pt"), "apply_mask": True,
-            "decoder_embed_dim": 16, "decoder_ffn_embed_dim": 16, "decoder_layers": 1, "decoder_attention_heads": 2,
+            "decoder_embed_dim": 512, "decoder_ffn_embed_dim": 16, "decoder_layers": 1, "decoder_attention_heads": 2,
             "mask_channel_length": 4,
         },
         "criterion": {"_name": "cross_entropy"},
