@@ -85,8 +85,8 @@ def _finetuning_columns() -> list[Column]:
     return [
         *_common_columns(),
         ("valid WER %", lambda run: number(run.last("wer", valid=True), 1)),
-        *_cost_columns(),
         ("CER %", character_error_rates),
+        *_cost_columns(),
     ]
 
 
