@@ -184,6 +184,9 @@ def _refusal(message: str) -> str:
             f"wants to load {found[1]}, which is none of the classes a fairseq checkpoint needs; "
             "it was refused and nothing in it was run"
         )
+    unsupported = re.search(r"WeightsUnpickler error:\s*(Unsupported [^\n]+)", message)
+    if unsupported:
+        return f"is no fairseq checkpoint: a pickle of another kind ({unsupported[1]}); nothing in it was run"
     return f"is damaged or no checkpoint: {_first_line(message)}; copy or save it again"
 
 

@@ -8,6 +8,7 @@ command is shown, and can be run by hand. Run the same again to go on after an i
 """
 
 import argparse
+import fcntl
 import json
 import os
 import re
@@ -117,12 +118,20 @@ def train(recipe: str, run: Path, settings: List[str]) -> None:
 
 
 def _follow(command: List[str], run: Path) -> None:
-    """Run the trainer with a progress bar; its whole output goes to ``output.log``."""
+    """Run the trainer with a progress bar; its whole output goes to ``output.log``.
+
+    The trainer inherits a lock on the log, so that one that outlived a killed driver is not joined by a second.
+    """
     with open(run / "output.log", "a", encoding="utf-8") as log, tqdm(unit="update", desc=run.name) as bar:
+        try:
+            fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(f"another training still runs in {run}: wait for it, or stop it") from error
         # Half the cores compute, the others load audio; on two cores a second thread gains these sizes nothing
         environment = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 2) // 2)), **os.environ}
         process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment,
+            pass_fds=[log.fileno()],
         )  # fmt: skip
         lines: List[str] = []
         try:

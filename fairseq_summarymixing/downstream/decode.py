@@ -78,6 +78,8 @@ def decode(
     Raises:
         UserError: the checkpoint, the split or the device cannot be used.
     """
+    if not 0 <= batch_seconds < float("inf"):
+        raise UserError(f"--batch-seconds must be 0 or more; got {batch_seconds:g}")
     target = pick_device(device)
     state = load_checkpoint(checkpoint)
     labels = check_checkpoint(checkpoint, state)

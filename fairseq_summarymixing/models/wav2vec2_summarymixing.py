@@ -203,10 +203,11 @@ class Wav2Vec2SummaryMixingModel(Wav2Vec2, BaseFairseqModel):
         if self.cfg.mixer != "self_attention" and any(
             re.match(STOCK_NAMES[0][0], key[len(prefix) :]) for key in state_dict if key.startswith(prefix)
         ):
-            raise ValueError(
-                f"the checkpoint holds self-attention, the model has mixer={self.cfg.mixer}: "
-                "load it with model.mixer=self_attention"
-            )
+            with exits_in_one_line():
+                raise ValueError(
+                    f"the checkpoint holds self-attention, the model has mixer={self.cfg.mixer}: "
+                    "load it with model.mixer=self_attention"
+                )
         for key in list(state_dict):
             if key.startswith(prefix):
                 ours = key[len(prefix) :]

@@ -62,7 +62,11 @@ class ConvFeatureExtractor(nn.Module):
         return size
 
     def output_lengths(self, lengths: Tensor) -> Tensor:
-        """Frames for each number of samples; (B,) to (B,), at least 1."""
+        """Frames for each number of samples; (B,) to (B,).
+
+        At least 1: in a padded batch an utterance shorter than the receptive field has one frame, which sees
+        padding. Alone it is refused.
+        """
         for kernel, stride in self.kernels_and_strides:
             lengths = torch.div(lengths - kernel, stride, rounding_mode="floor") + 1
         return lengths.clamp(min=1)

@@ -117,7 +117,7 @@ class SummaryMixing(nn.Module):
         branch_norm: bool = True,
     ):
         super().__init__()
-        hidden_dim = hidden_dim or model_dim
+        hidden_dim = model_dim if hidden_dim is None else hidden_dim
         _check_dims(model_dim, hidden_dim, num_heads)
         self.local = Branch(model_dim, hidden_dim, num_heads, activation)
         self.summary = Branch(model_dim, hidden_dim, num_heads, activation)
@@ -151,7 +151,7 @@ class SummaryMixingLite(nn.Module):
         branch_norm: bool = True,
     ):
         super().__init__()
-        hidden_dim = hidden_dim or model_dim
+        hidden_dim = model_dim if hidden_dim is None else hidden_dim
         _check_dims(model_dim, hidden_dim, num_heads)
         self.summary = Branch(model_dim, hidden_dim, num_heads, activation)
         self.summary_norm = nn.LayerNorm(hidden_dim) if branch_norm else nn.Identity()

@@ -47,6 +47,12 @@ class ResilientAudioDataset(FileAudioDataset):
             raise UserError(
                 f"{manifest_path}: every file is shorter than task.min_sample_size={self.min_sample_size} samples"
             )
+        if self.skipped_indices:
+            short = len(self.skipped_indices)
+            logger.warning(
+                "%s: %d of %d files are shorter than task.min_sample_size=%d samples and left out",
+                manifest_path, short, short + len(self.sizes), self.min_sample_size,
+            )  # fmt: skip
         self.manifest_path = manifest_path
         self.resample_others = resample_others
         self.seed = seed

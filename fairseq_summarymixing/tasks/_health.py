@@ -5,6 +5,7 @@ from typing import List, Optional
 
 FEW_CODES = 5.0  # code perplexity, summed over groups, of a codebook that nothing is told apart with
 SHORT_PATIENCE = 100  # updates
+FEW_UPDATES = 10
 
 
 class HealthMonitor:
@@ -16,7 +17,25 @@ class HealthMonitor:
 
     def __init__(self, patience: int = 5000):
         self.patience = patience
-        self._streaks = {"stuck": 0, "collapsed": 0, "not finite": 0}
+        self._streaks = {"stuck": 0, "collapsed": 0, "not finite": 0, "nothing masked": 0}
+
+    def check_finite(self, loss: float) -> List[str]:
+        """Take the loss of one batch; returns what there is to say."""
+        message = self._after(
+            "not finite", not math.isfinite(loss), 1,
+            f"the loss is {loss}. Usual remedies: a lower optimization.lr, a longer warm-up, optimization.clip_norm, "
+            "bf16 or fp32 instead of fp16; look for damaged audio.",
+        )  # fmt: skip
+        return [message] if message else []
+
+    def check_masked(self, frames: float) -> List[str]:
+        """Take the number of masked frames of one update; returns what there is to say."""
+        message = self._after(
+            "nothing masked", frames == 0, FEW_UPDATES,
+            f"for {FEW_UPDATES} updates no frame was masked, so nothing is learned. Look at model.mask_prob, and for "
+            "very short clips, to which their whole batch is cropped (task.min_sample_size).",
+        )  # fmt: skip
+        return [message] if message else []
 
     def update(
         self,
@@ -38,11 +57,6 @@ class HealthMonitor:
         few_codes = code_perplexity is not None and code_perplexity < FEW_CODES
         collapsed = few_codes and accuracy is not None and accuracy > 0.95
         messages = [
-            self._after(
-                "not finite", not math.isfinite(loss), 1,
-                f"the contrastive loss is {loss}. Usual remedies: a lower optimization.lr, a longer warm-up, "
-                "optimization.clip_norm, bf16 or fp32 instead of fp16; look for damaged audio.",
-            ),
             self._after(
                 "stuck", stuck, self.patience,
                 f"for {self.patience} updates the loss has stood at log2(1 + num_negatives) = {chance or 0:.3f} bits, "

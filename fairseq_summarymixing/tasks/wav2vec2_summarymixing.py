@@ -49,11 +49,11 @@ class Wav2Vec2SummaryMixingTaskConfig(AudioPretrainingConfig):
     )
     max_skipped: float = field(
         default=0.01,
-        metadata={"help": "share of the manifest's files that may be unusable before training stops"},
+        metadata={"help": "share of the manifest's files that one process may find unusable before training stops"},
     )
     hours_per_update: Optional[float] = field(
         default=None,
-        metadata={"help": "hours of audio in one update of the recipe, over all GPUs; another value is warned of"},
+        metadata={"help": "hours of audio in one update of full batches, over all GPUs, that the recipe means"},
     )
     health_patience: int = field(default=5000, metadata={"help": "updates at the loss of guessing before a warning"})
     # Workers that live on would crop by the epoch in which they started
@@ -77,6 +77,7 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
         super().__init__(cfg)
         self._health = HealthMonitor(cfg.health_patience)
         self._num_negatives: Optional[int] = None
+        self._told_hours = False
 
     @classmethod
     def setup_task(cls, cfg: Wav2Vec2SummaryMixingTaskConfig, **kwargs):
@@ -115,8 +116,9 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
     def get_batch_iterator(self, dataset, *args, **kwargs):
         """As stock; tells the hours of audio per update the first time that training asks."""
         iterator = super().get_batch_iterator(dataset, *args, **kwargs)
-        if dataset is self.datasets.get("train") and kwargs.get("epoch", 1) == 1:
-            self._tell_hours_per_update(dataset, iterator)
+        if dataset is self.datasets.get("train") and not self._told_hours:
+            self._told_hours = True
+            self._tell_hours_per_update(dataset, iterator, kwargs.get("max_tokens"))
         return iterator
 
     def train_step(self, sample, model, criterion, optimizer, update_num, ignore_grad=False):
@@ -124,7 +126,10 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
         self._check_skipped()
         self._num_negatives = getattr(getattr(model, "cfg", None), "num_negatives", None)
         self._add_seeds(sample, model, update_num + 1)
-        return super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
+        loss, sample_size, logged = super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
+        # fairseq stops at gradients that are not finite before it reduces metrics
+        self._tell(self._health.check_finite(float(logged.get("loss", 0))))
+        return loss, sample_size, logged
 
     def valid_step(self, sample, model, criterion):
         """As stock; each validation draws the same masks."""
@@ -156,27 +161,30 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
                         f"task.max_skipped={self.cfg.max_skipped:g} allows; the log names each with its reason"
                     )
 
-    def _tell_hours_per_update(self, dataset: ResilientAudioDataset, iterator) -> None:
+    def _tell_hours_per_update(self, dataset: ResilientAudioDataset, iterator, max_tokens: Optional[int]) -> None:
         if len(iterator) == 0:
             with exits_in_one_line():
                 raise UserError(
                     f"no batch can be made of the {len(dataset)} files of {dataset.manifest_path}: raise "
                     "dataset.max_tokens or lower dataset.required_batch_size_multiple"
                 )
+        samples_per_hour = self.cfg.sample_rate * 3600
         accumulated = self.cfg.update_freq[0]
         processes = distributed_utils.get_data_parallel_world_size()
         cropped = sum(min(int(size), dataset.max_sample_size) for size in dataset.sizes)
-        hours = cropped / self.cfg.sample_rate / 3600 / len(iterator) * accumulated
+        heard = cropped / samples_per_hour / len(iterator) * accumulated
         logger.info(
-            "%.2f h of audio in %d files; one update hears %.4g h (%d processes x %d accumulated batches)",
-            dataset.hours, len(dataset), hours, processes, accumulated,
+            "%.2f h of audio in %d files; one update hears about %.4g h (%d processes x %d accumulated batches)",
+            dataset.hours, len(dataset), heard, processes, accumulated,
         )  # fmt: skip
+        # Published batch sizes are of full batches, so full batches are compared
+        full = (max_tokens or 0) / samples_per_hour * processes * accumulated
         wanted = self.cfg.hours_per_update
-        if wanted and not 0.9 < hours / wanted < 1.1:
+        if wanted and full and not 0.9 < full / wanted < 1.1:
             logger.warning(
-                "the recipe means one update to hear %.4g h of audio, this run hears %.4g h: "
+                "the recipe means one update of full batches to hear %.4g h of audio, here it is %.4g h: "
                 "set optimization.update_freq=[%d], or expect another outcome",
-                wanted, hours, max(1, round(accumulated * wanted / hours)),
+                wanted, full, max(1, round(accumulated * wanted / full)),
             )  # fmt: skip
 
     def _watch(self, logging_outputs: List[Dict[str, Any]]) -> None:
@@ -184,6 +192,7 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
             return float(sum(log.get(key, 0) for log in logging_outputs))
 
         frames = total("sample_size")
+        self._tell(self._health.check_masked(frames))
         if not frames:
             return
         has_codes = "code_perplexity" in logging_outputs[0]
@@ -193,6 +202,10 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
             code_perplexity=total("code_perplexity") / len(logging_outputs) if has_codes else None,
             num_negatives=self._num_negatives,
         )
+        self._tell(messages)
+
+    @staticmethod
+    def _tell(messages: List[str]) -> None:
         for message in messages:
             logger.warning("health: %s", message)
 

@@ -178,11 +178,18 @@ def test_a_users_mistake_ends_the_command_with_one_line(change, message, tmp_pat
 
 def test_the_hours_of_audio_per_update_are_told_and_compared_with_the_recipes(tmp_path, caplog):
     corpus = write_corpus(tmp_path / "corpus", clips=8)
-    with caplog.at_level(logging.INFO):
-        train(*RECIPE, settings(corpus, tmp_path, dataset__batch_size=2, optimization__update_freq=[2]))
-    told = [record.getMessage() for record in caplog.records if "one update hears" in record.getMessage()]
-    assert len(told) == 1 and "(1 processes x 2 accumulated batches)" in told[0]
-    assert any("the recipe means one update to hear 1.56 h" in record.getMessage() for record in caplog.records)
+    hours = 64000 / 16000 / 3600  # dataset.max_tokens
+    for updates in (1, 40):  # the second goes on in a later epoch
+        caplog.clear()
+        changes = dict(optimization__update_freq=[2], optimization__max_update=updates)
+        with caplog.at_level(logging.INFO):
+            train(*RECIPE, settings(corpus, tmp_path, task__hours_per_update=6 * hours, **changes))
+        assert caplog.text.count("one update hears about") == 1
+        assert "(1 processes x 2 accumulated batches)" in caplog.text
+        assert caplog.text.count("set optimization.update_freq=[6]") == 1
+    caplog.clear()
+    train(*RECIPE, settings(corpus, tmp_path / "as-meant", task__hours_per_update=hours))
+    assert "the recipe means" not in caplog.text
 
 
 def test_peak_memory_is_logged(tmp_path, caplog):
@@ -202,5 +209,22 @@ def test_the_health_monitor_tells_each_known_failure_once():
     collapsed = [monitor.update(0.01, 1.0, 2.0, 100) for _ in range(150)]
     assert [message for messages in collapsed for message in messages][0].startswith("accuracy is 1.00 while about 2.0")
     assert sum(map(len, collapsed)) == 1
-    broken = [monitor.update(float("nan"), 0.0, 2.0, 100) for _ in range(5)]
+    broken = [monitor.check_finite(float("nan")) for _ in range(5)]
     assert sum(map(len, broken)) == 1 and "nan" in broken[0][0]
+    empty = [monitor.check_masked(0) for _ in range(50)]
+    assert sum(map(len, empty)) == 1 and "model.mask_prob" in empty[9][0]
+
+
+def test_a_loss_that_is_not_finite_is_told_before_fairseq_stops(tmp_path, caplog):
+    corpus = write_corpus(tmp_path / "corpus")
+    with pytest.raises(FloatingPointError):
+        train(*RECIPE, settings(corpus, tmp_path, optimization__lr=[1e30], optimization__max_update=12))
+    assert any("health: the loss is " in record.getMessage() for record in caplog.records)
+
+
+def test_files_too_short_by_the_manifest_are_told(tmp_path, caplog):
+    corpus = write_corpus(tmp_path / "corpus", clips=4)
+    with open(corpus / "train.tsv", "a") as manifest:
+        manifest.write("audio/short.wav\t1000\n")
+    assert len(dataset(corpus)) == 4
+    assert "1 of 5 files are shorter than task.min_sample_size=4000 samples" in caplog.text
