@@ -41,7 +41,7 @@ def test_batched_decoding_equals_utterance_by_utterance(finetuned, corpus, tmp_p
     result = decode(finetuned[name], corpus, "test", together, batch_seconds=1000)
     decode(finetuned[name], corpus, "test", alone, batch_seconds=0)
     assert lines(together / "hypotheses.ltr") == lines(alone / "hypotheses.ltr")
-    assert len(set(lines(alone / "hypotheses.ltr"))) == 7
+    assert len(set(lines(alone / "hypotheses.ltr"))) > 1  # the answers depend on the audio
     assert (result["model"], result["utterances"]) == (name, 7)
 
 
