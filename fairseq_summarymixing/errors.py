@@ -26,16 +26,16 @@ def exit_status(work: Callable[[], None]) -> int:
 
 
 @contextlib.contextmanager
-def exits_in_one_line() -> Iterator[None]:
-    """Where fairseq is run by hydra, end the run with the message of a ValueError alone, and status 1.
+def exits_in_one_line(kind: type[Exception] = ValueError) -> Iterator[None]:
+    """Where fairseq is run by hydra, end the run with the message of an error of this kind alone, and status 1.
 
-    hydra would print a stack trace. Called from Python, the ValueError passes through.
+    hydra would print a stack trace. Called from Python, the error passes through.
     """
     from hydra.core.hydra_config import HydraConfig
 
     try:
         yield
-    except ValueError as error:
+    except kind as error:
         if HydraConfig.initialized():
             raise SystemExit(f"error: {error}") from None
         raise

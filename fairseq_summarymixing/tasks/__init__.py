@@ -2,7 +2,9 @@
 was imported before."""
 
 from ..compat import prepare_fairseq
+from ..guard import guard_fairseq
 
 prepare_fairseq()
+guard_fairseq()
 
 from . import wav2vec2_summarymixing  # noqa: E402, F401
