@@ -8,12 +8,14 @@ import pytest
 
 pytest.importorskip("scipy")
 
+FILES = 150
+
 
 @pytest.fixture
 def large_corpus(tmp_path, write_tone):
-    """Enough to resample for a second."""
+    """Enough to resample for some seconds."""
     first = write_tone(tmp_path / "corpus" / "000.wav", 8, 44100, channels=2)
-    for number in range(1, 60):
+    for number in range(1, FILES):
         os.link(first, tmp_path / "corpus" / f"{number:03d}.wav")
     return tmp_path / "corpus"
 
@@ -39,7 +41,7 @@ def stop_after_a_few_copies(corpus, out, signal_number):
         time.sleep(0.01)
     process.send_signal(signal_number)
     _, errors = process.communicate(timeout=20)
-    assert 0 < len(list(out.glob("audio/*.flac"))) < 60, "it was done before it could be stopped"
+    assert 0 < len(list(out.glob("audio/*.flac"))) < FILES, "it was done before it could be stopped"
     return process.returncode, errors
 
 
@@ -56,4 +58,4 @@ def test_a_stopped_run_leaves_no_manifest_and_the_next_run_completes_it(large_co
     subprocess.run(command(large_corpus, out), env=environment(), check=True, capture_output=True)
     assert all(path.stat().st_mtime_ns == written for path, written in kept.items())
     rows = [(out / f"{split}.tsv").read_text().splitlines()[1:] for split in ("train", "valid")]
-    assert sorted(rows[0] + rows[1]) == [f"{number:03d}.flac\t128000" for number in range(60)]
+    assert sorted(rows[0] + rows[1]) == [f"{number:03d}.flac\t128000" for number in range(FILES)]
