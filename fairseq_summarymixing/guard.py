@@ -130,7 +130,9 @@ def fitting_pretrained_model(cfg: Any, *args, **kwargs) -> Iterator[None]:
 def existing_dictionary(task: Any) -> Iterator[None]:
     """Fine-tuning needs the dictionary of its labels."""
     if task.cfg.labels:
-        path = os.path.join(task.cfg.target_dictionary or task.cfg.data, f"dict.{task.cfg.labels}.txt")
+        path = os.path.join(
+            getattr(task.cfg, "target_dictionary", None) or task.cfg.data, f"dict.{task.cfg.labels}.txt"
+        )
         if not os.path.isfile(path):
             raise UserError(
                 f"there is no dictionary {path}: expected 'symbol count' per line for task.labels={task.cfg.labels}, "
@@ -144,7 +146,7 @@ def existing_manifest(task: Any, split: str, task_cfg: Any = None, **kwargs) -> 
     """A split is a manifest in the data folder."""
     cfg = task_cfg or task.cfg
     path = os.path.join(cfg.data, f"{split}.tsv")
-    stored_elsewhere = cfg.get("binarized_dataset") or cfg.get("multi_corpus_keys")
+    stored_elsewhere = getattr(cfg, "binarized_dataset", False) or getattr(cfg, "multi_corpus_keys", None)
     if not stored_elsewhere and not os.path.isfile(path):
         raise UserError(f"there is no manifest {path}: expected task.data to be a folder that holds {split}.tsv")
     yield
@@ -155,7 +157,7 @@ def matching_labels(task: Any, split: str, task_cfg: Any = None, **kwargs) -> It
     """Labels go with the manifest line by line. Symbols outside the dictionary are told: they train as <unk>."""
     cfg = task_cfg or task.cfg
     manifest = os.path.join(cfg.data, f"{split}.tsv")
-    if cfg.labels and os.path.isfile(manifest) and not cfg.get("multi_corpus_keys"):
+    if cfg.labels and os.path.isfile(manifest) and not getattr(cfg, "multi_corpus_keys", None):
         path = os.path.join(cfg.data, f"{split}.{cfg.labels}")
         if not os.path.isfile(path):
             raise UserError(f"there are no labels {path}: expected one line for each line of {manifest}")

@@ -115,7 +115,7 @@ def test_finetune_from_a_missing_model(corpus, tmp_path):
 
 
 def test_max_tokens_below_a_clip(corpus, tmp_path):
-    with pytest.raises(UserError, match="dataset.max_tokens=5000 holds less than the longest clip"):
+    with pytest.raises(UserError, match="dataset.max_tokens"):
         train(*PRETRAINING, pretraining(corpus, tmp_path, dataset__max_tokens=5000))
 
 
