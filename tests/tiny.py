@@ -62,6 +62,11 @@ TINY_PRETRAINING = {
     **ONE_UPDATE, **{f"model.{name}": value for name, value in MODEL.items()},
     "dataset.batch_size": None, "lr_scheduler.warmup_updates": 1, "task.min_sample_size": 4000,
 }  # fmt: skip
+# ... and with a log-mel front end
+TINY_LOG_MEL = {
+    **{name: value for name, value in TINY_PRETRAINING.items() if name != "model.conv_feature_layers"},
+    "model.mel_conv_layers": "[(16, 3, 2), (24, 3, 1)]",
+}  # fmt: skip
 TINY_FINETUNING = {
     **ONE_UPDATE, "optimization.max_update": 2,  # the three stages of the rate must not all round to nothing
     "model.mask_channel_length": 4, "dataset.validate_after_updates": 0, "dataset.validate_interval": 1,

@@ -37,7 +37,7 @@ STOCK_NAMES = (
 
 @dataclass
 class Wav2Vec2SummaryMixingConfig(Wav2Vec2Config):
-    """All of stock ``wav2vec2``'s fields, and what belongs to the mixer."""
+    """All of stock ``wav2vec2``'s fields, and what belongs to mixer, layer, front end and positions."""
 
     mixer: str = field(
         default="summary_mixing",
@@ -51,9 +51,27 @@ class Wav2Vec2SummaryMixingConfig(Wav2Vec2Config):
     summary_branch_norm: bool = field(
         default=True, metadata={"help": "LayerNorm on the output of both SummaryMixing branches"}
     )
+    activation_fn: str = field(default="gelu", metadata={"help": "gelu, relu, swish or tanh, in layers and mixers"})
+    encoder_layer: str = field(
+        default="transformer",
+        metadata={"help": "transformer, or conformer, which has depthwise_conv_kernel_size too"},
+    )
+    positions: str = field(
+        default="conv", metadata={"help": "conv: relative, by a convolution (conv_pos); sinusoidal: absolute"}
+    )
+    frontend: str = field(
+        default="waveform",
+        metadata={"help": "waveform: convolutions (conv_feature_layers); log_mel: 80 log-mel bins and mel_conv_layers. "
+                  "Both are given waveforms"},
+    )  # fmt: skip
+    num_mel_bins: int = field(default=80, metadata={"help": "mel filters, with frontend=log_mel"})
+    mel_conv_layers: str = field(
+        default="[(512, 3, 2), (512, 3, 1)]",
+        metadata={"help": "(channels, kernel size, stride) of the convolutions on mel bins, 100 frames a second"},
+    )
 
 
-def parse_conv_layers(text: str) -> Tuple[Tuple[int, int, int], ...]:
+def parse_conv_layers(text: str, name: str = "conv_feature_layers") -> Tuple[Tuple[int, int, int], ...]:
     """Read fairseq's ``conv_feature_layers``, e.g. ``[(512, 10, 5)] + [(512, 3, 2)] * 4``, without ``eval``.
 
     Raises:
@@ -73,7 +91,7 @@ def parse_conv_layers(text: str) -> Tuple[Tuple[int, int, int], ...]:
             return layers
     except (SyntaxError, TypeError, ValueError):
         pass
-    raise ValueError(f"conv_feature_layers must be a list such as '[(512, 10, 5)] + [(512, 3, 2)] * 4'; got {text!r}")
+    raise ValueError(f"{name} must be a list such as '[(512, 10, 5)] + [(512, 3, 2)] * 4'; got {text!r}")
 
 
 def check_stock_fields(cfg: FairseqDataclass) -> None:
@@ -87,6 +105,14 @@ def check_stock_fields(cfg: FairseqDataclass) -> None:
                 f"model.{name}={found} is not supported by wav2vec2_summarymixing, only {default!r}: "
                 "remove it from the recipe, or use stock wav2vec2"
             )
+
+
+def check_frontend_fields(cfg: FairseqDataclass) -> None:
+    """Raises ValueError where a field belongs to the other front end and would be ignored."""
+    defaults = {f.name: f.default for f in fields(Wav2Vec2SummaryMixingConfig)}
+    ignored, used = ("conv_feature_layers", "mel_conv_layers")[:: 1 if cfg.frontend == "log_mel" else -1]
+    if getattr(cfg, ignored) != defaults[ignored]:
+        raise ValueError(f"model.{ignored} has no effect with model.frontend={cfg.frontend}; set {used}, or remove it")
 
 
 def _translate(cfg: FairseqDataclass, to: type, **given: Any) -> Any:
@@ -105,8 +131,14 @@ class Wav2Vec2SummaryMixingModel(Wav2Vec2, BaseFairseqModel):
 
     def __init__(self, cfg: Wav2Vec2SummaryMixingConfig):
         check_stock_fields(cfg)
+        check_frontend_fields(cfg)
         super().__init__(
-            _translate(cfg, FrontendConfig, conv_feature_layers=parse_conv_layers(cfg.conv_feature_layers)),
+            _translate(
+                cfg,
+                FrontendConfig,
+                conv_feature_layers=parse_conv_layers(cfg.conv_feature_layers),
+                mel_conv_layers=parse_conv_layers(cfg.mel_conv_layers, "mel_conv_layers"),
+            ),
             _translate(cfg, EncoderConfig),
             _translate(cfg, ObjectiveConfig, latent_temp=tuple(cfg.latent_temp)),
         )
@@ -143,8 +175,9 @@ class Wav2Vec2SummaryMixingModel(Wav2Vec2, BaseFairseqModel):
     def extract_features(
         self, source: Tensor, padding_mask: Optional[Tensor], mask: bool = False, layer: Optional[int] = None
     ) -> Dict[str, Any]:
-        """``x`` (B, T, D), ``padding_mask`` (B, T), ``features`` (B, T, C), and ``layer_results``: for each
-        layer (output, None, output), outputs (T, B, D)."""
+        """``x`` (B, T, D), ``padding_mask`` (B, T), ``features`` (B, T, C); ``layer_results``: for each layer
+        (output, None, output), outputs (T, B, D); and ``hidden_states``: the first layer's input and each
+        layer's output, (B, T, D), which MP3S weighs."""
         return self.forward(source, padding_mask, mask=mask, features_only=True, layer=layer)
 
     def _representations(self, source, padding_mask, mask, layer, seeds) -> Dict[str, Any]:
@@ -156,6 +189,7 @@ class Wav2Vec2SummaryMixingModel(Wav2Vec2, BaseFairseqModel):
             "padding_mask": result.padding_mask,
             "features": result.features,
             "layer_results": [(output, None, output) for output in outputs],
+            "hidden_states": result.hidden_states,
         }
 
     def _net_output(self, output: ContrastiveOutput) -> Dict[str, Any]:

@@ -9,14 +9,16 @@ from typing import Optional, Tuple
 from torch import nn
 
 from .attention import SelfAttention
+from .conformer import ConformerLayer, ConvolutionModule
 from .encoder import Encoder
 from .feed_forward import FeedForward
-from .frontend import ConvFeatureExtractor
-from .positional import ConvPositions
+from .frontend import ConvFeatureExtractor, LogMelExtractor
+from .positional import ConvPositions, SinusoidalPositions
 from .summary_mixing import SummaryMixing, SummaryMixingLite
 from .transformer import TransformerLayer
 
 DEFAULT_CONV_LAYERS = ((512, 10, 5),) + ((512, 3, 2),) * 4 + ((512, 2, 2),) * 2
+DEFAULT_MEL_CONV_LAYERS = ((512, 3, 2), (512, 3, 1))
 
 
 def _build_summary(cls, config: "EncoderConfig") -> nn.Module:
@@ -41,6 +43,51 @@ MIXERS = {
 }
 
 
+def _build_feed_forward(config: "EncoderConfig") -> FeedForward:
+    return FeedForward(
+        config.encoder_embed_dim,
+        config.encoder_ffn_embed_dim,
+        activation=config.activation_fn,
+        dropout=config.activation_dropout,
+    )
+
+
+def _build_transformer_layer(config: "EncoderConfig") -> TransformerLayer:
+    return TransformerLayer(
+        MIXERS[config.mixer](config),
+        _build_feed_forward(config),
+        config.encoder_embed_dim,
+        dropout=config.dropout,
+        layer_norm_first=config.layer_norm_first,
+    )
+
+
+def _build_conformer_layer(config: "EncoderConfig") -> ConformerLayer:
+    return ConformerLayer(
+        _build_feed_forward(config),
+        MIXERS[config.mixer](config),
+        ConvolutionModule(config.encoder_embed_dim, config.depthwise_conv_kernel_size, config.activation_fn),
+        _build_feed_forward(config),
+        config.encoder_embed_dim,
+        dropout=config.dropout,
+    )
+
+
+ENCODER_LAYERS = {"transformer": _build_transformer_layer, "conformer": _build_conformer_layer}
+
+POSITIONS = {
+    "conv": lambda config: ConvPositions(config.encoder_embed_dim, config.conv_pos, config.conv_pos_groups),
+    "sinusoidal": lambda config: SinusoidalPositions(config.encoder_embed_dim),
+}
+
+FRONTENDS = {
+    "waveform": lambda config: ConvFeatureExtractor(
+        config.conv_feature_layers, config.extractor_mode, config.conv_bias
+    ),
+    "log_mel": lambda config: LogMelExtractor(config.num_mel_bins, config.mel_conv_layers, config.conv_bias),
+}
+
+
 def check_choice(name: str, value: str, choices) -> None:
     if value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(choices)}; got {value!r}")
@@ -60,13 +107,22 @@ def check_probability(config: object, *names: str) -> None:
 
 @dataclass
 class FrontendConfig:
-    """The waveform front end."""
+    """Waveform to features. Raises ValueError at construction for an unknown front end."""
 
+    frontend: str = "waveform"
+    """A key of :data:`FRONTENDS`: wav2vec 2.0's convolutions, or log-mel features and convolutions."""
     extractor_mode: str = "default"
-    """``default`` (group norm, base) or ``layer_norm`` (large)."""
+    """Of ``waveform``: ``default`` (group norm, base) or ``layer_norm`` (large)."""
     conv_feature_layers: Tuple[Tuple[int, int, int], ...] = DEFAULT_CONV_LAYERS
-    """(channels, kernel size, stride) of each layer."""
+    """Of ``waveform``: (channels, kernel size, stride) of each layer."""
     conv_bias: bool = False
+    num_mel_bins: int = 80
+    mel_conv_layers: Tuple[Tuple[int, int, int], ...] = DEFAULT_MEL_CONV_LAYERS
+    """Of ``log_mel``: (channels, kernel size, stride) of each layer, behind 100 frames a second."""
+
+    def __post_init__(self) -> None:
+        check_choice("frontend", self.frontend, FRONTENDS)
+        check_positive(self, "num_mel_bins")
 
 
 @dataclass
@@ -75,6 +131,10 @@ class EncoderConfig:
 
     mixer: str = "summary_mixing"
     """A key of :data:`MIXERS`."""
+    encoder_layer: str = "transformer"
+    """A key of :data:`ENCODER_LAYERS`."""
+    positions: str = "conv"
+    """A key of :data:`POSITIONS`."""
     encoder_layers: int = 12
     encoder_embed_dim: int = 768
     encoder_ffn_embed_dim: int = 3072
@@ -91,12 +151,17 @@ class EncoderConfig:
     activation_dropout: float = 0.0
     encoder_layerdrop: float = 0.0
     layer_norm_first: bool = False
+    """The encoder's LayerNorm follows the last layer, not the positions; a transformer's layers are pre-norm."""
+    depthwise_conv_kernel_size: int = 31
+    """Of the conformer's convolution, in frames."""
     conv_pos: int = 128
     conv_pos_groups: int = 16
     checkpoint_activations: bool = False
 
     def __post_init__(self) -> None:
         check_choice("mixer", self.mixer, MIXERS)
+        check_choice("encoder_layer", self.encoder_layer, ENCODER_LAYERS)
+        check_choice("positions", self.positions, POSITIONS)
         check_positive(
             self, "encoder_layers", "encoder_embed_dim", "encoder_ffn_embed_dim", "encoder_attention_heads",
             "conv_pos", "conv_pos_groups",
@@ -109,32 +174,21 @@ class EncoderConfig:
             )
 
 
-def build_frontend(config: FrontendConfig) -> ConvFeatureExtractor:
-    return ConvFeatureExtractor(config.conv_feature_layers, config.extractor_mode, config.conv_bias)
+def build_frontend(config: FrontendConfig) -> nn.Module:
+    return FRONTENDS[config.frontend](config)
 
 
-def build_layer(config: EncoderConfig) -> TransformerLayer:
-    feed_forward = FeedForward(
-        config.encoder_embed_dim,
-        config.encoder_ffn_embed_dim,
-        activation=config.activation_fn,
-        dropout=config.activation_dropout,
-    )
-    return TransformerLayer(
-        MIXERS[config.mixer](config),
-        feed_forward,
-        config.encoder_embed_dim,
-        dropout=config.dropout,
-        layer_norm_first=config.layer_norm_first,
-    )
+def build_layer(config: EncoderConfig) -> nn.Module:
+    return ENCODER_LAYERS[config.encoder_layer](config)
 
 
 def build_encoder(config: EncoderConfig) -> Encoder:
     return Encoder(
-        ConvPositions(config.encoder_embed_dim, config.conv_pos, config.conv_pos_groups),
+        POSITIONS[config.positions](config),
         [build_layer(config) for _ in range(config.encoder_layers)],
         config.encoder_embed_dim,
-        dropout=config.dropout,
+        # the paper drops out features before it adds sinusoids, and that is ``dropout_input``
+        dropout=config.dropout if config.positions == "conv" else 0.0,
         layerdrop=config.encoder_layerdrop,
         layer_norm_first=config.layer_norm_first,
         checkpoint_activations=config.checkpoint_activations,

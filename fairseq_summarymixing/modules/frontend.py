@@ -3,7 +3,10 @@
 from typing import Optional, Sequence, Tuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+
+from .log_mel import HOP, WINDOW, LogMel, padding_beyond
 
 
 class TransposeLast(nn.Module):
@@ -89,3 +92,75 @@ class ConvFeatureExtractor(nn.Module):
         for layer in self.conv_layers:
             x = layer(x)
         return x.transpose(1, 2), None if lengths is None else self.output_lengths(lengths)
+
+
+class LogMelExtractor(nn.Module):
+    """Log-mel features and convolutions over time: 16 kHz to 50 frames a second (Zhang et al. 2024, Section 3).
+
+    Each layer is a convolution with as much padding as keeps a frame's place, a LayerNorm over channels and GELU.
+    Padding frames are zeroed before each: an utterance's features are the same alone and padded.
+
+    Args:
+        num_bins: mel filters.
+        conv_layers: (channels, kernel size, stride) of each layer; kernel sizes are odd.
+        conv_bias: whether the convolutions have a bias.
+
+    Raises:
+        ValueError: a layer is not three positive integers, or its kernel size is even.
+    """
+
+    def __init__(self, num_bins: int, conv_layers: Sequence[Tuple[int, int, int]], conv_bias: bool = False):
+        super().__init__()
+        for layer in conv_layers:
+            if len(layer) != 3 or min(layer) < 1 or layer[1] % 2 == 0:
+                raise ValueError(f"each mel conv layer must be (channels, odd kernel size, stride); got {layer}")
+        self.log_mel = LogMel(num_bins)
+        self.output_dim = conv_layers[-1][0]
+        self.convolutions = nn.ModuleList()
+        self.layer_norms = nn.ModuleList()
+        in_dim = num_bins
+        for dim, kernel, stride in conv_layers:
+            convolution = nn.Conv1d(in_dim, dim, kernel, stride=stride, padding=kernel // 2, bias=conv_bias)
+            nn.init.kaiming_normal_(convolution.weight)
+            self.convolutions.append(convolution)
+            self.layer_norms.append(nn.LayerNorm(dim))
+            in_dim = dim
+
+    @property
+    def receptive_field(self) -> int:
+        """Samples that one frame depends on, beside the statistics of the utterance."""
+        size, hop = WINDOW, HOP
+        for convolution in self.convolutions:
+            size += (convolution.kernel_size[0] - 1) * hop
+            hop *= convolution.stride[0]
+        return size
+
+    def output_lengths(self, lengths: Tensor) -> Tensor:
+        """Frames for each number of samples; (B,) to (B,)."""
+        lengths = self.log_mel.output_lengths(lengths)
+        for convolution in self.convolutions:
+            lengths = torch.div(lengths - 1, convolution.stride[0], rounding_mode="floor") + 1
+        return lengths
+
+    def forward(self, wave: Tensor, lengths: Optional[Tensor] = None) -> Tuple[Tensor, Optional[Tensor]]:
+        """wave: (B, samples); lengths: (B,), real samples, None = all.
+
+        Returns:
+            features (B, T, C), lengths (B,) in frames or None.
+
+        Raises:
+            ValueError: the waveform is shorter than one window.
+        """
+        if wave.shape[-1] < WINDOW:
+            raise ValueError(
+                f"audio must have at least {WINDOW} samples; got {wave.shape[-1]}: leave such clips out, or pad them"
+            )
+        x, lengths = self.log_mel(wave, lengths)
+        x = x.to(self.convolutions[0].weight.dtype)
+        for convolution, layer_norm in zip(self.convolutions, self.layer_norms):
+            # (B, T, C) -> (B, C, T) and back
+            x = F.gelu(layer_norm(convolution(x.transpose(1, 2)).transpose(1, 2)))
+            if lengths is not None:
+                lengths = torch.div(lengths - 1, convolution.stride[0], rounding_mode="floor") + 1
+                x = x.masked_fill(padding_beyond(lengths, x.shape[1]).unsqueeze(-1), 0)
+        return x, lengths

@@ -50,3 +50,26 @@ class ConvPositions(nn.Sequential):
     def forward(self, x: Tensor) -> Tensor:
         # an even kernel yields one frame more than it was given
         return F.gelu(super().forward(x.transpose(1, 2))[..., : x.shape[1]]).transpose(1, 2)
+
+
+class SinusoidalPositions(nn.Module):
+    """Absolute positions: sines and cosines of frequencies from 1 down to 1/10000 (Vaswani et al. 2017, Section 3.5).
+
+    Computed for the length at hand, which has no maximum. ``forward`` maps (B, T, D) to (1, T, D).
+
+    Raises:
+        ValueError: ``model_dim`` is odd.
+    """
+
+    def __init__(self, model_dim: int):
+        super().__init__()
+        if model_dim % 2:
+            raise ValueError(f"encoder_embed_dim must be even for sinusoidal positions; got {model_dim}")
+
+    def forward(self, x: Tensor) -> Tensor:
+        _, frames, dim = x.shape
+        # positions in half precision would be equal from 2048 on
+        exponents = torch.arange(0, dim, 2, device=x.device, dtype=torch.float32) / dim
+        angles = torch.outer(torch.arange(frames, device=x.device, dtype=torch.float32), 10000.0**-exponents)
+        # sine and cosine of a frequency are neighbours
+        return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1).to(x.dtype).unsqueeze(0)

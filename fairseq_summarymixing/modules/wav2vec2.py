@@ -9,9 +9,11 @@ from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from .config import EncoderConfig, FrontendConfig, ObjectiveConfig, build_encoder, build_frontend
 from .contrastive import contrastive_logits, sample_distractors
+from .log_mel import padding_beyond
 from .masking import lengths_of, sample_channel_mask, sample_time_mask, utterance_generators
 from .quantizer import GumbelVectorQuantizer, QuantizerOutput
 
@@ -77,6 +79,7 @@ class Wav2Vec2(nn.Module):
     def __init__(self, frontend: FrontendConfig, encoder: EncoderConfig, objective: ObjectiveConfig):
         super().__init__()
         self.objective = objective
+        self.checkpoint_activations = encoder.checkpoint_activations
         model_dim = encoder.encoder_embed_dim
         final_dim = objective.final_dim or model_dim
 
@@ -162,12 +165,13 @@ class Wav2Vec2(nn.Module):
         lengths = (~padding_mask).sum(dim=1) if padded else None
         trained = self.objective.feature_grad_mult > 0
         with contextlib.nullcontext() if trained else torch.no_grad():
-            raw, lengths = self.feature_extractor(source, lengths)
+            if self.checkpoint_activations and self.training:
+                raw, lengths = checkpoint(self.feature_extractor, source, lengths, use_reentrant=False)
+            else:
+                raw, lengths = self.feature_extractor(source, lengths)
         if trained and self.objective.feature_grad_mult != 1:
             raw = _ScaleGradient.apply(raw, self.objective.feature_grad_mult)
-        frame_mask = None
-        if padded:
-            frame_mask = torch.arange(raw.shape[1], device=raw.device) >= lengths.unsqueeze(1)
+        frame_mask = padding_beyond(lengths, raw.shape[1])
         normalised = self.layer_norm(raw)
         projected = normalised if self.post_extract_proj is None else self.post_extract_proj(normalised)
         return Features(

@@ -19,6 +19,11 @@ from fairseq_summarymixing.models.wav2vec2_summarymixing import (
 from fairseq_summarymixing.modules.config import EncoderConfig, FrontendConfig, ObjectiveConfig
 
 TINY = dict(MODEL, dropout=0.0, attention_dropout=0.0)
+LOG_MEL = dict(
+    conv_feature_layers=Wav2Vec2SummaryMixingConfig.conv_feature_layers, frontend="log_mel",
+    mel_conv_layers="[(16, 3, 2), (24, 3, 1)]", encoder_layer="conformer", positions="sinusoidal",
+    layer_norm_first=True, activation_fn="swish", depthwise_conv_kernel_size=5,
+)  # fmt: skip
 
 # Accepted, whatever they say, since no value of them changes what is computed here
 WITHOUT_EFFECT = {
@@ -27,7 +32,7 @@ WITHOUT_EFFECT = {
     "quantizer_factor",  # only with quantizer_depth > 1
     "max_positions",  # no limit
     "required_seq_len_multiple",  # padding to a multiple changes no result
-    "depthwise_conv_kernel_size", "adp_dim", "adp_act_fn", "adp_trf_idx", "fp16",  # of other layer types
+    "adp_dim", "adp_act_fn", "adp_trf_idx", "fp16",  # of other layer types
 }  # fmt: skip
 
 
@@ -50,6 +55,13 @@ def test_a_stock_field_that_is_not_offered_is_refused_by_name(field, value):
         build(**{field: value})
 
 
+def test_layers_of_the_other_front_end_are_refused():
+    with pytest.raises(ValueError, match="model.conv_feature_layers has no effect with model.frontend=log_mel"):
+        build(frontend="log_mel")
+    with pytest.raises(ValueError, match="model.mel_conv_layers has no effect with model.frontend=waveform"):
+        build(mel_conv_layers="[(8, 3, 2)]")
+
+
 def test_conv_layers_are_read_without_running_code():
     text = "[(512, 10, 5)] + [(512, 3, 2)] * 2 + 1 * [(4, 2, 2)]"
     assert parse_conv_layers(text) == ((512, 10, 5), (512, 3, 2), (512, 3, 2), (4, 2, 2))
@@ -69,6 +81,34 @@ def test_fine_tuning_can_drop_what_only_pretraining_needs_and_still_load_the_who
     assert result["padding_mask"] is None
     assert [tuple(layer[0].shape) for layer in result["layer_results"]] == [(24, 2, 32)] * 2
     assert model.encoder.layers[-1].embedding_dim == 32
+
+
+@pytest.mark.parametrize("mixer", ["summary_mixing", "self_attention"])
+@pytest.mark.parametrize("padded", [False, True])
+def test_the_papers_model_gives_mp3s_its_hidden_states_without_pretraining_heads(mixer, padded):
+    model = build(**LOG_MEL, mixer=mixer, encoder_layers=12)
+    model.remove_pretraining_modules()
+    model.eval()
+    padding_mask = torch.zeros(2, 8000, dtype=torch.bool)
+    padding_mask[1, 5000:] = padded
+    states = model.extract_features(torch.randn(2, 8000), padding_mask)["hidden_states"]
+    assert [tuple(state.shape) for state in states] == [(2, 26, 32)] * 13
+    first = model.extract_normalised(torch.randn(2, 8000), padding_mask)
+    assert (first.padding_mask is not None) == padded
+
+
+@pytest.mark.parametrize("frontend", ["waveform", "log_mel"])
+def test_checkpointed_front_end_and_layers_give_the_same_gradients(frontend):
+    fields = {**(LOG_MEL if frontend == "log_mel" else dict(extractor_mode="layer_norm")), "dropout": 0.1}
+    gradients = []
+    for checkpoint_activations in (False, True):
+        torch.manual_seed(0)
+        model = build(**fields, checkpoint_activations=checkpoint_activations)
+        torch.manual_seed(1)
+        source = torch.randn(2, 8000)
+        model(source, utterance_seeds=[1, 2])["x"][:, 0].sum().backward()
+        gradients.append({name: p.grad for name, p in model.named_parameters()})
+    torch.testing.assert_close(gradients[1], gradients[0])
 
 
 def test_keeping_the_first_layers_alone():

@@ -1,0 +1,88 @@
+"""The conformer encoder layer, around any mixer."""
+
+from typing import Optional
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .activations import get_activation
+from .feed_forward import FeedForward
+
+
+class ConvolutionModule(nn.Module):
+    """Pointwise, GLU, depthwise over time, LayerNorm, activation, pointwise: (B, T, D) to (B, T, D).
+
+    Gulati et al., "Conformer: Convolution-augmented Transformer for Speech Recognition", Interspeech 2020,
+    Section 2.2, with a LayerNorm where the original has a BatchNorm, whose statistics would mix utterances.
+    Padding frames are zeroed before the depthwise convolution: an utterance sees zeros behind its end, alone
+    and padded.
+
+    Args:
+        model_dim: features D.
+        kernel_size: frames that one output frame sees; odd.
+        activation: behind the LayerNorm.
+
+    Raises:
+        ValueError: ``kernel_size`` is even, which has no middle frame.
+    """
+
+    def __init__(self, model_dim: int, kernel_size: int = 31, activation: str = "swish"):
+        super().__init__()
+        if kernel_size < 1 or kernel_size % 2 == 0:
+            raise ValueError(f"depthwise_conv_kernel_size must be odd and positive; got {kernel_size}")
+        self.pointwise_in = nn.Linear(model_dim, 2 * model_dim)
+        self.depthwise = nn.Conv1d(model_dim, model_dim, kernel_size, padding=kernel_size // 2, groups=model_dim)
+        self.layer_norm = nn.LayerNorm(model_dim)
+        self.activation = get_activation(activation)
+        self.pointwise_out = nn.Linear(model_dim, model_dim)
+
+    def forward(self, x: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
+        """x: (B, T, D); padding_mask: (B, T), True = padding. Returns (B, T, D)."""
+        x = F.glu(self.pointwise_in(x), dim=-1)
+        if padding_mask is not None:
+            x = x.masked_fill(padding_mask.unsqueeze(-1), 0)
+        x = self.depthwise(x.transpose(1, 2)).transpose(1, 2)
+        return self.pointwise_out(self.activation(self.layer_norm(x)))
+
+
+class ConformerLayer(nn.Module):
+    """Half feed-forward, mixer, convolution, half feed-forward, each on normalised input and added; LayerNorm.
+
+    Gulati et al. 2020, Section 2.4, Eq. 1, with any mixer where self-attention stands.
+
+    Args:
+        first_feed_forward, mixer, convolution, second_feed_forward: the parts, (B, T, D) to (B, T, D);
+            mixer and convolution are called with the padding mask too.
+        model_dim: features D.
+        dropout: on the output of each part.
+    """
+
+    def __init__(
+        self,
+        first_feed_forward: FeedForward,
+        mixer: nn.Module,
+        convolution: ConvolutionModule,
+        second_feed_forward: FeedForward,
+        model_dim: int,
+        dropout: float = 0.1,
+    ):
+        super().__init__()
+        self.first_feed_forward_layer_norm = nn.LayerNorm(model_dim)
+        self.first_feed_forward = first_feed_forward
+        self.mixer_layer_norm = nn.LayerNorm(model_dim)
+        self.mixer = mixer
+        self.convolution_layer_norm = nn.LayerNorm(model_dim)
+        self.convolution = convolution
+        self.second_feed_forward_layer_norm = nn.LayerNorm(model_dim)
+        self.second_feed_forward = second_feed_forward
+        self.final_layer_norm = nn.LayerNorm(model_dim)
+        self.dropout = nn.Dropout(dropout)
+        self.embedding_dim = model_dim  # fairseq's classification head reads it off the last layer
+
+    def forward(self, x: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
+        """x: (B, T, D); padding_mask: (B, T), True = padding. Returns (B, T, D)."""
+        x = x + 0.5 * self.dropout(self.first_feed_forward(self.first_feed_forward_layer_norm(x)))
+        x = x + self.dropout(self.mixer(self.mixer_layer_norm(x), padding_mask))
+        x = x + self.dropout(self.convolution(self.convolution_layer_norm(x), padding_mask))
+        x = x + 0.5 * self.dropout(self.second_feed_forward(self.second_feed_forward_layer_norm(x)))
+        return self.final_layer_norm(x)
