@@ -80,12 +80,6 @@ def test_half_precision_models_compute_the_mel_part_in_fp32(dtype):
         torch.testing.assert_close(LogMel()(wave)[0], found, atol=0, rtol=0)
 
 
-def test_half_an_hour_stays_finite_in_half_precision():
-    wave = speechlike(30 * 60 * 16000).unsqueeze(0)
-    features, _ = frontend().bfloat16()(wave.bfloat16())
-    assert features.isfinite().all()
-
-
 def test_no_gradient_reaches_the_waveform_but_the_convolutions_train():
     model = frontend()
     wave = speechlike(4000).unsqueeze(0).requires_grad_()

@@ -1,0 +1,60 @@
+"""Does half precision stay close to fp32, and finite, in the paper's shape?"""
+
+import pytest
+import torch
+
+from fairseq_summarymixing.modules.config import MIXERS, EncoderConfig, FrontendConfig, ObjectiveConfig
+from fairseq_summarymixing.modules.wav2vec2 import Wav2Vec2
+
+
+def tiny(mixer="summary_mixing", encoder_layers=4):
+    torch.manual_seed(0)
+    return Wav2Vec2(
+        FrontendConfig(frontend="log_mel", mel_conv_layers=((64, 3, 2), (64, 3, 1))),
+        EncoderConfig(
+            mixer=mixer, encoder_layer="conformer", positions="sinusoidal", layer_norm_first=True,
+            activation_fn="swish", encoder_layers=encoder_layers, encoder_embed_dim=64, encoder_ffn_embed_dim=256,
+            encoder_attention_heads=4, dropout=0.0, attention_dropout=0.0,
+        ),
+        ObjectiveConfig(final_dim=32, quantize_targets=True),
+    )  # fmt: skip
+
+
+def error(found, expected):
+    return ((found.float() - expected).norm() / expected.norm()).item()
+
+
+@pytest.mark.parametrize("autocast", [False, True])
+@pytest.mark.parametrize("mixer", MIXERS)
+def test_bf16_forward_and_backward_stay_within_2_percent_of_fp32(mixer, autocast):
+    model, half = tiny(mixer), tiny(mixer)
+    half = half if autocast else half.bfloat16()
+    wave = torch.randn(2, 32000)
+    padding_mask = torch.zeros(2, 32000, dtype=torch.bool)
+    padding_mask[1, 20000:] = True
+    expected = model.represent(wave, padding_mask)
+    real = ~expected.padding_mask
+    weight = torch.randn_like(expected.x)
+    (expected.x * weight)[real].sum().backward()
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
+        found = half.represent(wave, padding_mask)
+    assert found.x.isfinite().all()
+    (found.x.float() * weight)[real].sum().backward()
+    assert error(found.x[real], expected.x[real]) < 2e-2
+    gradients = [torch.cat([p.grad.flatten().float() for p in m.encoder.parameters()]) for m in (half, model)]
+    assert error(*gradients) < 2e-2
+
+
+@pytest.mark.parametrize("seconds", [30, 30 * 60])
+def test_nothing_overflows_in_half_precision(seconds):
+    model = tiny(encoder_layers=1).bfloat16().eval()
+    with torch.no_grad():
+        found = model.represent(100 * torch.randn(1, seconds * 16000))
+    assert found.x.isfinite().all() and found.x.shape[1] == seconds * 50 + 1
+
+
+def test_the_summary_of_half_an_hour_does_not_overflow_in_fp16():
+    from fairseq_summarymixing.modules.summary_mixing import masked_mean
+
+    x = torch.full((1, 90000, 4), 100.0, dtype=torch.float16)
+    torch.testing.assert_close(masked_mean(x), torch.full((1, 4), 100.0, dtype=torch.float16).view_as(masked_mean(x)))
