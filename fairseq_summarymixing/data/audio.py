@@ -107,14 +107,15 @@ def resample(samples: np.ndarray, rate: int, new_rate: int = SAMPLE_RATE) -> np.
 
 
 def write_flac(path: str | Path, samples: np.ndarray, sample_rate: int = SAMPLE_RATE) -> None:
-    """Write (frames,) floats as mono 16-bit FLAC, whole or not at all; what exceeds [-1, 1] is clipped.
+    """Write (frames,) as mono 16-bit FLAC, whole or not at all: int16 as they are, floats clipped to [-1, 1].
 
     Raises:
         UserError: the folder cannot be written to, or the disk is full.
     """
     # Encoded in memory: libsndfile would swallow a full disk's error when writing through Python.
     encoded = io.BytesIO()
-    soundfile.write(encoded, np.clip(samples, -1.0, 1.0), sample_rate, format="FLAC", subtype="PCM_16")
+    samples = samples if samples.dtype == np.int16 else np.clip(samples, -1.0, 1.0)
+    soundfile.write(encoded, samples, sample_rate, format="FLAC", subtype="PCM_16")
     with atomic_write(path, "wb") as file:
         file.write(encoded.getbuffer())
 

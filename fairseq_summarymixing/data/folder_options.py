@@ -51,7 +51,7 @@ def check_places(source: Path, out: Path, resample: int | None) -> None:
         )
     copies = real_out / "audio"
     if resample and (real_source == copies or copies in real_source.parents):
-        raise UserError(f"--resample would write its copies over SRC, into {copies}; choose another OUT")
+        raise UserError(f"the copies in {copies} would be written over SRC; choose another OUT")
 
 
 def refuse_leftovers(out: Path, wanted: list[str], labelled: bool) -> None:

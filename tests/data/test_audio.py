@@ -44,6 +44,12 @@ def test_what_is_no_audio_is_refused_with_the_reason(tmp_path, content, reason):
         probe(tmp_path / "a.wav")
 
 
+def test_16_bit_samples_are_written_as_they_are(tmp_path):
+    samples = np.array([-32768, -1, 0, 1, 12345, 32767], dtype=np.int16)
+    write_flac(tmp_path / "a.flac", samples)
+    np.testing.assert_array_equal(soundfile.read(tmp_path / "a.flac", dtype="int16")[0], samples)
+
+
 def test_channels_are_averaged(tmp_path, write_tone, tone):
     samples, rate = read_mono(write_tone(tmp_path / "a.wav", channels=2, subtype="FLOAT"))
     assert rate == 16000

@@ -1,37 +1,14 @@
 """The scripts in manifests/, run as a user runs them."""
 
 import os
-import runpy
-import sys
 from collections import Counter
-from pathlib import Path
 
 import pytest
 import soundfile
 
 from fairseq_summarymixing.data.manifest import read_manifest
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 WORDS = ["ZERO", "ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN", "EIGHT", "NINE"]
-
-
-class Result:
-    def __init__(self, returncode, output):
-        self.returncode, self.stdout, self.stderr = returncode, output.out, output.err
-
-
-@pytest.fixture
-def run(monkeypatch, capsys):
-    """run("librispeech.py", argument, ...): its status and what it printed."""
-
-    def run(script, *arguments):
-        path = str(REPOSITORY / "manifests" / script)
-        monkeypatch.setattr(sys, "argv", [path, *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            runpy.run_path(path, run_name="__main__")
-        return Result(ended.value.code, capsys.readouterr())
-
-    return run
 
 
 @pytest.fixture
