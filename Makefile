@@ -8,6 +8,8 @@ OUT ?= quickstart
 
 PACKAGE := setup.py README.md $(shell find fairseq_summarymixing -name '*.py')
 AUDIO_OPTION := $(if $(AUDIO),--audio "$(AUDIO)")
+MODEL_OPTION := $(if $(MODEL),--model "$(MODEL)")
+SEED_OPTION := $(if $(SEED),--seed "$(SEED)")
 TRANSCRIPTS_OPTION := $(if $(TRANSCRIPTS),--transcripts "$(TRANSCRIPTS)")
 
 .PHONY: install quickstart test test-legacy lint clean
@@ -31,7 +33,7 @@ $(VENV)/.installed: $(VENV)/.dependencies $(PACKAGE)
 	touch $@
 
 quickstart: install
-	$(VENV)/bin/python examples/quickstart/run.py --out "$(OUT)" $(AUDIO_OPTION) $(TRANSCRIPTS_OPTION)
+	$(VENV)/bin/python examples/quickstart/run.py --out "$(OUT)" $(AUDIO_OPTION) $(TRANSCRIPTS_OPTION) $(MODEL_OPTION) $(SEED_OPTION)
 
 test: install
 	$(VENV)/bin/ruff check .

@@ -1,6 +1,6 @@
 """The main job on a demo corpus, or on your own audio: pre-train, fine-tune, decode, compare.
 
-    python examples/quickstart/run.py [--audio DIR] [--out quickstart]
+    python examples/quickstart/run.py [--audio DIR] [--model log_mel] [--out quickstart]
 
 SummaryMixing, its self-attention twin and stock fairseq wav2vec2 are pre-trained on the same data, with
 the same seed and updates; each is fine-tuned with CTC, and so is one model from random weights. Every
@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Tuple
 
 from tqdm import tqdm
 
@@ -31,11 +31,19 @@ TOOLS = Path(sys.executable).parent
 LABELLED_MINUTES = 10.0
 SHOWN_LINES_OF_A_FAILURE = 15
 
-MODELS = {
-    "summarymixing": ["model._name=wav2vec2_summarymixing", "+model.mixer=summary_mixing"],
-    "self_attention": ["model._name=wav2vec2_summarymixing", "+model.mixer=self_attention"],
-    "wav2vec2": ["model._name=wav2vec2"],
+RECIPES = {
+    "log_mel": "pretraining_log_mel",  # the paper's shape: log-mel front end, conformer layers
+    "waveform": "pretraining_waveform",  # wav2vec 2.0's own: convolutions on the waveform, transformer layers
 }
+MIXERS = {"summarymixing": "summary_mixing", "self_attention": "self_attention"}
+STOCK = "wav2vec2"
+
+
+def pretraining_command(name: str, model: str) -> Tuple[str, List[str]]:
+    """The recipe and what it is told, for a run called ``name``. Stock fairseq offers the waveform shape alone."""
+    if name == STOCK:
+        return RECIPES["waveform"], ["model._name=wav2vec2"]
+    return RECIPES[model], [f"+model.mixer={MIXERS[name]}"]
 
 
 def show(command: List[str]) -> None:
@@ -167,6 +175,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--audio", type=Path, help="your own: a folder of audio files, or of manifests (train.tsv)")
     parser.add_argument("--transcripts", help="for --audio: a table 'file<TAB>text', or the word sidecar")
+    parser.add_argument("--model", choices=RECIPES, default="log_mel", help="shape of SummaryMixing and its twin")
     parser.add_argument("--out", type=Path, default=Path("quickstart"))
     parser.add_argument("--minutes", type=float, default=60, help="length of the demo corpus (default 60)")
     parser.add_argument("--updates", type=int, default=500, help="pre-training updates (default 500)")
@@ -191,16 +200,17 @@ def main() -> None:
 
 def _pretrain(out: Path, data: Path, args: argparse.Namespace) -> List[Path]:
     runs = []
-    for name, model in MODELS.items():
+    for name in [*MIXERS, STOCK]:
         run = out / "pretraining" / name
+        recipe, model = pretraining_command(name, args.model)
         common = [f"task.data={data}", f"optimization.max_update={args.updates}", f"common.seed={args.seed}"]
-        train("pretraining", run, [*model, *common])
+        train(recipe, run, [*model, *common])
         runs.append(run)
     return runs
 
 
 def _finetune(out: Path, data: Path, args: argparse.Namespace) -> List[Path]:
-    pretrained: Dict[str, str] = {name: name for name in MODELS}
+    pretrained: Dict[str, str] = {name: name for name in [*MIXERS, STOCK]}
     pretrained["random_weights"] = "summarymixing"
     runs = []
     for name, source in pretrained.items():

@@ -14,6 +14,7 @@ from typing import Any
 from ..errors import UserError
 
 PRETRAINING, FINETUNING = "pre-training", "fine-tuning"
+NOT_WAV2VEC2 = ("conformer", "log_mel")  # layers and front end to be named beside the mixer
 
 # The first key of every JSON line that fairseq logs; hydra's log has time and name before it, log_file not.
 RECORD = re.compile(r'\{"epoch": .*')
@@ -23,6 +24,8 @@ TOTAL_MEMORY = re.compile(r"total memory = ([\d.]+) GB")
 LOGGED_MODEL = re.compile(r"'model': \{'_name': '(\w+)'")
 LOGGED_FIELDS = {
     "mixer": re.compile(r"'mixer': '?(\w+)'?"),
+    "encoder_layer": re.compile(r"'encoder_layer': '(\w+)'"),
+    "frontend": re.compile(r"'frontend': '(\w+)'"),
     "num_negatives": re.compile(r"'num_negatives': (\d+)"),
 }
 
@@ -75,13 +78,14 @@ class Run:
 
     @property
     def architecture(self) -> str:
-        """Model and mixer, as in ``wav2vec2_summarymixing / summary_mixing``."""
+        """Model and mixer, as in ``wav2vec2_summarymixing / summary_mixing``; conformer and log_mel where it is so."""
         fields = self.inner_model or self.model
         parts = [fields.get("_name") or "unknown"]
         if fields.get("mixer"):
             parts.append(str(fields["mixer"]))
         elif parts[0] == "wav2vec2":
             parts.append("self_attention")
+        parts += [value for value in (fields.get("encoder_layer"), fields.get("frontend")) if value in NOT_WAV2VEC2]
         return " / ".join(parts)
 
     @property
@@ -123,6 +127,11 @@ class Run:
         """Median over the log lines, without the first, which holds the start of the data loader."""
         rates = self.updates_per_second()[1]
         return statistics.median(1 / rate for rate in rates[1:] or rates) if rates else None
+
+    @property
+    def saved_mb_per_second(self) -> float | None:
+        """Bytes (10^6) kept for backward per second of audio in a batch, counted once; None if not logged."""
+        return self.last("saved_mb_per_second")
 
     @property
     def peak_memory_gb(self) -> float | None:

@@ -41,6 +41,7 @@ def summary(run: Run) -> dict[str, Any]:
         "chance_accuracy": run.chance_accuracy,
         "seconds_per_update": run.seconds_per_update,
         "peak_memory_gb": run.peak_memory_gb,
+        "saved_mb_per_second": run.saved_mb_per_second,
     }
     return {
         "name": run.name,
@@ -105,6 +106,7 @@ def _cost_columns() -> list[Column]:
     return [
         ("s / update", lambda run: number(run.seconds_per_update, 3)),
         ("peak GB", lambda run: number(run.peak_memory_gb, 1)),
+        ("MB saved / s", lambda run: number(run.saved_mb_per_second, 2)),
         ("WER % (95 % CI)", error_rates),
     ]
 
