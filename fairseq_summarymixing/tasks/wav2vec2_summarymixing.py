@@ -1,8 +1,8 @@
 """``wav2vec2_summarymixing``: fairseq's audio pre-training for week-long runs on real corpora.
 
-Adds to stock ``audio_pretraining``: unusable files are skipped and counted, randomness that a resume
-repeats, the hours of audio per update, a watch for known failures, and peak memory in the log. Trains
-stock ``wav2vec2`` models as well.
+Adds to stock ``audio_pretraining``: unusable files are skipped and counted, batches drawn anew each epoch,
+randomness that a resume repeats, the hours of audio per update, a watch for known failures, and peak memory
+in the log. Trains stock ``wav2vec2`` models as well.
 """
 
 import logging
@@ -22,6 +22,7 @@ from fairseq.tasks.audio_pretraining import AudioPretrainingConfig, AudioPretrai
 from omegaconf import II
 
 from ..errors import UserError, exits_in_one_line
+from ._batches import report_batches
 from ._dataset import ResilientAudioDataset
 from ._health import HealthMonitor
 
@@ -30,7 +31,7 @@ logger = logging.getLogger(__name__)
 # Stock fields whose other values are not offered here
 ONLY_DEFAULT = {
     "labels": None, "binarized_dataset": False, "multi_corpus_keys": None, "precompute_mask_config": None,
-    "subsample": 1,
+    "subsample": 1, "num_batch_buckets": 0,
 }  # fmt: skip
 
 VALIDATION = 0  # stands for the update number where masks are drawn for validation
@@ -77,7 +78,7 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
         super().__init__(cfg)
         self._health = HealthMonitor(cfg.health_patience)
         self._num_negatives: Optional[int] = None
-        self._told_hours = False
+        self._told_batches = False
 
     @classmethod
     def setup_task(cls, cfg: Wav2Vec2SummaryMixingTaskConfig, **kwargs):
@@ -110,15 +111,18 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
                 min_sample_size=cfg.min_sample_size,
                 pad=cfg.enable_padding,
                 normalize=cfg.normalize,
-                num_buckets=cfg.num_batch_buckets,
             )
 
     def get_batch_iterator(self, dataset, *args, **kwargs):
-        """As stock; tells the hours of audio per update the first time that training asks."""
+        """As stock; the first time that training asks, tells what its batches hold."""
         iterator = super().get_batch_iterator(dataset, *args, **kwargs)
-        if dataset is self.datasets.get("train") and not self._told_hours:
-            self._told_hours = True
-            self._tell_hours_per_update(dataset, iterator, kwargs.get("max_tokens"))
+        if dataset is self.datasets.get("train") and not self._told_batches:
+            self._told_batches = True
+            self._tell_batches(dataset, iterator, kwargs.get("max_tokens"))
+            self._tell_wasteful_multiple(
+                dataset, iterator, kwargs.get("required_batch_size_multiple", 1),
+                max_tokens=kwargs.get("max_tokens"), max_sentences=kwargs.get("max_sentences"),
+            )  # fmt: skip
         return iterator
 
     def train_step(self, sample, model, criterion, optimizer, update_num, ignore_grad=False):
@@ -161,21 +165,23 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
                         f"task.max_skipped={self.cfg.max_skipped:g} allows; the log names each with its reason"
                     )
 
-    def _tell_hours_per_update(self, dataset: ResilientAudioDataset, iterator, max_tokens: Optional[int]) -> None:
+    def _tell_batches(self, dataset: ResilientAudioDataset, iterator, max_tokens: Optional[int]) -> None:
         if len(iterator) == 0:
             with exits_in_one_line():
                 raise UserError(
                     f"no batch can be made of the {len(dataset)} files of {dataset.manifest_path}: raise "
                     "dataset.max_tokens or lower dataset.required_batch_size_multiple"
                 )
+        report = report_batches(
+            iterator.frozen_batches, dataset.sizes, dataset.pad, dataset.max_sample_size, max_tokens
+        )
         samples_per_hour = self.cfg.sample_rate * 3600
         accumulated = self.cfg.update_freq[0]
         processes = distributed_utils.get_data_parallel_world_size()
-        cropped = sum(min(int(size), dataset.max_sample_size) for size in dataset.sizes)
-        heard = cropped / samples_per_hour / len(iterator) * accumulated
+        heard = report.heard / samples_per_hour * processes * accumulated
         logger.info(
-            "%.2f h of audio in %d files; one update hears about %.4g h (%d processes x %d accumulated batches)",
-            dataset.hours, len(dataset), heard, processes, accumulated,
+            "%.2f h of audio in %d files; one update hears about %.4g h (%d processes x %d accumulated batches); %s",
+            dataset.hours, len(dataset), heard, processes, accumulated, report,
         )  # fmt: skip
         # Published batch sizes are of full batches, so full batches are compared
         full = (max_tokens or 0) / samples_per_hour * processes * accumulated
@@ -185,6 +191,17 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
                 "the recipe means one update of full batches to hear %.4g h of audio, here it is %.4g h: "
                 "set optimization.update_freq=[%d], or expect another outcome",
                 wanted, full, max(1, round(accumulated * wanted / full)),
+            )  # fmt: skip
+
+    @staticmethod
+    def _tell_wasteful_multiple(dataset: ResilientAudioDataset, iterator, multiple: int, **limits) -> None:
+        if multiple == 1:
+            return
+        batches, fewest = len(iterator.frozen_batches), len(dataset.batch_by_size(dataset.ordered_indices(), **limits))
+        if fewest < 0.9 * batches:
+            logger.warning(
+                "dataset.required_batch_size_multiple=%d makes %d batches of what fits into %d: set it to 1",
+                multiple, batches, fewest,
             )  # fmt: skip
 
     def _watch(self, logging_outputs: List[Dict[str, Any]]) -> None:

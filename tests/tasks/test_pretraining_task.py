@@ -128,11 +128,22 @@ def test_crops_depend_on_seed_epoch_and_utterance_alone(tmp_path):
 
 
 def test_padding_instead_of_cropping(tmp_path):
-    corpus = write_corpus(tmp_path / "corpus", clips=4)
-    data = dataset(corpus, pad=True)
-    batch = data.collater([data[index] for index in range(4)])
-    lengths = (~batch["net_input"]["padding_mask"]).sum(1).tolist()
-    assert sorted(lengths) == sorted(data.sizes.tolist())
+    corpus = write_corpus(tmp_path / "corpus", clips=6, seconds=(0.6, 1.4))
+    limit = 16000
+    data = dataset(corpus, pad=True, max_sample_size=limit)
+    batch = data.collater([data[index] for index in range(6)])
+    sources, padding = batch["net_input"]["source"], batch["net_input"]["padding_mask"]
+    assert sources.shape == padding.shape == (6, limit)
+    kept = [index for index in range(6) if data.sizes[index] <= limit]
+    assert 1 < len(kept) < 6
+    for index in range(6):
+        real = int(min(data.sizes[index], limit))
+        assert not padding[index, :real].any() and padding[index, real:].all()
+        assert (sources[index, real:] == 0).all()
+        # the same as alone: whole, or the same crop
+        alone = data.collater([data[index]])["net_input"]["source"][0]
+        assert torch.equal(sources[index, :real], alone)
+        assert index not in kept or torch.equal(alone, data[index]["source"])
 
 
 @pytest.mark.parametrize(
@@ -159,6 +170,7 @@ def test_a_damaged_manifest_is_refused_before_training(line, message, tmp_path):
         ({"model.mixer": "fourier"}, "error: mixer must be one of summary_mixing, summary_mixing_lite"),
         ({"model.encoder_attention_heads": 5}, "error: encoder_embed_dim must be a multiple of"),
         ({"model.codebook_negatives": 3}, "error: model.codebook_negatives=3 is not supported"),
+        ({"task.num_batch_buckets": 4}, "error: task.num_batch_buckets=4 is not supported by the task"),
         ({"task.labels": "ltr"}, "error: task.labels=ltr is not supported by the task wav2vec2_summarymixing"),
         pytest.param(
             {"dataset.required_batch_size_multiple": 64},

@@ -34,11 +34,13 @@ def assert_same_weights(found, expected, **tolerance):
         )
 
 
-@pytest.mark.parametrize("mixer", ["summary_mixing", "self_attention"])
-def test_stop_and_resume_equals_an_uninterrupted_run_exactly(mixer, tmp_path):
+@pytest.mark.parametrize("mixer, pad", [("summary_mixing", True), ("self_attention", False)])
+def test_stop_and_resume_equals_an_uninterrupted_run_exactly(mixer, pad, tmp_path):
     corpus = write_corpus(tmp_path / "corpus", clips=24)
-    # dropout, layerdrop, masks, distractors, Gumbel noise and crops are all drawn; the stop is inside epoch 1
-    common = dict(model__mixer=mixer, model__encoder_layerdrop=0.3, optimization__update_freq=[2])
+    # dropout, layerdrop, masks, distractors, Gumbel noise, crops and batches are all drawn; the stop is inside epoch 1
+    common = dict(
+        model__mixer=mixer, task__enable_padding=pad, model__encoder_layerdrop=0.3, optimization__update_freq=[2]
+    )
     train(*RECIPE, settings(corpus, tmp_path / "whole", optimization__max_update=8, **common))
     train(*RECIPE, settings(corpus, tmp_path / "parts", optimization__max_update=2, **common))
     assert last(tmp_path / "parts")["extra_state"]["train_iterator"]["iterations_in_epoch"] > 0
