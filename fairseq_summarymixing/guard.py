@@ -10,6 +10,7 @@ import difflib
 import functools
 import logging
 import os
+import shutil
 import sys
 from collections import Counter
 from typing import Any, Callable, Iterator
@@ -20,7 +21,9 @@ from omegaconf import OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from .checkpoints import load_checkpoint, model_config
+from .data.manifest import read_manifest
 from .errors import UserError, exits_in_one_line
+from .files import atomic_write
 
 logger = logging.getLogger(__name__)
 
@@ -30,12 +33,17 @@ PRETRAINED_MODELS = ("wav2vec2", "wav2vec2_summarymixing")
 def guard_fairseq() -> None:
     """Put the checks around fairseq's functions, once."""
     import fairseq.dataclass.utils
+    import fairseq.registry
+    import fairseq_cli.train
     from fairseq import checkpoint_utils, models, tasks
     from fairseq.data import BaseWrapperDataset, FairseqDataset
+    from fairseq.file_io import IOPathManager, PathManager
     from fairseq.tasks.audio_finetuning import AudioFinetuningTask
     from fairseq.tasks.audio_pretraining import AudioPretrainingTask
 
-    _guard(fairseq.dataclass.utils, "merge_with_parent", known_fields)
+    _guard(fairseq_cli.train, "add_defaults", known_names)
+    for module in (fairseq.dataclass.utils, fairseq.registry, models, tasks):
+        _guard(module, "merge_with_parent", known_fields)
     _guard(tasks, "setup_task", complete_task)
     _guard(models, "build_model", fitting_pretrained_model)
     _guard(AudioFinetuningTask, "load_target_dictionary", existing_dictionary)
@@ -47,6 +55,8 @@ def guard_fairseq() -> None:
     _guard(checkpoint_utils, "load_checkpoint", fitting_checkpoint)
     _guard(checkpoint_utils, "load_checkpoint_to_cpu", readable_checkpoint)
     _guard(checkpoint_utils, "torch_persistent_save", room_on_disk)
+    if not IOPathManager:  # which copies to other stores, too
+        PathManager.copy = staticmethod(copy_whole)
     if HydraConfig.initialized() and sys.excepthook is sys.__excepthook__:
         sys.excepthook = _tell_interrupt
 
@@ -73,6 +83,39 @@ def _tell_interrupt(kind, error, trace) -> None:
 
 
 @contextlib.contextmanager
+def known_names(cfg: Any) -> Iterator[None]:
+    """Groups, fields outside the registered classes, and the classes' names must be fairseq's or ours."""
+    from fairseq.dataclass.configs import FairseqConfig
+    from fairseq.models import ARCH_MODEL_REGISTRY, MODEL_REGISTRY
+    from fairseq.registry import REGISTRIES
+    from fairseq.tasks import TASK_REGISTRY
+
+    groups = FairseqConfig.__dataclass_fields__
+    _check_known("the configuration", set(cfg) - {"job_logging_cfg"}, groups)
+    registered = {"model": {**MODEL_REGISTRY, **ARCH_MODEL_REGISTRY}, "task": TASK_REGISTRY}
+    registered.update({group: registry["registry"] for group, registry in REGISTRIES.items()})
+    for group, known in groups.items():
+        fields = getattr(known.default, "__dataclass_fields__", None)
+        if fields and OmegaConf.is_config(cfg.get(group)):
+            _check_known(group, cfg[group], fields)
+        name = getattr(cfg.get(group), "_name", None)
+        if name and group in registered and name not in registered[group]:
+            raise UserError(f"there is no {group} {name}{_did_you_mean(name, registered[group])}")
+    yield
+
+
+def _check_known(owner: str, found: Any, known: Any) -> None:
+    for name in found:
+        if name not in known and name != "_name":
+            raise UserError(f"{owner} has no field {name}{_did_you_mean(name, known)}")
+
+
+def _did_you_mean(name: str, known: Any) -> str:
+    close = difflib.get_close_matches(name, [str(one) for one in known], n=1)
+    return f"; did you mean {close[0]}?" if close else ": remove it from the recipe or the command line"
+
+
+@contextlib.contextmanager
 def known_fields(dataclass: Any, cfg: Any, *args, **kwargs) -> Iterator[None]:
     """A recipe or command line may set only the fields that there are, to values of their types."""
     group = getattr(cfg, "_name", None) or type(dataclass).__name__
@@ -80,11 +123,11 @@ def known_fields(dataclass: Any, cfg: Any, *args, **kwargs) -> Iterator[None]:
         yield
     except (ConfigAttributeError, ConfigKeyError) as error:
         field = str(getattr(error, "key", "") or "").split(".")[-1]
-        close = difflib.get_close_matches(field, dataclass.__dataclass_fields__, n=1)
-        hint = f"; did you mean {close[0]}?" if close else ": remove it from the recipe or the command line"
-        raise UserError(f"{group} has no field {field}{hint}") from error
+        raise UserError(
+            f"{group} has no field {field}{_did_you_mean(field, dataclass.__dataclass_fields__)}"
+        ) from error
     except OmegaConfBaseException as error:
-        raise UserError(f"{group}: {_first_line(error)}") from error
+        raise UserError(f"{group}, field {getattr(error, 'key', None)}: {_first_line(error)}") from error
 
 
 @contextlib.contextmanager
@@ -110,6 +153,8 @@ def fitting_pretrained_model(cfg: Any, *args, **kwargs) -> Iterator[None]:
     """``w2v_path`` must name a pre-trained encoder whose parameters fit its configuration."""
     with complete_config():
         path = getattr(cfg, "w2v_path", None)
+        if hasattr(cfg, "w2v_path") and not path and not getattr(cfg, "w2v_args", None):
+            raise UserError("model.w2v_path is empty: name the pre-trained checkpoint to fine-tune")
         try:
             yield
         except (AssertionError, AttributeError, KeyError, RuntimeError) as error:
@@ -129,6 +174,7 @@ def fitting_pretrained_model(cfg: Any, *args, **kwargs) -> Iterator[None]:
 @contextlib.contextmanager
 def existing_dictionary(task: Any) -> Iterator[None]:
     """Fine-tuning needs the dictionary of its labels."""
+    path = None
     if task.cfg.labels:
         path = os.path.join(
             getattr(task.cfg, "target_dictionary", None) or task.cfg.data, f"dict.{task.cfg.labels}.txt"
@@ -138,17 +184,22 @@ def existing_dictionary(task: Any) -> Iterator[None]:
                 f"there is no dictionary {path}: expected 'symbol count' per line for task.labels={task.cfg.labels}, "
                 "as fairseq-summarymixing manifest writes it"
             )
-    yield
+    try:
+        yield
+    except (RuntimeError, ValueError) as error:
+        raise UserError(f"the dictionary {path} is damaged: {_first_line(error)}") from error
 
 
 @contextlib.contextmanager
 def existing_manifest(task: Any, split: str, task_cfg: Any = None, **kwargs) -> Iterator[None]:
-    """A split is a manifest in the data folder."""
+    """A split is a manifest in the data folder, every line of it a path and a number of samples."""
     cfg = task_cfg or task.cfg
     path = os.path.join(cfg.data, f"{split}.tsv")
     stored_elsewhere = getattr(cfg, "binarized_dataset", False) or getattr(cfg, "multi_corpus_keys", None)
     if not stored_elsewhere and not os.path.isfile(path):
         raise UserError(f"there is no manifest {path}: expected task.data to be a folder that holds {split}.tsv")
+    if not stored_elsewhere:
+        read_manifest(path)
     yield
 
 
@@ -161,13 +212,15 @@ def matching_labels(task: Any, split: str, task_cfg: Any = None, **kwargs) -> It
         path = os.path.join(cfg.data, f"{split}.{cfg.labels}")
         if not os.path.isfile(path):
             raise UserError(f"there are no labels {path}: expected one line for each line of {manifest}")
-        with open(manifest, encoding="utf-8") as lines:
-            expected = sum(1 for _ in lines) - 1
+        expected = len(read_manifest(manifest)[1])
         symbols, found = Counter(), 0
-        with open(path, encoding="utf-8") as lines:
-            for line in lines:
-                found += 1
-                symbols.update(line.split())
+        try:
+            with open(path, encoding="utf-8") as lines:
+                for line in lines:
+                    found += 1
+                    symbols.update(line.split())
+        except UnicodeDecodeError as error:
+            raise UserError(f"{path} is not UTF-8 text, in line {found + 1}") from error
         if found != expected:
             raise UserError(f"{path} has {found} lines, {manifest} names {expected} files: make both anew together")
         _tell_unknown(path, symbols, task.target_dictionary)
@@ -177,16 +230,17 @@ def matching_labels(task: Any, split: str, task_cfg: Any = None, **kwargs) -> It
 def _tell_unknown(path: str, symbols: Counter, dictionary: Any) -> None:
     unknown = Counter({one: count for one, count in symbols.items() if one not in dictionary.indices})
     if unknown:
-        share = 100 * sum(unknown.values()) / sum(symbols.values())
+        share = sum(unknown.values()) / sum(symbols.values())
         most = ", ".join(f"{one!r} ({count})" for one, count in unknown.most_common(5))
-        logger.warning(
-            "%.2g %% of the symbols in %s are outside the dictionary and train as <unk>: %s", share, path, most
-        )
+        told = f"{100 * share:.2g} % of the symbols in {path} are outside the dictionary"
+        if share > 0.5:
+            raise UserError(f"{told}: {most}; is the dictionary of another corpus, or of another task.labels?")
+        logger.warning("%s and train as <unk>: %s", told, most)
 
 
 @contextlib.contextmanager
 def batches_that_hold_a_clip(dataset: Any, indices: Any, max_tokens: Any = None, *args, **kwargs) -> Iterator[None]:
-    """``dataset.max_tokens`` is at least the longest clip."""
+    """A batch is at least the longest clip."""
     try:
         yield
     except AssertionError as error:
@@ -194,8 +248,8 @@ def batches_that_hold_a_clip(dataset: Any, indices: Any, max_tokens: Any = None,
             raise
         longest = max(int(dataset.num_tokens(index)) for index in indices)
         raise UserError(
-            f"dataset.max_tokens={max_tokens} holds less than the longest clip of {longest} samples: "
-            "raise it, or lower task.max_sample_size"
+            f"a batch of {max_tokens} samples holds less than the longest clip of {longest}: "
+            "raise dataset.max_tokens, in validation dataset.max_tokens_valid"
         ) from error
 
 
@@ -210,19 +264,26 @@ def writable_folder(save_dir: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def fitting_checkpoint(cfg: Any, *args, **kwargs) -> Iterator[None]:
-    """A restored checkpoint is of the model that the recipe builds."""
-    start = cfg.finetune_from_model
-    if start and not os.path.isfile(start):
-        raise UserError(f"there is no checkpoint checkpoint.finetune_from_model={start}")
+    """What is restored is there, and of the model and the batches that the recipe makes."""
+    if cfg.restore_file != "checkpoint_last.pt" and not os.path.isfile(cfg.restore_file):
+        raise UserError(f"there is no checkpoint checkpoint.restore_file={cfg.restore_file}")
     try:
         yield
     except Exception as error:  # what the trainer raises
-        if not str(error).startswith("Cannot load model parameters"):
-            raise
-        raise UserError(
-            f"{_first_line(error).split(';')[0]}: it is of another model than the recipe's; "
-            "name an empty checkpoint.save_dir, or the recipe that the checkpoint was trained with"
-        ) from error
+        text = _first_line(error)
+        if text.startswith("Cannot load model parameters"):
+            raise UserError(
+                f"{text.split(';')[0]}: it is of another model than the recipe's; name another checkpoint or, to "
+                "train anew, an empty checkpoint.save_dir"
+            ) from error
+        if "dataloader mismatch" in text:
+            raise UserError(
+                "the checkpoint was saved in the middle of an epoch of other batches (data or batch size changed): "
+                "go on with the next epoch by checkpoint.reset_dataloader=true"
+            ) from error
+        if text.startswith("--finetune-from-model"):
+            raise UserError(f"{text.split(':')[0].replace('--finetune-from-model', 'finetune_from_model')}") from error
+        raise
 
 
 @contextlib.contextmanager
@@ -251,6 +312,14 @@ def room_on_disk(obj: Any, filename: str, *args, **kwargs) -> Iterator[None]:
         ) from error
     finally:
         log.disabled = was_disabled
+
+
+def copy_whole(source: str, target: str, overwrite: bool = False) -> str:
+    """Stands in for fairseq's copy of a local file, by which checkpoint_best.pt and checkpoint_last.pt are made:
+    whole or not at all, where fairseq would write over the one that is there."""
+    with exits_in_one_line(UserError), atomic_write(target, "wb") as file, open(source, "rb") as original:
+        shutil.copyfileobj(original, file, 2**24)
+    return target
 
 
 def _first_line(error: BaseException) -> str:

@@ -225,5 +225,7 @@ class ObjectiveConfig:
     def __post_init__(self) -> None:
         check_positive(self, "mask_length", "mask_channel_length", "num_negatives", "latent_vars", "latent_groups")
         check_probability(self, "dropout_input", "dropout_features", "mask_prob", "mask_dropout", "mask_channel_prob")
+        if len(self.latent_temp) != 3:
+            raise ValueError(f"latent_temp must be [start, end, decay per update]; got {list(self.latent_temp)}")
         if self.logit_temp <= 0:
             raise ValueError(f"logit_temp must be above 0; got {self.logit_temp}")

@@ -21,6 +21,7 @@ from fairseq.tasks import register_task
 from fairseq.tasks.audio_pretraining import AudioPretrainingConfig, AudioPretrainingTask
 from omegaconf import II
 
+from ..bench.saved_bytes import count_saved_bytes
 from ..errors import UserError, exits_in_one_line
 from ._batches import report_batches
 from ._dataset import ResilientAudioDataset
@@ -79,6 +80,7 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
         self._health = HealthMonitor(cfg.health_patience)
         self._num_negatives: Optional[int] = None
         self._told_batches = False
+        self._saved_mb_per_second: Optional[float] = None
 
     @classmethod
     def setup_task(cls, cfg: Wav2Vec2SummaryMixingTaskConfig, **kwargs):
@@ -130,7 +132,14 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
         self._check_skipped()
         self._num_negatives = getattr(getattr(model, "cfg", None), "num_negatives", None)
         self._add_seeds(sample, model, update_num + 1)
-        loss, sample_size, logged = super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
+        arguments = (sample, model, criterion, optimizer, update_num, ignore_grad)
+        if self._saved_mb_per_second is None and sample:
+            with count_saved_bytes(model) as saved:
+                loss, sample_size, logged = super().train_step(*arguments)
+            seconds = sample["net_input"]["source"].numel() / self.cfg.sample_rate
+            self._saved_mb_per_second = saved.total / 1e6 / seconds
+        else:
+            loss, sample_size, logged = super().train_step(*arguments)
         # fairseq stops at gradients that are not finite before it reduces metrics
         self._tell(self._health.check_finite(float(logged.get("loss", 0))))
         return loss, sample_size, logged
@@ -142,10 +151,12 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
         return super().valid_step(sample, model, criterion)
 
     def reduce_metrics(self, logging_outputs, criterion) -> None:
-        """As stock, and ``peak_memory_gb``; in training, a look at the run's health."""
+        """As stock, with ``peak_memory_gb`` and, of the first batch, ``saved_mb_per_second``: 10^6 bytes kept for
+        backward per second of audio, padding counted. In training, a look at the run's health."""
         super().reduce_metrics(logging_outputs, criterion)
         metrics.log_scalar("peak_memory_gb", peak_memory_gb(), weight=0, round=2)
         if criterion.training:
+            metrics.log_scalar("saved_mb_per_second", self._saved_mb_per_second or 0, weight=0, round=3)
             self._watch(logging_outputs)
 
     def _add_seeds(self, sample: Dict[str, Any], model, update: int) -> None:

@@ -109,9 +109,51 @@ def test_resume_with_another_model(corpus, pretrained):
     assert pretrained.read_bytes() == before
 
 
-def test_finetune_from_a_missing_model(corpus, tmp_path):
-    with pytest.raises(UserError, match="there is no checkpoint checkpoint.finetune_from_model=nosuch.pt"):
-        train(*PRETRAINING, pretraining(corpus, tmp_path, checkpoint__finetune_from_model="nosuch.pt"))
+@pytest.mark.parametrize("field", ["finetune_from_model", "restore_file"])
+def test_start_from_a_missing_model(field, corpus, tmp_path):
+    with pytest.raises(UserError, match=f"{field}[ =]nosuch.pt"):
+        train(*PRETRAINING, pretraining(corpus, tmp_path, **{f"checkpoint__{field}": "nosuch.pt"}))
+
+
+def test_a_resumed_run_does_not_need_the_model_it_began_from(corpus, pretrained, tmp_path):
+    (tmp_path / "checkpoint_last.pt").write_bytes(pretrained.read_bytes())
+    changes = dict(checkpoint__finetune_from_model="gone.pt", optimization__max_update=2)
+    train(*PRETRAINING, pretraining(corpus, tmp_path, **changes))
+    assert torch.load(tmp_path / "checkpoint_last.pt", weights_only=False)["optimizer_history"][-1]["num_updates"] == 2
+
+
+def test_resume_in_an_epoch_of_other_batches(corpus, tmp_path):
+    small = dict(dataset__batch_size=1, optimization__max_update=3)
+    train(*PRETRAINING, pretraining(corpus, tmp_path, **small))
+    with pytest.raises(UserError, match="go on with the next epoch by checkpoint.reset_dataloader=true"):
+        train(*PRETRAINING, pretraining(corpus, tmp_path, dataset__batch_size=4, optimization__max_update=5))
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (dict(model___name="wav2vec2_sumarymixing"), "no model wav2vec2_sumarymixing; did you mean wav2vec2_summary"),
+        (dict(optimizer___name="adamm"), "there is no optimizer adamm; did you mean adam"),
+        (dict(modell__encoder_layers=3), "the configuration has no field modell; did you mean model"),
+        (dict(model__latent_temp=[1, 2]), "latent_temp must be .start, end, decay per update.; got .1.0, 2.0."),
+    ],
+)
+def test_names_that_nothing_has(change, message, corpus, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        train(*PRETRAINING, pretraining(corpus, tmp_path, **change))
+
+
+def test_the_copy_that_is_there_stays_when_a_new_one_fails(corpus, pretrained, tmp_path, monkeypatch):
+    (tmp_path / "checkpoint_last.pt").write_bytes(pretrained.read_bytes())
+
+    def stop(source, target, size):
+        target.write(source.read(1000))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fairseq_summarymixing.guard.shutil.copyfileobj", stop)
+    with pytest.raises(KeyboardInterrupt):
+        train(*PRETRAINING, pretraining(corpus, tmp_path, optimization__max_update=2))
+    assert (tmp_path / "checkpoint_last.pt").read_bytes() == pretrained.read_bytes()
 
 
 def test_max_tokens_below_a_clip(corpus, tmp_path):
@@ -140,6 +182,9 @@ def spoilt(corpus, folder, **files):
     "files, message",
     [
         (dict(train__ltr="A B |\nB A |\nA |\n"), "train.ltr has 3 lines, .*train.tsv names 4 files"),
+        (dict(train__ltr="A B |\n" * 4, dict__ltr__txt="Q 1\nX 1\n"), "outside the dictionary: .* of another corpus"),
+        (dict(dict__ltr__txt="A\n"), "the dictionary .*dict.ltr.txt is damaged"),
+        (dict(train__tsv="/nosuch\na.wav\t1\n"), "train.tsv:1: the folder /nosuch does not exist"),
         (dict(valid__ltr=None), "there are no labels .*valid.ltr"),
         (dict(valid__tsv=None), "there is no manifest .*valid.tsv"),
         (dict(dict__ltr__txt=None), "there is no dictionary .*dict.ltr.txt"),
