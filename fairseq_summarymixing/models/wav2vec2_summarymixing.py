@@ -143,6 +143,7 @@ class Wav2Vec2SummaryMixingModel(Wav2Vec2, BaseFairseqModel):
             _translate(cfg, ObjectiveConfig, latent_temp=tuple(cfg.latent_temp)),
         )
         self.cfg = cfg
+        self.needs_fp32_source = cfg.frontend == "log_mel"
 
     @classmethod
     def build_model(cls, cfg: Wav2Vec2SummaryMixingConfig, task=None):

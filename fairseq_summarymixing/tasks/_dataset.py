@@ -37,6 +37,8 @@ class ResilientAudioDataset(FileAudioDataset):
         sample_rate: Hz.
         resample_others: bring files of other rates to ``sample_rate``, instead of leaving them out.
         seed: of batches and crops.
+        keep_precision: give ``source`` in fp64. fairseq casts the fp32 tensors of a batch to a half-precision model's
+            type, and waveforms in bf16 have 8 bits.
         arguments: as ``FileAudioDataset``.
 
     Raises:
@@ -44,8 +46,9 @@ class ResilientAudioDataset(FileAudioDataset):
     """
 
     def __init__(
-        self, manifest_path: str, sample_rate: int, resample_others: bool = True, seed: int = 1, **arguments: Any
-    ):
+        self, manifest_path: str, sample_rate: int, resample_others: bool = True, seed: int = 1,
+        keep_precision: bool = False, **arguments: Any,
+    ):  # fmt: skip
         read_manifest(manifest_path)
         super().__init__(manifest_path, sample_rate, **arguments)
         if len(self.sizes) == 0:
@@ -61,6 +64,7 @@ class ResilientAudioDataset(FileAudioDataset):
         self.manifest_path = manifest_path
         self.resample_others = resample_others
         self.seed = seed
+        self.keep_precision = keep_precision
         self.epoch = 1
         # shared with the workers that load the data
         self._unusable = torch.zeros(len(self.sizes), dtype=torch.uint8).share_memory_()
@@ -116,7 +120,10 @@ class ResilientAudioDataset(FileAudioDataset):
             target = min(max(lengths) if self.pad else min(lengths), self.max_sample_size)
             for sample in samples:
                 sample["source"] = self._crop(sample["source"], target, sample["id"])
-        return super().collater(samples)
+        batch = super().collater(samples)
+        if batch and self.keep_precision:
+            batch["net_input"]["source"] = batch["net_input"]["source"].double()
+        return batch
 
     def _crop(self, source: Tensor, size: int, index: int) -> Tensor:
         if len(source) <= size:

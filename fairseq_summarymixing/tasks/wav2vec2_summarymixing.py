@@ -80,6 +80,7 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
         self._health = HealthMonitor(cfg.health_patience)
         self._num_negatives: Optional[int] = None
         self._told_batches = False
+        self._keep_precision = False
         self._saved_mb_per_second: Optional[float] = None
 
     @classmethod
@@ -98,7 +99,9 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
         if not from_checkpoint and not os.path.isdir(self.cfg.data):
             with exits_in_one_line():
                 raise UserError(f"task.data={self.cfg.data} is no folder: expected one that holds train.tsv")
-        return super().build_model(model_cfg, from_checkpoint)
+        model = super().build_model(model_cfg, from_checkpoint)
+        self._keep_precision = getattr(model, "needs_fp32_source", False)
+        return model
 
     def load_dataset(self, split: str, task_cfg=None, **kwargs) -> None:
         """Read ``<data>/<split>.tsv``; its every line is checked, and a few files are tried."""
@@ -113,6 +116,7 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
                 min_sample_size=cfg.min_sample_size,
                 pad=cfg.enable_padding,
                 normalize=cfg.normalize,
+                keep_precision=self._keep_precision,
             )
 
     def get_batch_iterator(self, dataset, *args, **kwargs):

@@ -8,7 +8,7 @@ import torch
 
 fairseq = pytest.importorskip("fairseq", reason="tests the fairseq task")
 
-from tiny import TINY_PRETRAINING, run, tone, train, write_corpus, write_wave
+from tiny import TINY_LOG_MEL, TINY_PRETRAINING, run, tone, train, write_corpus, write_wave
 
 from fairseq_summarymixing.errors import UserError
 from fairseq_summarymixing.tasks._dataset import ResilientAudioDataset
@@ -240,3 +240,22 @@ def test_files_too_short_by_the_manifest_are_told(tmp_path, caplog):
         manifest.write("audio/short.wav\t1000\n")
     assert len(dataset(corpus)) == 4
     assert "1 of 5 files are shorter than task.min_sample_size=4000 samples" in caplog.text
+
+
+def test_a_bf16_run_hears_waveforms_in_full_precision(tmp_path, monkeypatch):
+    from fairseq_summarymixing.modules.log_mel import LogMel
+
+    heard = []
+    forward = LogMel.forward
+    monkeypatch.setattr(
+        LogMel, "forward", lambda self, wave, lengths: heard.append(wave) or forward(self, wave, lengths)
+    )
+    settings = {
+        **TINY_LOG_MEL,
+        "common.bf16": True,
+        "task.data": str(write_corpus(tmp_path)),
+        "checkpoint.save_dir": str(tmp_path),
+    }
+    train("pretraining", "summarymixing_155m_librilight", settings)
+    assert heard and all(wave.dtype == torch.float64 for wave in heard)
+    assert any((wave != wave.bfloat16()).any() for wave in heard)
