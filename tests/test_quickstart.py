@@ -32,6 +32,11 @@ def test_the_whole_job_on_the_demo_corpus_twice(tmp_path):
     assert again.stdout.count("is complete") == 7
     assert {path: path.stat().st_mtime for path in out.glob("*/*/checkpoints/*.pt")} == checkpoints
 
+    command = [sys.executable, "examples/quickstart/seeds.py", str(out), str(out)]
+    both = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    row = next(line for line in both.stdout.splitlines() if line.startswith("| summarymixing | "))
+    assert row.startswith("| summarymixing | wav2vec2_summarymixing / summary_mixing / conformer / log_mel | 2 | 0.")
+
     other = quickstart("--minutes", "3", "--out", str(out), "--seed", "2")
     assert other.returncode == 1
     assert "holds a run with other settings: delete it, or give another --out" in other.stderr.splitlines()[-1]
@@ -41,7 +46,7 @@ def test_own_audio_without_transcripts_is_resampled_pretrained_and_compared(tmp_
     pytest.importorskip("scipy", reason="resamples with scipy")
     for clip in range(40):
         write_wave(tmp_path / "audio" / f"{clip}.wav", tone(1.0, rate=8000, seed=clip), 8000)
-    result = quickstart("--audio", str(tmp_path / "audio"), "--out", str(tmp_path / "out"))
+    result = quickstart("--audio", str(tmp_path / "audio"), "--out", str(tmp_path / "out"), "--model", "waveform")
     assert result.returncode == 0, result.stdout + result.stderr
     assert "no transcripts, so no fine-tuning" in result.stdout
     assert (tmp_path / "out" / "comparison" / "compare.html").exists()
