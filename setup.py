@@ -12,7 +12,7 @@ VERSION = next(
 EXTRAS = {
     "demo": ["espeakng-loader>=0.2.4", "scipy"],
     "report": ["matplotlib>=3.5"],
-    "dev": ["pytest>=7", "ruff"],
+    "dev": ["pytest>=7", "ruff", "librosa>=0.10; python_version >= '3.11'"],
 }
 
 setup(
