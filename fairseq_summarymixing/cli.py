@@ -5,7 +5,7 @@ import sys
 from typing import List, Optional
 
 from . import __version__
-from .errors import exit_status
+from .errors import UserError, exit_status
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -19,6 +19,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_synth(verbs)
     _add_decode(verbs)
     _add_compare(verbs)
+    _add_bench(verbs)
     return parser
 
 
@@ -150,6 +151,57 @@ def _run_compare(args: argparse.Namespace) -> None:
     from .compare.report import compare
 
     print(compare(args.runs, args.out, args.names.split(",") if args.names else None))
+
+
+def _add_bench(verbs) -> None:
+    bench = verbs.add_parser("bench", help="time and memory of training steps, beside the alternatives")
+    kinds = bench.add_subparsers(dest="kind", metavar="KIND", required=True)
+    run = kinds.add_parser(
+        "run",
+        help="measure, and append JSON lines",
+        description="Forward, backward and AdamW of random weights on random input, in training mode; the candidates "
+        "take turns. Our own need torch alone; the others are skipped, with the reason, where they are not installed.",
+    )
+    run.add_argument("--work", choices=["mixer", "encoder", "step"], default="step", help="default: %(default)s")
+    run.add_argument("--shape", choices=["base", "155m"], default="base", help="default: %(default)s")
+    run.add_argument(
+        "--seconds", default="10,30", metavar="S,S,...", help="length of an utterance, default %(default)s"
+    )
+    run.add_argument("--batch", type=int, default=1, metavar="B", help="utterances (default %(default)s)")
+    run.add_argument("--candidates", metavar="A,B,...", help="default: all of this work")
+    run.add_argument("--repeat", type=int, default=5, metavar="N", help="turns (default %(default)s)")
+    run.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    run.add_argument("--dtype", choices=["fp32", "bf16", "fp16"], default="fp32")
+    run.add_argument("--compile", action="store_true", help="torch.compile every candidate")
+    run.add_argument("-o", "--out", default="bench.jsonl", metavar="FILE", help="default: %(default)s")
+    run.set_defaults(run=_run_bench)
+    report = kinds.add_parser("report", help="tables and plots of what was measured")
+    report.add_argument("records", nargs="+", metavar="FILE", help="JSON lines of bench run")
+    report.add_argument("--baseline", default="fairseq", metavar="NAME", help="ratios to it (default %(default)s)")
+    report.add_argument("--out", metavar="DIR", help="also write bench.md and plots there")
+    report.set_defaults(run=_run_bench_report)
+
+
+def _run_bench(args: argparse.Namespace) -> None:
+    from .bench.measure import run
+
+    try:
+        seconds = [float(one) for one in args.seconds.split(",")]
+    except ValueError as error:
+        raise UserError(f"--seconds must be numbers with commas between; got {args.seconds}") from error
+    names = args.candidates.split(",") if args.candidates else None
+    print(
+        run(
+            args.out, work=args.work, shape=args.shape, seconds=seconds, names=names, batch=args.batch,
+            repeat=args.repeat, device=args.device, dtype=args.dtype, compiled=args.compile,
+        )
+    )  # fmt: skip
+
+
+def _run_bench_report(args: argparse.Namespace) -> None:
+    from .bench.report import report
+
+    print(report(args.records, args.baseline, args.out))
 
 
 def main(argv: Optional[List[str]] = None) -> int:

@@ -1,0 +1,220 @@
+"""What is measured: our models with each mixer, and the strongest alternatives a user could pick.
+
+Our own candidates need torch alone. The others are built where their packages are installed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..modules.config import MIXERS, EncoderConfig, FrontendConfig, ObjectiveConfig, build_encoder
+from ..modules.contrastive import diversity_loss
+from ..modules.wav2vec2 import Wav2Vec2
+
+FRAMES_PER_SECOND = 50
+SAMPLES_PER_SECOND = 16000
+
+
+class Shape(NamedTuple):
+    """The sizes and the dropout of a recipe; layerdrop is 0, so that every step does the same work."""
+
+    frontend: FrontendConfig
+    encoder: EncoderConfig
+    objective: ObjectiveConfig
+
+
+SHAPES = {
+    "base": Shape(
+        FrontendConfig(),
+        EncoderConfig(),
+        ObjectiveConfig(
+            quantize_targets=True, final_dim=256, dropout_input=0.1, dropout_features=0.1, feature_grad_mult=0.1
+        ),
+    ),
+    "155m": Shape(
+        FrontendConfig(frontend="log_mel"),
+        EncoderConfig(
+            encoder_layer="conformer", positions="sinusoidal", layer_norm_first=True, activation_fn="swish",
+            encoder_attention_heads=8, activation_dropout=0.1,
+        ),
+        ObjectiveConfig(quantize_targets=True, final_dim=256, dropout_input=0.1, require_same_masks=False),
+    ),
+}  # fmt: skip
+
+
+class Candidate(NamedTuple):
+    """Something to train: ``forward()`` is one step's work up to the scalar that backward starts from."""
+
+    name: str
+    module: nn.Module
+    forward: Callable[[], Tensor]
+
+
+class NotHere(Exception):
+    """The candidate cannot be built on this machine; the message says why."""
+
+
+def build(work: str, shape: str, name: str, batch: int, seconds: float, device: str, dtype: torch.dtype) -> Candidate:
+    """Random weights and random input, the same for each candidate of a work.
+
+    Args:
+        work: ``mixer`` (one layer's), ``encoder`` (positions and layers) or ``step`` (waveform to loss).
+        shape: a key of :data:`SHAPES`.
+        name: one of :data:`CANDIDATES` for this work.
+        seconds: length of each of the ``batch`` utterances.
+
+    Raises:
+        NotHere: its package is not installed, or there is no such candidate for this shape.
+    """
+    torch.manual_seed(1)
+    sizes = SHAPES[shape]
+    make = CANDIDATES[work][name]
+    if work == "step":
+        source = torch.randn(batch, round(seconds * SAMPLES_PER_SECOND), device=device)
+        module, call = make(sizes)
+    else:
+        frames = round(seconds * FRAMES_PER_SECOND)
+        source = torch.randn(batch, frames, sizes.encoder.encoder_embed_dim, device=device, dtype=dtype)
+        source.requires_grad_()
+        module, call = make(sizes)
+    module.to(device=device, dtype=dtype).train()
+    return Candidate(name, module, lambda: call(module, source))
+
+
+def _scalar(out: Tensor) -> Tensor:
+    return out.float().mean()
+
+
+def _our_mixer(mixer: str):
+    def make(sizes: Shape):
+        module = MIXERS[mixer](dataclasses.replace(sizes.encoder, mixer=mixer))
+        return module, lambda module, x: _scalar(module(x))
+
+    return make
+
+
+def _our_encoder(mixer: str):
+    def make(sizes: Shape):
+        module = build_encoder(dataclasses.replace(sizes.encoder, mixer=mixer))
+        return module, lambda module, x: _scalar(module(x).x)
+
+    return make
+
+
+def _our_step(mixer: str):
+    def make(sizes: Shape):
+        module = Wav2Vec2(sizes.frontend, dataclasses.replace(sizes.encoder, mixer=mixer), sizes.objective)
+        return module, _our_loss
+
+    return make
+
+
+def _our_loss(model: Wav2Vec2, source: Tensor) -> Tensor:
+    output = model.contrast(source.to(model.mask_emb.dtype))
+    diversity = diversity_loss(output.quantized.prob_perplexity, model.quantizer.num_vars * model.quantizer.groups)
+    return _pretraining_loss(output.logits, diversity, output.features_penalty)
+
+
+def _pretraining_loss(logits: Tensor, diversity: Tensor, penalty: Tensor) -> Tensor:
+    """fairseq's criterion ``wav2vec``: summed InfoNCE and the extra losses, per masked frame."""
+    contrastive = F.cross_entropy(logits.float(), logits.new_zeros(len(logits), dtype=torch.long), reduction="mean")
+    return contrastive + 0.1 * diversity.float() + 10 * penalty.float()
+
+
+def _fairseq():
+    try:
+        import fairseq.models.wav2vec.wav2vec2 as stock
+    except ImportError as error:
+        raise NotHere(f"fairseq is not installed ({error})") from error
+    return stock
+
+
+def _stock_config(stock, sizes: Shape):
+    same = {f.name for f in dataclasses.fields(stock.Wav2Vec2Config)}
+    fields = {
+        f.name: getattr(part, f.name) for part in sizes for f in dataclasses.fields(part) if f.name in same
+    }  # fmt: skip
+    fields["conv_feature_layers"] = str(list(sizes.frontend.conv_feature_layers))
+    if sizes.encoder.activation_fn == "swish":
+        fields["activation_fn"] = "gelu"  # of the feed-forwards: its conformer has swish, whatever is said
+    if sizes.encoder.encoder_layer == "conformer":
+        fields.update(layer_type="conformer", attn_type="", pos_enc_type="abs")
+    return stock.Wav2Vec2Config(**fields)
+
+
+def _fairseq_attention(sizes: Shape):
+    _fairseq()
+    from fairseq.modules import MultiheadAttention
+
+    config = sizes.encoder
+    module = MultiheadAttention(
+        config.encoder_embed_dim, config.encoder_attention_heads, dropout=config.attention_dropout, self_attention=True
+    )
+
+    def call(module, x):
+        x = x.transpose(0, 1)  # its own layout, (T, B, D)
+        return _scalar(module(query=x, key=x, value=x, need_weights=False)[0])
+
+    return module, call
+
+
+def _fairseq_encoder(sizes: Shape):
+    stock = _fairseq()
+    # also of conformer layers, with absolute positions: the others do not build
+    return stock.TransformerEncoder(_stock_config(stock, sizes)), lambda module, x: _scalar(module(x)[0])
+
+
+def _fairseq_step(sizes: Shape):
+    stock = _fairseq()
+    if sizes.frontend.frontend != "waveform":
+        raise NotHere("stock fairseq has no log-mel front end")
+    return stock.Wav2Vec2Model(_stock_config(stock, sizes)), _fairseq_loss
+
+
+def _fairseq_loss(model: nn.Module, source: Tensor) -> Tensor:
+    net = model(source.to(model.mask_emb.dtype))
+    logits = model.get_logits(net).float()
+    diversity, penalty = model.get_extra_losses(net)
+    return _pretraining_loss(logits, diversity, penalty)
+
+
+def _huggingface_step(sizes: Shape):
+    try:
+        from transformers import Wav2Vec2Config, Wav2Vec2ForPreTraining
+        from transformers.models.wav2vec2 import modeling_wav2vec2 as helpers
+    except ImportError as error:
+        raise NotHere(f"transformers is not installed ({error})") from error
+    if sizes.frontend.frontend != "waveform":
+        raise NotHere("Hugging Face's wav2vec2 has no log-mel front end")
+    config = Wav2Vec2Config(
+        layerdrop=0.0, attention_dropout=sizes.encoder.attention_dropout, activation_dropout=0.0,
+        feat_proj_dropout=0.1, feat_quantizer_dropout=0.1, mask_time_prob=sizes.objective.mask_prob,
+    )  # fmt: skip
+    config._attn_implementation = "sdpa"
+
+    def call(model, source):
+        frames = int(model._get_feat_extract_output_lengths(source.shape[1]))
+        mask = helpers._compute_mask_indices((len(source), frames), config.mask_time_prob, config.mask_time_length)
+        negatives = helpers._sample_negative_indices(mask.shape, config.num_negatives, mask)
+        given = (torch.from_numpy(array).to(source.device) for array in (mask, negatives))
+        mask, negatives = given
+        source = source.to(model.dtype)
+        output = model(source, mask_time_indices=mask.bool(), sampled_negative_indices=negatives)
+        return output.loss / mask.sum()
+
+    return Wav2Vec2ForPreTraining(config), call
+
+
+CANDIDATES = {
+    "mixer": {**{name: _our_mixer(name) for name in MIXERS}, "fairseq": _fairseq_attention},
+    "encoder": {**{name: _our_encoder(name) for name in MIXERS}, "fairseq": _fairseq_encoder},
+    "step": {
+        **{name: _our_step(name) for name in MIXERS}, "fairseq": _fairseq_step, "huggingface": _huggingface_step,
+    },
+}  # fmt: skip

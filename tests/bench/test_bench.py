@@ -1,0 +1,84 @@
+"""Does the bench count what it says, alternate its candidates, and report without measuring?"""
+
+import dataclasses
+import json
+
+import pytest
+import torch
+
+from fairseq_summarymixing.bench import candidates, measure
+from fairseq_summarymixing.bench.report import report
+from fairseq_summarymixing.bench.saved_bytes import count_saved_bytes
+from fairseq_summarymixing.cli import main
+from fairseq_summarymixing.errors import UserError
+
+SMALL = dict(encoder_layers=2, encoder_embed_dim=32, encoder_ffn_embed_dim=48, encoder_attention_heads=4)
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch):
+    """The shapes of the recipes with tiny sizes, and no half second of matrix products."""
+    for name, shape in candidates.SHAPES.items():
+        layers = tuple((8, kernel, stride) for _, kernel, stride in shape.frontend.conv_feature_layers)
+        frontend = dataclasses.replace(shape.frontend, conv_feature_layers=layers, mel_conv_layers=((8, 3, 2),))
+        encoder = dataclasses.replace(shape.encoder, **SMALL, conv_pos=16, conv_pos_groups=4)
+        objective = dataclasses.replace(shape.objective, num_negatives=5, latent_vars=6, final_dim=12)
+        monkeypatch.setitem(candidates.SHAPES, name, candidates.Shape(frontend, encoder, objective))
+    monkeypatch.setattr(measure, "matmul_rate", lambda device, dtype: 1e9)
+
+
+def records(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_saved_bytes_are_those_of_distinct_storages_without_parameters():
+    linear = torch.nn.Linear(8, 16)
+    x = torch.randn(10, 8, requires_grad=True)
+    with count_saved_bytes(linear) as saved:
+        y = linear(x)  # keeps x
+        (y * y).sum()  # keeps y, twice the same
+    assert saved.total == 4 * (10 * 8 + 10 * 16)
+
+
+@pytest.mark.parametrize("shape", ["base", "155m"])
+@pytest.mark.parametrize("work", ["mixer", "encoder", "step"])
+def test_every_candidate_is_measured_or_skipped_with_a_reason(work, shape, tmp_path):
+    out = tmp_path / "bench.jsonl"
+    command = ["bench", "run", "--work", work, "--shape", shape, "--seconds", "1,2", "--repeat", "1", "-o", str(out)]
+    assert main(command) == 0
+    found = records(out)
+    assert {one["candidate"] for one in found if one["seconds"] == 1.0} == set(candidates.CANDIDATES[work])
+    for one in found:
+        assert one.get("skipped") or (one["step"] > 0 and one["saved_bytes"] > 0 and one["machine"])
+        assert one["candidate"] not in candidates.MIXERS or "skipped" not in one
+
+
+def test_more_audio_costs_more_and_summary_mixing_keeps_fewer_bytes_than_its_twin():
+    found = list(measure.measure("encoder", "base", [2, 4], names=["summary_mixing", "self_attention"], repeat=1))
+    by = {(one["candidate"], one["seconds"]): one for one in found}
+    assert by["summary_mixing", 4]["flops"] == pytest.approx(2 * by["summary_mixing", 2]["flops"], rel=0.02)
+    assert by["self_attention", 4]["saved_bytes"] > by["self_attention", 2]["saved_bytes"]
+
+
+def test_the_report_holds_ratios_to_the_baseline_and_draws_plots(tmp_path):
+    pytest.importorskip("matplotlib", reason="draws plots")
+    out = tmp_path / "bench.jsonl"
+    options = dict(work="mixer", shape="base", names=["summary_mixing", "self_attention"], repeat=1)
+    measure.run(out, seconds=[1.0, 2.0], **options)
+    text = report([out], baseline="self_attention", out=tmp_path / "report")
+    first, second = records(out)[:2]
+    assert f"| {first['saved_bytes'] / second['saved_bytes']:.3f} |" in text
+    assert text.count("| self_attention |") == 2
+    assert sorted(path.name for path in (tmp_path / "report").iterdir()) == [
+        "bench.md", "memory-mixer-base-1-fp32-cpu.png", "time-mixer-base-1-fp32-cpu.png",
+    ]  # fmt: skip
+
+
+def test_mistakes_are_told_in_one_line(tmp_path, capsys):
+    with pytest.raises(UserError, match="--candidates of mixer are .*; got attention"):
+        list(measure.measure("mixer", "base", [1], names=["attention"]))
+    (tmp_path / "bad.jsonl").write_text("{}\n")
+    assert main(["bench", "report", str(tmp_path / "bad.jsonl")]) == 1
+    assert "bad.jsonl:1: expected a record of bench run" in capsys.readouterr().err
+    assert main(["bench", "run", "--seconds", "1;2"]) == 1
+    assert "--seconds must be numbers with commas between; got 1;2" in capsys.readouterr().err
