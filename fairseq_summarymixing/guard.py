@@ -166,6 +166,10 @@ def fitting_pretrained_model(cfg: Any, *args, **kwargs) -> Iterator[None]:
                     f"model.w2v_path={path} holds a model of type {name}; expected a pre-trained encoder, "
                     f"{' or '.join(PRETRAINED_MODELS)}"
                 ) from error
+            if "normalize" in str(error):
+                raise UserError(
+                    f"task.normalize differs from that of model.w2v_path={path}: set it as the pre-training did"
+                ) from error
             if "loading state_dict" in str(error):
                 raise UserError(f"model.w2v_path={path}: the parameters do not fit: {_mismatch(error)}") from error
             raise

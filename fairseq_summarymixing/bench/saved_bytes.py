@@ -32,7 +32,7 @@ def count_saved_bytes(model: nn.Module) -> Iterator[SavedBytes]:
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in parameters:
             saved.storages[storage.data_ptr()] = storage.nbytes()
-        return tensor
+        return tensor.detach()  # an output that holds itself would never be freed without a backward
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         yield saved

@@ -86,6 +86,11 @@ def test_w2v_path_of_a_fine_tuned_model(corpus, pretrained, tmp_path):
         train(*FINETUNING, finetuning(corpus, tmp_path / "second", tmp_path / "first" / "checkpoint_last.pt"))
 
 
+def test_other_normalisation_than_in_pretraining(corpus, pretrained, tmp_path):
+    with pytest.raises(UserError, match="task.normalize differs from that of model.w2v_path"):
+        train(*FINETUNING, finetuning(corpus, tmp_path, pretrained, task__normalize=True))
+
+
 @pytest.mark.parametrize("how", ["cut short", "no checkpoint", "bare state dict", "runs code"])
 def test_resume_from_an_unusable_checkpoint(how, corpus, pretrained, tmp_path):
     path = damage(tmp_path / "checkpoint_last.pt", how, pretrained)
