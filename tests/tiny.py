@@ -62,9 +62,10 @@ TINY_PRETRAINING = {
     **ONE_UPDATE, **{f"model.{name}": value for name, value in MODEL.items()},
     "dataset.batch_size": None, "lr_scheduler.warmup_updates": 1, "task.min_sample_size": 4000,
 }  # fmt: skip
-# ... and with a log-mel front end
+# ... and with a log-mel front end and sinusoidal positions
+WAVEFORM_ALONE = ("model.conv_feature_layers", "model.conv_pos", "model.conv_pos_groups")
 TINY_LOG_MEL = {
-    **{name: value for name, value in TINY_PRETRAINING.items() if name != "model.conv_feature_layers"},
+    **{name: value for name, value in TINY_PRETRAINING.items() if name not in WAVEFORM_ALONE},
     "model.mel_conv_layers": "[(16, 3, 2), (24, 3, 1)]",
 }  # fmt: skip
 TINY_FINETUNING = {

@@ -77,15 +77,15 @@ def spans_of(intervals: object) -> list[Span]:
         spans = [(round(start * SAMPLE_RATE), round(end * SAMPLE_RATE)) for start, end in seconds]
     except (TypeError, ValueError, OverflowError) as error:
         raise BadAudio("voice activity unreadable: expected [[start, end], ...] in seconds") from error
-    if not spans:
+    if all(start == stop for start, stop in spans):
         raise BadAudio("no voice activity")
     previous = 0  # where the interval before ends
     for start, stop in spans:
-        if not previous <= start < stop:
+        if not previous <= start <= stop:
             start, stop, previous = (f"{samples / SAMPLE_RATE:.2f}" for samples in (start, stop, previous))
             raise BadAudio(f"voice activity out of order: {start} to {stop} s, after {previous} s")
         previous = stop
-    return spans
+    return [(start, stop) for start, stop in spans if start < stop]
 
 
 def within(speech: Sequence[Span], frames: int) -> list[Span]:

@@ -5,10 +5,12 @@ its fine-tuning models ``wav2vec_ctc`` and ``wav2vec_seq2seq`` use the model thr
 """
 
 import ast
+import logging
 import re
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Dict, List, Optional, Tuple
 
+import torch
 from fairseq.dataclass import FairseqDataclass
 from fairseq.models import BaseFairseqModel, register_model
 from fairseq.models.wav2vec.wav2vec2 import Wav2Vec2Config
@@ -19,6 +21,8 @@ from ..modules.config import EncoderConfig, FrontendConfig, ObjectiveConfig
 from ..modules.contrastive import diversity_loss
 from ..modules.wav2vec2 import ContrastiveOutput, Wav2Vec2
 
+logger = logging.getLogger(__name__)
+
 # Stock fields whose other values are not offered. A recipe that sets one must not train something else.
 ONLY_DEFAULT = (
     "layer_type", "quantize_input", "same_quantizer", "target_glu", "quantizer_depth", "mask_selection",
@@ -26,6 +30,14 @@ ONLY_DEFAULT = (
     "no_mask_channel_overlap", "negatives_from_everywhere", "cross_sample_negatives", "codebook_negatives",
     "pos_conv_depth", "conv_pos_batch_norm", "crop_seq_to_multiple", "attn_type", "pos_enc_type", "adp_num",
 )  # fmt: skip
+
+# Fields that only one value of another field reads
+USED_WITH = {
+    ("frontend", "waveform"): ("conv_feature_layers", "extractor_mode"),
+    ("frontend", "log_mel"): ("num_mel_bins", "mel_conv_layers"),
+    ("positions", "conv"): ("conv_pos", "conv_pos_groups"),
+    ("encoder_layer", "conformer"): ("depthwise_conv_kernel_size",),
+}
 
 # fairseq's parameter names for the parts of a transformer layer, and ours
 STOCK_NAMES = (
@@ -101,18 +113,23 @@ def check_stock_fields(cfg: FairseqDataclass) -> None:
         default, found = defaults.get(name), getattr(cfg, name, None)
         same = found == default or str(found) == str(default)  # choices may be enums or strings
         if name in defaults and found is not None and not same:
+            instead = "set model.encoder_layer" if name == "layer_type" else "remove it from the recipe"
             raise ValueError(
                 f"model.{name}={found} is not supported by wav2vec2_summarymixing, only {default!r}: "
-                "remove it from the recipe, or use stock wav2vec2"
+                f"{instead}, or use stock wav2vec2"
             )
 
 
-def check_frontend_fields(cfg: FairseqDataclass) -> None:
-    """Raises ValueError where a field belongs to the other front end and would be ignored."""
+def check_used_fields(cfg: FairseqDataclass) -> None:
+    """Raises ValueError where a field belongs to a choice that was not made and would be ignored."""
     defaults = {f.name: f.default for f in fields(Wav2Vec2SummaryMixingConfig)}
-    ignored, used = ("conv_feature_layers", "mel_conv_layers")[:: 1 if cfg.frontend == "log_mel" else -1]
-    if getattr(cfg, ignored) != defaults[ignored]:
-        raise ValueError(f"model.{ignored} has no effect with model.frontend={cfg.frontend}; set {used}, or remove it")
+    for (choice, value), names in USED_WITH.items():
+        for name in names if getattr(cfg, choice) != value else ():
+            if getattr(cfg, name) != defaults[name]:
+                raise ValueError(
+                    f"model.{name} has no effect with model.{choice}={getattr(cfg, choice)}, only with {value}: "
+                    "remove it from the recipe"
+                )
 
 
 def _translate(cfg: FairseqDataclass, to: type, **given: Any) -> Any:
@@ -131,7 +148,7 @@ class Wav2Vec2SummaryMixingModel(Wav2Vec2, BaseFairseqModel):
 
     def __init__(self, cfg: Wav2Vec2SummaryMixingConfig):
         check_stock_fields(cfg)
-        check_frontend_fields(cfg)
+        check_used_fields(cfg)
         super().__init__(
             _translate(
                 cfg,
@@ -144,6 +161,7 @@ class Wav2Vec2SummaryMixingModel(Wav2Vec2, BaseFairseqModel):
         )
         self.cfg = cfg
         self.needs_fp32_source = cfg.frontend == "log_mel"
+        self._told_bf16 = False
 
     @classmethod
     def build_model(cls, cfg: Wav2Vec2SummaryMixingConfig, task=None):
@@ -168,6 +186,12 @@ class Wav2Vec2SummaryMixingModel(Wav2Vec2, BaseFairseqModel):
             mask_indices: (B, T), bool, True = masked; pre-training only.
             utterance_seeds: one for each utterance, for masks, distractors and Gumbel noise.
         """
+        if self.needs_fp32_source and source.dtype == torch.bfloat16 and not self._told_bf16:
+            self._told_bf16 = True
+            logger.warning(
+                "this task rounds waveforms to bf16, which changes log-mel features by some percent: use "
+                "common.fp16=true (or amp) instead; the task wav2vec2_summarymixing keeps them exact"
+            )
         if features_only:
             return self._representations(source, padding_mask, mask, layer, utterance_seeds)
         output = self.contrast(source, padding_mask, utterance_seeds, mask_indices)

@@ -109,13 +109,13 @@ def check_probability(config: object, *names: str) -> None:
 class FrontendConfig:
     """Waveform to features. Raises ValueError at construction for an unknown front end."""
 
-    frontend: str = "waveform"
-    """A key of :data:`FRONTENDS`: wav2vec 2.0's convolutions, or log-mel features and convolutions."""
     extractor_mode: str = "default"
     """Of ``waveform``: ``default`` (group norm, base) or ``layer_norm`` (large)."""
     conv_feature_layers: Tuple[Tuple[int, int, int], ...] = DEFAULT_CONV_LAYERS
     """Of ``waveform``: (channels, kernel size, stride) of each layer."""
     conv_bias: bool = False
+    frontend: str = "waveform"
+    """A key of :data:`FRONTENDS`: wav2vec 2.0's convolutions, or log-mel features and convolutions."""
     num_mel_bins: int = 80
     mel_conv_layers: Tuple[Tuple[int, int, int], ...] = DEFAULT_MEL_CONV_LAYERS
     """Of ``log_mel``: (channels, kernel size, stride) of each layer, behind 100 frames a second."""

@@ -55,14 +55,18 @@ def contrastive_logits(
     Returns:
         (N, 1 + K) in fp32, the true target first.
     """
-    context = F.normalize(context.float(), dim=-1)
-    targets = F.normalize(targets.float(), dim=-1)
-    blocks = []
-    for c, t, ids, picks in zip(*(part.split(list(counts)) for part in (context, targets, target_ids, distractors))):
-        similarity = c @ t.transpose(0, 1)
-        negatives = similarity.gather(1, picks).masked_fill(ids[picks] == ids.unsqueeze(1), float("-inf"))
-        blocks.append(torch.cat([similarity.diagonal().unsqueeze(1), negatives], dim=1))
-    return torch.cat(blocks) / temperature
+    with torch.autocast(context.device.type, enabled=False):
+        context = F.normalize(context.float(), dim=-1)
+        targets = F.normalize(targets.float(), dim=-1)
+        parts = (part.split(list(counts)) for part in (context, targets, target_ids, distractors))
+        return torch.cat([_utterance_similarities(*utterance) for utterance in zip(*parts)]) / temperature
+
+
+def _utterance_similarities(context: Tensor, targets: Tensor, ids: Tensor, picks: Tensor) -> Tensor:
+    """One utterance: n frames, K picks. Returns (n, 1 + K)."""
+    similarity = context @ targets.transpose(0, 1)
+    negatives = similarity.gather(1, picks).masked_fill(ids[picks] == ids.unsqueeze(1), float("-inf"))
+    return torch.cat([similarity.diagonal().unsqueeze(1), negatives], dim=1)
 
 
 def diversity_loss(prob_perplexity: Tensor, num_entries: int) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .log_mel import HOP, WINDOW, LogMel, padding_beyond
+from .log_mel import WINDOW, LogMel, padding_beyond
 
 
 class TransposeLast(nn.Module):
@@ -126,17 +126,11 @@ class LogMelExtractor(nn.Module):
             self.layer_norms.append(nn.LayerNorm(dim))
             in_dim = dim
 
-    @property
-    def receptive_field(self) -> int:
-        """Samples that one frame depends on, beside the statistics of the utterance."""
-        size, hop = WINDOW, HOP
-        for convolution in self.convolutions:
-            size += (convolution.kernel_size[0] - 1) * hop
-            hop *= convolution.stride[0]
-        return size
-
     def output_lengths(self, lengths: Tensor) -> Tensor:
-        """Frames for each number of samples; (B,) to (B,)."""
+        """Frames for each number of samples; (B,) to (B,).
+
+        Alone, an utterance of less than a window is refused; in a padded batch it is not.
+        """
         lengths = self.log_mel.output_lengths(lengths)
         for convolution in self.convolutions:
             lengths = torch.div(lengths - 1, convolution.stride[0], rounding_mode="floor") + 1

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 SAMPLE_RATE = 16000
 WINDOW = 400  # samples, 25 ms; also the size of the Fourier transform
 HOP = 160  # samples, 10 ms
+MAX_BINS = 89
 FLOOR = 1e-6  # energy of a bin; 80 dB below that of a window of white noise of unit variance
 
 
@@ -50,7 +51,7 @@ def normalise(x: Tensor, padding_mask: Optional[Tensor], eps: float) -> Tensor:
         centred = x - x.mean(dim=1, keepdim=True)
         return centred * (centred.square().mean(dim=1, keepdim=True) + eps).rsqrt()
     padding = padding_mask.unsqueeze(-1)
-    count = (~padding).sum(dim=1, keepdim=True)
+    count = (~padding).sum(dim=1, keepdim=True).clamp(min=1)
     centred = (x - x.masked_fill(padding, 0).sum(dim=1, keepdim=True) / count).masked_fill(padding, 0)
     return centred * (centred.square().sum(dim=1, keepdim=True) / count + eps).rsqrt()
 
@@ -61,10 +62,15 @@ class LogMel(nn.Module):
     25 ms Hamming windows every 10 ms, centred on samples 0, 160, 320, ... with zeros around the utterance.
     Computed in fp32 without gradient, whatever the precision of the model: energies span more than half
     precision holds. No complex numbers, so that every export format can hold it.
+
+    Raises:
+        ValueError: there are so many bins that a filter would lie between two frequencies and be empty.
     """
 
     def __init__(self, num_bins: int = 80):
         super().__init__()
+        if not 1 <= num_bins <= MAX_BINS:
+            raise ValueError(f"num_mel_bins must be from 1 to {MAX_BINS}; got {num_bins}")
         self.num_bins = num_bins
         self.register_buffer("fourier", windowed_fourier(), persistent=False)
         self.register_buffer("filters", mel_filters(num_bins), persistent=False)

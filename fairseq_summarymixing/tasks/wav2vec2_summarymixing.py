@@ -101,6 +101,9 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
                 raise UserError(f"task.data={self.cfg.data} is no folder: expected one that holds train.tsv")
         model = super().build_model(model_cfg, from_checkpoint)
         self._keep_precision = getattr(model, "needs_fp32_source", False)
+        if self._keep_precision and self.cfg.sample_rate != 16000:
+            with exits_in_one_line():
+                raise UserError(f"task.sample_rate={self.cfg.sample_rate}: model.frontend=log_mel hears 16000 Hz alone")
         return model
 
     def load_dataset(self, split: str, task_cfg=None, **kwargs) -> None:

@@ -20,7 +20,8 @@ from fairseq_summarymixing.modules.config import EncoderConfig, FrontendConfig, 
 
 TINY = dict(MODEL, dropout=0.0, attention_dropout=0.0)
 LOG_MEL = dict(
-    conv_feature_layers=Wav2Vec2SummaryMixingConfig.conv_feature_layers, frontend="log_mel",
+    conv_feature_layers=Wav2Vec2SummaryMixingConfig.conv_feature_layers, conv_pos=128, conv_pos_groups=16,
+    frontend="log_mel",
     mel_conv_layers="[(16, 3, 2), (24, 3, 1)]", encoder_layer="conformer", positions="sinusoidal",
     layer_norm_first=True, activation_fn="swish", depthwise_conv_kernel_size=5,
 )  # fmt: skip
@@ -60,6 +61,10 @@ def test_layers_of_the_other_front_end_are_refused():
         build(frontend="log_mel")
     with pytest.raises(ValueError, match="model.mel_conv_layers has no effect with model.frontend=waveform"):
         build(mel_conv_layers="[(8, 3, 2)]")
+    with pytest.raises(ValueError, match="model.conv_pos has no effect with model.positions=sinusoidal, only"):
+        build(positions="sinusoidal")
+    with pytest.raises(ValueError, match="model.depthwise_conv_kernel_size has no effect with model.encoder_layer=tr"):
+        build(depthwise_conv_kernel_size=15)
 
 
 def test_conv_layers_are_read_without_running_code():

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from fairseq_summarymixing.modules.config import FrontendConfig, build_frontend
-from fairseq_summarymixing.modules.log_mel import FLOOR, LogMel, mel_filters
+from fairseq_summarymixing.modules.log_mel import FLOOR, MAX_BINS, LogMel, mel_filters
 
 
 def speechlike(samples, seed=0):
@@ -41,7 +41,6 @@ def test_50_frames_a_second():
     lengths = torch.tensor([400, 16000, 16001, 480000])
     assert frontend().output_lengths(lengths).tolist() == [2, 51, 51, 1501]
     assert frontend()(torch.randn(1, 16000))[0].shape == (1, 51, 16)
-    assert frontend().receptive_field == 400 + 2 * 160 + 2 * 320
 
 
 def test_alone_equals_padded_whatever_the_padding_holds():
@@ -103,5 +102,8 @@ def test_bad_input_is_named():
         frontend()(torch.randn(1, 399))
     with pytest.raises(ValueError, match=r"\(channels, odd kernel size, stride\); got \(12, 4, 2\)"):
         build_frontend(FrontendConfig(frontend="log_mel", mel_conv_layers=((12, 4, 2),)))
+    with pytest.raises(ValueError, match="num_mel_bins must be from 1 to 89; got 90"):
+        LogMel(90)
+    assert (mel_filters(MAX_BINS).sum(dim=0) > 0).all() and (mel_filters(MAX_BINS + 1).sum(dim=0) == 0).any()
     with pytest.raises(ValueError, match="frontend must be one of waveform, log_mel; got 'mfcc'"):
         FrontendConfig(frontend="mfcc")
