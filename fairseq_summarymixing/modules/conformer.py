@@ -6,7 +6,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .activations import get_activation
+from .dropout import Dropout
 from .feed_forward import FeedForward
+from .recompute import recompute
 
 
 class ConvolutionModule(nn.Module):
@@ -36,13 +38,18 @@ class ConvolutionModule(nn.Module):
         self.activation = get_activation(activation)
         self.pointwise_out = nn.Linear(model_dim, model_dim)
 
-    def forward(self, x: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
-        """x: (B, T, D); padding_mask: (B, T), True = padding. Returns (B, T, D)."""
-        x = F.glu(self.pointwise_in(x), dim=-1)
+    def forward(self, x: Tensor, padding_mask: Optional[Tensor], layer_norm: nn.LayerNorm) -> Tensor:
+        """x: (B, T, D), to which ``layer_norm`` is applied first; padding_mask: (B, T), True = padding."""
+        gates = recompute(lambda x: self.pointwise_in(layer_norm(x)), x)
+        x = recompute(self._over_time, gates, padding_mask)
+        return recompute(lambda x: self.pointwise_out(self.activation(self.layer_norm(x))), x)
+
+    def _over_time(self, gates: Tensor, padding_mask: Optional[Tensor]) -> Tensor:
+        x = F.glu(gates, dim=-1)
         if padding_mask is not None:
             x = x.masked_fill(padding_mask.unsqueeze(-1), 0)
-        x = self.depthwise(x.transpose(1, 2)).transpose(1, 2)
-        return self.pointwise_out(self.activation(self.layer_norm(x)))
+        # (B, T, D) -> (B, D, T) and back
+        return self.depthwise(x.transpose(1, 2)).transpose(1, 2)
 
 
 class ConformerLayer(nn.Module):
@@ -51,8 +58,7 @@ class ConformerLayer(nn.Module):
     Gulati et al. 2020, Section 2.4, Eq. 1, with any mixer where self-attention stands.
 
     Args:
-        first_feed_forward, mixer, convolution, second_feed_forward: the parts, (B, T, D) to (B, T, D);
-            mixer and convolution are called with the padding mask too.
+        first_feed_forward, mixer, convolution, second_feed_forward: the parts, (B, T, D) to (B, T, D).
         model_dim: features D.
         dropout: on the output of each part.
     """
@@ -76,13 +82,13 @@ class ConformerLayer(nn.Module):
         self.second_feed_forward_layer_norm = nn.LayerNorm(model_dim)
         self.second_feed_forward = second_feed_forward
         self.final_layer_norm = nn.LayerNorm(model_dim)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.embedding_dim = model_dim  # fairseq's classification head reads it off the last layer
 
     def forward(self, x: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
         """x: (B, T, D); padding_mask: (B, T), True = padding. Returns (B, T, D)."""
-        x = x + 0.5 * self.dropout(self.first_feed_forward(self.first_feed_forward_layer_norm(x)))
+        x = x + 0.5 * self.dropout(self.first_feed_forward(x, self.first_feed_forward_layer_norm))
         x = x + self.dropout(self.mixer(self.mixer_layer_norm(x), padding_mask))
-        x = x + self.dropout(self.convolution(self.convolution_layer_norm(x), padding_mask))
-        x = x + 0.5 * self.dropout(self.second_feed_forward(self.second_feed_forward_layer_norm(x)))
+        x = x + self.dropout(self.convolution(x, padding_mask, self.convolution_layer_norm))
+        x = x + 0.5 * self.dropout(self.second_feed_forward(x, self.second_feed_forward_layer_norm))
         return self.final_layer_norm(x)

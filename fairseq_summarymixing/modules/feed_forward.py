@@ -1,8 +1,12 @@
 """The position-wise feed-forward network of an encoder layer."""
 
+from typing import Optional
+
 from torch import Tensor, nn
 
 from .activations import get_activation
+from .dropout import Dropout
+from .recompute import recompute
 
 
 class FeedForward(nn.Module):
@@ -16,7 +20,12 @@ class FeedForward(nn.Module):
         self.fc1 = nn.Linear(model_dim, ffn_dim)
         self.fc2 = nn.Linear(ffn_dim, model_dim)
         self.activation = get_activation(activation)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(self.dropout(self.activation(self.fc1(x))))
+    def forward(self, x: Tensor, layer_norm: Optional[nn.LayerNorm] = None) -> Tensor:
+        """x: (B, T, D). ``layer_norm`` is applied first; its output is not kept for backward."""
+        hidden = self.fc1(x) if layer_norm is None else recompute(lambda x: self.fc1(layer_norm(x)), x)
+        return recompute(self._from_hidden, hidden, self.dropout.draw(hidden))
+
+    def _from_hidden(self, hidden: Tensor, mask: Optional[Tensor]) -> Tensor:
+        return self.fc2(self.dropout.apply_mask(self.activation(hidden), mask))

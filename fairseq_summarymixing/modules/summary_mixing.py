@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .activations import get_activation
+from .dropout import Dropout
+from .recompute import recompute
 
 
 def masked_mean(x: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
@@ -62,7 +64,7 @@ class BlockDiagonalLinear(nn.Module):
 class Branch(nn.Module):
     """The local branch f or the summary branch s: two block-diagonal linear layers, each activated.
 
-    ``forward`` maps (B, T, D) to (B, T, D').
+    ``forward`` maps (B, T, D) to (B, T, D'); :meth:`preactivation` leaves out the last activation.
     """
 
     def __init__(self, model_dim: int, hidden_dim: int, num_heads: int, activation: str):
@@ -73,12 +75,15 @@ class Branch(nn.Module):
         self.activation = get_activation(activation)
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.activation(self.preactivation(x))
+
+    def preactivation(self, x: Tensor) -> Tensor:
         batch, frames, _ = x.shape
         # (B, T, D) -> (n, B x T, D/n)
-        x = x.reshape(batch * frames, self.num_heads, -1).transpose(0, 1)
-        x = self.linear2(self.activation(self.linear1(x)))
+        x = self.linear1(x.reshape(batch * frames, self.num_heads, -1).transpose(0, 1))
+        x = recompute(lambda x: self.linear2(self.activation(x)), x)
         # (n, B x T, D'/n) -> (B, T, D')
-        return self.activation(x.transpose(0, 1).reshape(batch, frames, -1))
+        return x.transpose(0, 1).reshape(batch, frames, -1)
 
 
 def _check_dims(model_dim: int, hidden_dim: int, num_heads: int) -> None:
@@ -125,14 +130,19 @@ class SummaryMixing(nn.Module):
         self.summary_norm = nn.LayerNorm(hidden_dim) if branch_norm else nn.Identity()
         self.combiner = nn.Linear(2 * hidden_dim, model_dim)
         self.activation = get_activation(activation)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
         """x: (B, T, D); padding_mask: (B, T), True = padding. Returns (B, T, D)."""
-        local = self.dropout(self.local_norm(self.local(x)))
         summary = self.dropout(self.summary_norm(masked_mean(self.summary(x), padding_mask)))
+        local = self.local.preactivation(x)
         local_weight, summary_weight = self.combiner.weight.chunk(2, dim=1)
-        return self.activation(F.linear(local, local_weight) + F.linear(summary, summary_weight, self.combiner.bias))
+        combined = recompute(self._combine_local, local, self.dropout.draw(local), local_weight)
+        return self.activation(combined + F.linear(summary, summary_weight, self.combiner.bias))
+
+    def _combine_local(self, preactivation: Tensor, mask: Optional[Tensor], weight: Tensor) -> Tensor:
+        local = self.local_norm(self.activation(preactivation))
+        return F.linear(self.dropout.apply_mask(local, mask), weight)
 
 
 class SummaryMixingLite(nn.Module):
@@ -157,7 +167,7 @@ class SummaryMixingLite(nn.Module):
         self.summary_norm = nn.LayerNorm(hidden_dim) if branch_norm else nn.Identity()
         self.combiner = nn.Linear(hidden_dim, model_dim)
         self.activation = get_activation(activation)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
         """x: (B, T, D); padding_mask: (B, T), True = padding. Returns (B, T, D), the same at every frame."""

@@ -4,6 +4,7 @@ from typing import Optional
 
 from torch import Tensor, nn
 
+from .dropout import Dropout
 from .feed_forward import FeedForward
 
 
@@ -32,7 +33,7 @@ class TransformerLayer(nn.Module):
         self.mixer_layer_norm = nn.LayerNorm(model_dim)
         self.feed_forward = feed_forward
         self.final_layer_norm = nn.LayerNorm(model_dim)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.layer_norm_first = layer_norm_first
         self.embedding_dim = model_dim  # fairseq's classification head reads it off the last layer
 
@@ -40,6 +41,6 @@ class TransformerLayer(nn.Module):
         """x: (B, T, D); padding_mask: (B, T), True = padding. Returns (B, T, D)."""
         if self.layer_norm_first:
             x = x + self.dropout(self.mixer(self.mixer_layer_norm(x), padding_mask))
-            return x + self.dropout(self.feed_forward(self.final_layer_norm(x)))
+            return x + self.dropout(self.feed_forward(x, self.final_layer_norm))
         x = self.mixer_layer_norm(x + self.dropout(self.mixer(x, padding_mask)))
         return self.final_layer_norm(x + self.dropout(self.feed_forward(x)))

@@ -13,6 +13,7 @@ from torch.utils.checkpoint import checkpoint
 
 from .config import EncoderConfig, FrontendConfig, ObjectiveConfig, build_encoder, build_frontend
 from .contrastive import contrastive_logits, sample_distractors
+from .dropout import Dropout
 from .log_mel import padding_beyond
 from .masking import lengths_of, sample_channel_mask, sample_time_mask, utterance_generators
 from .quantizer import GumbelVectorQuantizer, QuantizerOutput
@@ -87,8 +88,8 @@ class Wav2Vec2(nn.Module):
         feature_dim = self.feature_extractor.output_dim
         self.layer_norm = nn.LayerNorm(feature_dim)
         self.post_extract_proj = nn.Linear(feature_dim, model_dim) if feature_dim != model_dim else None
-        self.dropout_input = nn.Dropout(objective.dropout_input)
-        self.dropout_features = nn.Dropout(objective.dropout_features)
+        self.dropout_input = Dropout(objective.dropout_input)
+        self.dropout_features = Dropout(objective.dropout_features)
         self.mask_emb = nn.Parameter(torch.rand(model_dim))
         self.encoder = build_encoder(encoder)
         self.quantizer, target_dim = None, feature_dim

@@ -1,0 +1,42 @@
+"""Dropout whose mask is drawn apart from its use, so that what is computed again in backward has the same mask."""
+
+from typing import Optional
+
+import torch
+from torch import Tensor, nn
+
+
+class Dropout(nn.Module):
+    """Zero each element with probability p in training and scale the others by 1 / (1 - p), as ``nn.Dropout``.
+
+    ``forward`` draws and applies; :meth:`draw` and :meth:`apply_mask` do one each.
+
+    On the CPU PyTorch's own dropout costs more than half of the matrix product beside it, nearly all of it for
+    random numbers of 53 bits; 16 bits are drawn here.
+    """
+
+    def __init__(self, p: float = 0.5):
+        super().__init__()
+        self.p = p
+
+    def draw(self, x: Tensor) -> Optional[Tensor]:
+        """Which elements stay: the shape of x, bool; None where all do."""
+        if not self.training or self.p == 0:
+            return None
+        if x.is_cuda:
+            return torch.empty_like(x, dtype=torch.bool).bernoulli_(1 - self.p)
+        words = torch.empty((x.numel() + 3) // 4, dtype=torch.int64, device=x.device).random_(-(2**63), None)
+        threshold = min(round(self.p * 2**16), 2**16 - 1) - 2**15
+        return (words.view(torch.int16)[: x.numel()] >= threshold).view(x.shape)
+
+    def apply_mask(self, x: Tensor, mask: Optional[Tensor]) -> Tensor:
+        """x with the mask that :meth:`draw` gave."""
+        if mask is None:
+            return x
+        return x * mask * (1 / (1 - self.p) if self.p < 1 else 0.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.apply_mask(x, self.draw(x))
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"

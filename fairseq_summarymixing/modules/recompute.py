@@ -1,0 +1,20 @@
+"""Memory for a little time: what is cheap is computed again in backward instead of kept."""
+
+from typing import Any, Callable
+
+import torch.utils.checkpoint
+from torch import Tensor
+
+# Before torch 2.1 all of a function would be computed again, also the product at its end
+STOPS_EARLY = hasattr(torch.utils.checkpoint, "set_checkpoint_early_stop")
+
+
+def recompute(function: Callable[..., Tensor], *inputs: Any) -> Tensor:
+    """function(*inputs), of which only the inputs are kept for backward.
+
+    Backward computes again what it needs of the inside and stops there: of ``linear(gelu(x))`` that is
+    ``gelu(x)``, for the weight's gradient, and not the product. For functions that draw no random numbers.
+    """
+    if not STOPS_EARLY or not torch.is_grad_enabled():
+        return function(*inputs)
+    return torch.utils.checkpoint.checkpoint(function, *inputs, use_reentrant=False, preserve_rng_state=False)
