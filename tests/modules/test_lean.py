@@ -1,0 +1,80 @@
+"""Is what is saved for backward as little as claimed, at the same values and gradients?"""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from fairseq_summarymixing.bench.saved_bytes import count_saved_bytes
+from fairseq_summarymixing.modules.config import EncoderConfig, FrontendConfig, build_frontend, build_layer
+from fairseq_summarymixing.modules.dropout import Dropout
+from fairseq_summarymixing.modules.recompute import STOPS_EARLY, recompute
+from fairseq_summarymixing.modules.summary_mixing import SummaryMixing
+
+needs_early_stop = pytest.mark.skipif(not STOPS_EARLY, reason="computes again with torch >= 2.1")
+
+
+def saved_frames(module, dim, frames=1000):
+    """fp32 tensors of (frames, dim) that one call keeps."""
+    x = torch.randn(1, frames, dim, requires_grad=True)
+    with count_saved_bytes(module) as saved:
+        module(x)
+    return saved.total / (4 * frames * dim)
+
+
+@needs_early_stop
+def test_the_cell_keeps_its_input_two_products_of_each_branch_the_sum_and_a_mask():
+    assert saved_frames(SummaryMixing(64, 4, dropout=0.1).train(), 64) == pytest.approx(6.25, abs=0.05)
+
+
+@needs_early_stop
+@pytest.mark.parametrize("encoder_layer, tensors", [("transformer", 14), ("conformer", 27)])
+def test_layers_keep_each_product_once(encoder_layer, tensors):
+    fields = dict(encoder_embed_dim=64, encoder_ffn_embed_dim=256, encoder_attention_heads=4, dropout=0.1)
+    layer = build_layer(EncoderConfig(encoder_layer=encoder_layer, layer_norm_first=True, **fields)).train()
+    assert saved_frames(layer, 64) < tensors
+
+
+@needs_early_stop
+@pytest.mark.parametrize("mode", ["default", "layer_norm"])
+def test_the_waveform_front_end_keeps_each_convolution_once(mode):
+    frontend = build_frontend(FrontendConfig(mode, ((16, 10, 5), (16, 3, 2), (16, 3, 2))))
+    wave = torch.randn(1, 16000)
+    with count_saved_bytes(frontend) as saved:
+        frontend(wave)
+    outputs = 4 * 16 * (3199 + 1599 + 799)
+    assert saved.total < 1.4 * outputs + wave.numel() * 4
+
+
+def test_computing_again_gives_the_same_values_and_gradients_without_the_product():
+    torch.manual_seed(0)
+    linear = torch.nn.Linear(6, 5)
+    x = torch.randn(7, 6, requires_grad=True)
+    results = []
+    for run in (lambda: linear(F.gelu(x)), lambda: recompute(lambda x: linear(F.gelu(x)), x)):
+        out = run()
+        results.append((out, torch.autograd.grad(out.square().sum(), [x, *linear.parameters()])))
+    torch.testing.assert_close(results[0], results[1], atol=0, rtol=0)
+    with torch.no_grad():
+        torch.testing.assert_close(recompute(linear, x), linear(x))
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5, 0.999])
+def test_dropout_keeps_the_share_and_the_mean_and_repeats_with_the_seed(p):
+    dropout = Dropout(p)
+    x = torch.ones(1000, 1003)
+    torch.manual_seed(0)
+    out = dropout(x)
+    assert (out == 0).float().mean().item() == pytest.approx(p, abs=2e-3)
+    assert out.max().item() == pytest.approx(1 / (1 - p))
+    torch.manual_seed(0)
+    assert torch.equal(dropout(x), out)
+    assert not torch.equal(dropout(x), out)
+    zeros = (out == 0).float()
+    assert zeros.mean(dim=0).std().item() == pytest.approx((p * (1 - p) / 1000) ** 0.5, rel=0.2), "columns are alike"
+    assert torch.equal(dropout.eval()(x), x)
+
+
+def test_dropout_of_everything_and_of_nothing():
+    x = torch.randn(3, 5)
+    assert (Dropout(1.0)(x) == 0).all()
+    assert Dropout(0.0)(x) is x
