@@ -1,6 +1,7 @@
 """Tiny models, corpora and training runs that the tests share."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -97,12 +98,17 @@ def command(folder, name, settings):
     ]  # fmt: skip
 
 
+def hear_ctrl_c():
+    """For ``preexec_fn``: a shell's background jobs ignore Ctrl-C, and so would what they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def start(folder, name, settings, cwd=ROOT):
     """Start the trainer as a user would, output and errors joined."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     return subprocess.Popen(
         command(folder, name, settings), cwd=cwd, env=environment, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True,
+        stderr=subprocess.STDOUT, text=True, preexec_fn=hear_ctrl_c,
     )  # fmt: skip
 
 

@@ -53,7 +53,8 @@ def test_every_candidate_is_measured_or_skipped_with_a_reason(work, shape, tmp_p
         assert one["candidate"] not in candidates.MIXERS or "skipped" not in one
 
 
-def test_more_audio_costs_more_and_summary_mixing_keeps_fewer_bytes_than_its_twin():
+def test_more_audio_costs_more():
+    pytest.importorskip("torch.utils.flop_counter", reason="counts operations with torch >= 2.1")
     found = list(measure.measure("encoder", "base", [2, 4], names=["summary_mixing", "self_attention"], repeat=1))
     by = {(one["candidate"], one["seconds"]): one for one in found}
     assert by["summary_mixing", 4]["flops"] == pytest.approx(2 * by["summary_mixing", 2]["flops"], rel=0.02)

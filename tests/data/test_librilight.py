@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from tiny import hear_ctrl_c
 
 from fairseq_summarymixing.data import segments
 from fairseq_summarymixing.data.manifest import read_manifest
@@ -229,7 +230,9 @@ def test_a_stopped_run_is_completed_by_the_next(tmp_path, run, signal_number):
         os.mkfifo(pipe)
     command = [sys.executable, str(SCRIPT), str(corpus), str(out), *LENGTHS, "--workers", "1"]
     environment = {**os.environ, "PYTHONPATH": str(SCRIPT.parents[1])}
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c
+    )
     while len(list(out.rglob("*.flac"))) < 6:
         assert process.poll() is None, process.communicate()
         time.sleep(0.01)
