@@ -15,6 +15,7 @@ def prepare_fairseq() -> None:
     register_safe_classes()
     use_cpu_buffers_without_gpu()
     avoid_wrong_gelu_gradients()
+    keep_everything_while_looking_for_nan()
 
 
 def safe_classes() -> tuple:
@@ -48,6 +49,29 @@ def avoid_wrong_gelu_gradients() -> None:
     transposed, as it is behind wav2vec 2.0's front end, stock or ours. oneDNN is at fault; 2.1 mended it."""
     if torch.__version__.startswith("2.0."):
         torch.backends.mkldnn.set_flags(False)
+
+
+def keep_everything_while_looking_for_nan() -> None:
+    """When gradients are not finite, fairseq's trainer repeats the step inside a NanDetector, whose hooks keep
+    tensors the first time that they print and not the second, which torch's checkpointing refuses."""
+    from fairseq.nan_detector import NanDetector
+
+    from .modules.recompute import keep_everything
+
+    if hasattr(NanDetector, "keeping"):
+        return
+    enter, leave = NanDetector.__enter__, NanDetector.__exit__
+
+    def __enter__(self):
+        self.keeping = keep_everything()
+        self.keeping.__enter__()
+        return enter(self)
+
+    def __exit__(self, kind, error, trace):
+        self.keeping.__exit__(None, None, None)
+        return leave(self, kind, error, trace)
+
+    NanDetector.keeping, NanDetector.__enter__, NanDetector.__exit__ = None, __enter__, __exit__
 
 
 @contextlib.contextmanager

@@ -1,12 +1,26 @@
 """Memory for a little time: what is cheap is computed again in backward instead of kept."""
 
-from typing import Any, Callable
+import contextlib
+from typing import Any, Callable, Iterator
 
 import torch.utils.checkpoint
 from torch import Tensor
 
 # Before torch 2.1 all of a function would be computed again, also the product at its end
 STOPS_EARLY = hasattr(torch.utils.checkpoint, "set_checkpoint_early_stop")
+
+_enabled = True
+
+
+@contextlib.contextmanager
+def keep_everything() -> Iterator[None]:
+    """Inside, nothing is computed again: for tools whose hooks do not do the same twice."""
+    global _enabled
+    before, _enabled = _enabled, False
+    try:
+        yield
+    finally:
+        _enabled = before
 
 
 def recompute(function: Callable[..., Tensor], *inputs: Any) -> Tensor:
@@ -15,6 +29,6 @@ def recompute(function: Callable[..., Tensor], *inputs: Any) -> Tensor:
     Backward computes again what it needs of the inside and stops there: of ``linear(gelu(x))`` that is
     ``gelu(x)``, for the weight's gradient, and not the product. For functions that draw no random numbers.
     """
-    if not STOPS_EARLY or not torch.is_grad_enabled():
+    if not _enabled or not STOPS_EARLY or not torch.is_grad_enabled():
         return function(*inputs)
     return torch.utils.checkpoint.checkpoint(function, *inputs, use_reentrant=False, preserve_rng_state=False)
