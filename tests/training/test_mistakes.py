@@ -156,8 +156,10 @@ def test_the_copy_that_is_there_stays_when_a_new_one_fails(corpus, pretrained, t
         raise KeyboardInterrupt
 
     monkeypatch.setattr("fairseq_summarymixing.guard.shutil.copyfileobj", stop)
+    # a numbered checkpoint, of which checkpoint_last is then a copy
+    numbered = dict(checkpoint__no_epoch_checkpoints=False, checkpoint__save_interval_updates=1)
     with pytest.raises(KeyboardInterrupt):
-        train(*PRETRAINING, pretraining(corpus, tmp_path, optimization__max_update=2))
+        train(*PRETRAINING, pretraining(corpus, tmp_path, optimization__max_update=2, **numbered))
     assert (tmp_path / "checkpoint_last.pt").read_bytes() == pretrained.read_bytes()
 
 
