@@ -1,6 +1,10 @@
 """Mistakes that a user can mend, told in one line."""
 
+import atexit
 import contextlib
+import logging
+import multiprocessing
+import os
 import sys
 from typing import Callable, Iterator
 
@@ -37,5 +41,24 @@ def exits_in_one_line(kind: type[Exception] = ValueError) -> Iterator[None]:
         yield
     except kind as error:
         if HydraConfig.initialized():
+            leave_at_exit(1)
             raise SystemExit(f"error: {error}") from None
         raise
+
+
+def leave_at_exit(status: int) -> None:
+    """Let a run that is about to end do so with this status, workers that load its data included.
+
+    fairseq's thread that fetches batches cannot be stopped, and Python's own way out aborts (SIGABRT) where it
+    meets that thread inside torch.
+    """
+    atexit.register(_leave, status)
+
+
+def _leave(status: int) -> None:
+    for worker in multiprocessing.active_children():
+        worker.terminate()
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)

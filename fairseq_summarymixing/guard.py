@@ -22,7 +22,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 
 from .checkpoints import load_checkpoint, model_config
 from .data.manifest import read_manifest
-from .errors import UserError, exits_in_one_line
+from .errors import UserError, exits_in_one_line, leave_at_exit
 from .files import atomic_write
 
 logger = logging.getLogger(__name__)
@@ -78,6 +78,7 @@ def _guard(owner: Any, name: str, check: Callable) -> None:
 def _tell_interrupt(kind, error, trace) -> None:
     if issubclass(kind, KeyboardInterrupt):
         print("interrupted; run the same command to go on from the last checkpoint", file=sys.stderr)
+        leave_at_exit(130)
     else:
         sys.__excepthook__(kind, error, trace)
 
