@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from .activations import get_activation
 from .dropout import Dropout
 from .feed_forward import FeedForward
+from .linear import Linear, linear_after
 from .recompute import recompute
 
 
@@ -32,17 +33,18 @@ class ConvolutionModule(nn.Module):
         super().__init__()
         if kernel_size < 1 or kernel_size % 2 == 0:
             raise ValueError(f"depthwise_conv_kernel_size must be odd and positive; got {kernel_size}")
-        self.pointwise_in = nn.Linear(model_dim, 2 * model_dim)
+        self.pointwise_in = Linear(model_dim, 2 * model_dim)
         self.depthwise = nn.Conv1d(model_dim, model_dim, kernel_size, padding=kernel_size // 2, groups=model_dim)
         self.layer_norm = nn.LayerNorm(model_dim)
         self.activation = get_activation(activation)
-        self.pointwise_out = nn.Linear(model_dim, model_dim)
+        self.pointwise_out = Linear(model_dim, model_dim)
 
     def forward(self, x: Tensor, padding_mask: Optional[Tensor], layer_norm: nn.LayerNorm) -> Tensor:
         """x: (B, T, D), to which ``layer_norm`` is applied first; padding_mask: (B, T), True = padding."""
-        gates = recompute(lambda x: self.pointwise_in(layer_norm(x)), x)
+        first, last = self.pointwise_in, self.pointwise_out
+        gates = linear_after(layer_norm, first.weight, first.bias, x, parameters=layer_norm.parameters())
         x = recompute(self._over_time, gates, padding_mask)
-        return recompute(lambda x: self.pointwise_out(self.activation(self.layer_norm(x))), x)
+        return linear_after(self._activate, last.weight, last.bias, x, parameters=self.layer_norm.parameters())
 
     def _over_time(self, gates: Tensor, padding_mask: Optional[Tensor]) -> Tensor:
         x = F.glu(gates, dim=-1)
@@ -50,6 +52,9 @@ class ConvolutionModule(nn.Module):
             x = x.masked_fill(padding_mask.unsqueeze(-1), 0)
         # (B, T, D) -> (B, D, T) and back
         return self.depthwise(x.transpose(1, 2)).transpose(1, 2)
+
+    def _activate(self, x: Tensor) -> Tensor:
+        return self.activation(self.layer_norm(x))
 
 
 class ConformerLayer(nn.Module):

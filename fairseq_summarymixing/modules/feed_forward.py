@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from .activations import get_activation
 from .dropout import Dropout
-from .recompute import recompute
+from .linear import Linear, linear_after
 
 
 class FeedForward(nn.Module):
@@ -17,15 +17,19 @@ class FeedForward(nn.Module):
 
     def __init__(self, model_dim: int, ffn_dim: int, activation: str = "gelu", dropout: float = 0.0):
         super().__init__()
-        self.fc1 = nn.Linear(model_dim, ffn_dim)
-        self.fc2 = nn.Linear(ffn_dim, model_dim)
+        self.fc1 = Linear(model_dim, ffn_dim)
+        self.fc2 = Linear(ffn_dim, model_dim)
         self.activation = get_activation(activation)
         self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, layer_norm: Optional[nn.LayerNorm] = None) -> Tensor:
         """x: (B, T, D). ``layer_norm`` is applied first; its output is not kept for backward."""
-        hidden = self.fc1(x) if layer_norm is None else recompute(lambda x: self.fc1(layer_norm(x)), x)
-        return recompute(self._from_hidden, hidden, self.dropout.draw(hidden))
+        fc1, fc2 = self.fc1, self.fc2
+        if layer_norm is None:
+            hidden = fc1(x)
+        else:
+            hidden = linear_after(layer_norm, fc1.weight, fc1.bias, x, parameters=layer_norm.parameters())
+        return linear_after(self._activate, fc2.weight, fc2.bias, hidden, self.dropout.draw(hidden))
 
-    def _from_hidden(self, hidden: Tensor, mask: Optional[Tensor]) -> Tensor:
-        return self.fc2(self.dropout.apply_mask(self.activation(hidden), mask))
+    def _activate(self, hidden: Tensor, mask: Optional[Tensor]) -> Tensor:
+        return self.dropout.apply_mask(self.activation(hidden), mask)

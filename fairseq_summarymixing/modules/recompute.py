@@ -23,12 +23,17 @@ def keep_everything() -> Iterator[None]:
         _enabled = before
 
 
+def recomputes() -> bool:
+    """Whether anything is computed again: in training, outside :func:`keep_everything`."""
+    return _enabled and STOPS_EARLY and torch.is_grad_enabled()
+
+
 def recompute(function: Callable[..., Tensor], *inputs: Any) -> Tensor:
     """function(*inputs), of which only the inputs are kept for backward.
 
     Backward computes again what it needs of the inside and stops there: of ``linear(gelu(x))`` that is
     ``gelu(x)``, for the weight's gradient, and not the product. For functions that draw no random numbers.
     """
-    if not _enabled or not STOPS_EARLY or not torch.is_grad_enabled():
+    if not recomputes():
         return function(*inputs)
     return torch.utils.checkpoint.checkpoint(function, *inputs, use_reentrant=False, preserve_rng_state=False)

@@ -10,11 +10,11 @@ import math
 from typing import Optional
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .activations import get_activation
 from .dropout import Dropout
+from .linear import Linear, linear, linear_after
 from .recompute import recompute
 
 
@@ -128,7 +128,7 @@ class SummaryMixing(nn.Module):
         self.summary = Branch(model_dim, hidden_dim, num_heads, activation)
         self.local_norm = nn.LayerNorm(hidden_dim) if branch_norm else nn.Identity()
         self.summary_norm = nn.LayerNorm(hidden_dim) if branch_norm else nn.Identity()
-        self.combiner = nn.Linear(2 * hidden_dim, model_dim)
+        self.combiner = Linear(2 * hidden_dim, model_dim)
         self.activation = get_activation(activation)
         self.dropout = Dropout(dropout)
 
@@ -137,12 +137,14 @@ class SummaryMixing(nn.Module):
         summary = self.dropout(self.summary_norm(masked_mean(self.summary(x), padding_mask)))
         local = self.local.preactivation(x)
         local_weight, summary_weight = self.combiner.weight.chunk(2, dim=1)
-        combined = recompute(self._combine_local, local, self.dropout.draw(local), local_weight)
-        return self.activation(combined + F.linear(summary, summary_weight, self.combiner.bias))
+        combined = linear_after(
+            self._finish_local, local_weight, None, local, self.dropout.draw(local),
+            parameters=self.local_norm.parameters(),
+        )  # fmt: skip
+        return self.activation(combined + linear(summary, summary_weight, self.combiner.bias))
 
-    def _combine_local(self, preactivation: Tensor, mask: Optional[Tensor], weight: Tensor) -> Tensor:
-        local = self.local_norm(self.activation(preactivation))
-        return F.linear(self.dropout.apply_mask(local, mask), weight)
+    def _finish_local(self, preactivation: Tensor, mask: Optional[Tensor]) -> Tensor:
+        return self.dropout.apply_mask(self.local_norm(self.activation(preactivation)), mask)
 
 
 class SummaryMixingLite(nn.Module):
@@ -165,7 +167,7 @@ class SummaryMixingLite(nn.Module):
         _check_dims(model_dim, hidden_dim, num_heads)
         self.summary = Branch(model_dim, hidden_dim, num_heads, activation)
         self.summary_norm = nn.LayerNorm(hidden_dim) if branch_norm else nn.Identity()
-        self.combiner = nn.Linear(hidden_dim, model_dim)
+        self.combiner = Linear(hidden_dim, model_dim)
         self.activation = get_activation(activation)
         self.dropout = Dropout(dropout)
 

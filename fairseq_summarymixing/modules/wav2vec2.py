@@ -14,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from .config import EncoderConfig, FrontendConfig, ObjectiveConfig, build_encoder, build_frontend
 from .contrastive import contrastive_logits, sample_distractors
 from .dropout import Dropout
+from .linear import Linear
 from .log_mel import padding_beyond
 from .masking import lengths_of, sample_channel_mask, sample_time_mask, utterance_generators
 from .quantizer import GumbelVectorQuantizer, QuantizerOutput
@@ -87,7 +88,7 @@ class Wav2Vec2(nn.Module):
         self.feature_extractor = build_frontend(frontend)
         feature_dim = self.feature_extractor.output_dim
         self.layer_norm = nn.LayerNorm(feature_dim)
-        self.post_extract_proj = nn.Linear(feature_dim, model_dim) if feature_dim != model_dim else None
+        self.post_extract_proj = Linear(feature_dim, model_dim) if feature_dim != model_dim else None
         self.dropout_input = Dropout(objective.dropout_input)
         self.dropout_features = Dropout(objective.dropout_features)
         self.mask_emb = nn.Parameter(torch.rand(model_dim))
@@ -98,8 +99,8 @@ class Wav2Vec2(nn.Module):
             self.quantizer = GumbelVectorQuantizer(
                 feature_dim, objective.latent_vars, objective.latent_groups, target_dim, objective.latent_temp
             )
-        self.project_q = nn.Linear(target_dim, final_dim)
-        self.final_proj = nn.Linear(model_dim, final_dim)
+        self.project_q = Linear(target_dim, final_dim)
+        self.final_proj = Linear(model_dim, final_dim)
 
     def remove_pretraining_modules(self) -> None:
         """Drop what only pre-training needs. The names stay as None, so that a full checkpoint still loads."""

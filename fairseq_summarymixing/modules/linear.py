@@ -1,0 +1,120 @@
+"""Linear layers: what comes before them computed again in backward, and on the CPU oneDNN's product.
+
+PyTorch's ``F.linear`` calls MKL on the CPU, which reaches less than half of oneDNN's rate on processors that are not
+Intel's. There is no public way to ask for the other.
+"""
+
+from typing import Callable, Iterable, Optional
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .recompute import recompute, recomputes
+
+
+def _find_onednn() -> Optional[Callable]:
+    if not torch.backends.mkldnn.is_available() or not hasattr(torch.amp, "is_autocast_available"):  # torch < 2.4
+        return None
+    product = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+    if product is not None:
+        from torch.utils.flop_counter import register_flop_formula
+
+        @register_flop_formula(product)
+        def operations(left, right, *args, out_shape, **kwargs) -> int:
+            return 2 * left[0] * left[1] * right[0]
+
+    return product
+
+
+ONEDNN_LINEAR = _find_onednn()
+
+
+def linear(x: Tensor, weight: Tensor, bias: Optional[Tensor] = None) -> Tensor:
+    """x @ weight^T + bias, as ``F.linear``. x: (..., D); weight: (D', D); bias: (D',)."""
+    if _takes_onednn(x, weight):
+        return _OneDnnLinear.apply(_same, (), weight, bias, x)
+    return F.linear(x, weight, bias)
+
+
+def linear_after(
+    function: Callable[..., Tensor],
+    weight: Tensor,
+    bias: Optional[Tensor],
+    *inputs: Optional[Tensor],
+    parameters: Iterable[nn.Parameter] = (),
+) -> Tensor:
+    """linear(function(*inputs), weight, bias), of which only the inputs are kept for backward.
+
+    Args:
+        function: to (..., D), cheap. It draws no random numbers and holds no activations.
+        parameters: those that the function uses.
+    """
+    if not recomputes():
+        return linear(function(*inputs), weight, bias)
+    if _takes_onednn(inputs[0], weight):
+        parameters = tuple(parameters)
+        return _OneDnnLinear.apply(function, parameters, weight, bias, *inputs, *parameters)
+    return recompute(lambda *inputs: F.linear(function(*inputs), weight, bias), *inputs)
+
+
+class Linear(nn.Linear):
+    """``nn.Linear`` through :func:`linear`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return linear(x, self.weight, self.bias)
+
+
+def _takes_onednn(x: Tensor, weight: Tensor) -> bool:
+    return (
+        ONEDNN_LINEAR is not None
+        and x.device.type == "cpu"
+        and x.dtype == weight.dtype == torch.float32
+        and not torch.is_autocast_enabled("cpu")
+        and not torch.compiler.is_compiling()
+        and not torch.jit.is_tracing()
+        and type(x) is Tensor  # not what stands for a tensor while a graph is made
+        and x.numel() > 0
+    )
+
+
+def _same(x: Tensor) -> Tensor:
+    return x
+
+
+def _product(left: Tensor, right: Tensor, bias: Optional[Tensor] = None) -> Tensor:
+    """left @ right^T + bias. left: (N, K), right: (M, K). Rows apart, as in a slice, would take oneDNN's slow way."""
+    left, right = (x if x.is_contiguous() or x.t().is_contiguous() else x.contiguous() for x in (left, right))
+    return ONEDNN_LINEAR(left, right, bias, "none", [], "")
+
+
+class _OneDnnLinear(torch.autograd.Function):
+    """F.linear(function(*inputs), weight, bias), the function computed again in backward."""
+
+    @staticmethod
+    def forward(ctx, function, parameters, weight, bias, *tensors):
+        inputs = tensors[: len(tensors) - len(parameters)]
+        ctx.function, ctx.parameters = function, parameters
+        ctx.save_for_backward(weight, *inputs)
+        x = function(*inputs)
+        return _product(x.flatten(0, -2), weight, bias).unflatten(0, x.shape[:-1])
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx, gradient):
+        weight, *inputs = ctx.saved_tensors
+        _, _, needs_weight, needs_bias, *needed = ctx.needs_input_grad
+        inputs = [None if x is None else x.detach().requires_grad_(need) for x, need in zip(inputs, needed)]
+        with torch.enable_grad():
+            x = ctx.function(*inputs)
+        rows = gradient.flatten(0, -2)
+        of_tensors = [None] * len(needed)
+        wanted = [index for index, need in enumerate(needed) if need]
+        if wanted:
+            sources = [*inputs, *ctx.parameters]
+            of_x = _product(rows, weight.t()).view_as(x)
+            for index, found in zip(wanted, torch.autograd.grad(x, [sources[index] for index in wanted], of_x)):
+                of_tensors[index] = found
+        of_weight = _product(rows.t(), x.detach().flatten(0, -2).t()) if needs_weight else None
+        of_bias = rows.sum(0) if needs_bias else None
+        return (None, None, of_weight, of_bias, *of_tensors)
