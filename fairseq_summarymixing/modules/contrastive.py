@@ -4,18 +4,20 @@ Masked frames of a batch are kept as one list of N rows, utterance by utterance,
 have different numbers of them. ``counts`` holds the masked frames of each utterance and sums to N.
 """
 
-from typing import List, Sequence
+from typing import Iterator, List, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+BLOCK = 2048  # frames of an utterance whose similarities to all of its frames are held at once
 
 
 def sample_distractors(counts: Sequence[int], num_distractors: int, generators: Sequence[torch.Generator]) -> Tensor:
     """For each masked frame, other masked frames of the same utterance, uniformly, with replacement.
 
     Returns:
-        (N, K), int64, on the CPU: row numbers counted from the utterance's first masked frame.
+        (N, K), int64, on the generators' device: row numbers counted from the utterance's first masked frame.
 
     Raises:
         ValueError: an utterance has exactly one masked frame, so nothing to draw from.
@@ -26,9 +28,10 @@ def sample_distractors(counts: Sequence[int], num_distractors: int, generators: 
             raise ValueError("an utterance needs at least 2 masked frames to draw distractors; got 1")
         if count == 0:
             continue
-        drawn = torch.randint(0, count - 1, (count, num_distractors), generator=generator)
+        device = generator.device
+        drawn = torch.randint(0, count - 1, (count, num_distractors), generator=generator, device=device)
         # skip the frame itself
-        rows.append(drawn + (drawn >= torch.arange(count).unsqueeze(1)))
+        rows.append(drawn + (drawn >= torch.arange(count, device=device).unsqueeze(1)))
     return torch.cat(rows) if rows else torch.empty(0, num_distractors, dtype=torch.long)
 
 
@@ -42,8 +45,9 @@ def contrastive_logits(
 ) -> Tensor:
     """Cosine similarity / temperature of each context vector with its target and its distractors (Eq. 3).
 
-    All similarities of an utterance come from one product, and the distractors' are picked from it: no
-    distractor vector is copied. A distractor that equals the target counts as minus infinity.
+    All similarities of an utterance come from one product, of an utterance of more than :data:`BLOCK` masked frames
+    from one for each block of them, and the distractors' are picked from it: no distractor vector is copied. A
+    distractor that equals the target counts as minus infinity.
 
     Args:
         context: (N, D), projected encoder outputs at masked frames.
@@ -59,14 +63,18 @@ def contrastive_logits(
         context = F.normalize(context.float(), dim=-1)
         targets = F.normalize(targets.float(), dim=-1)
         parts = (part.split(list(counts)) for part in (context, targets, target_ids, distractors))
-        return torch.cat([_utterance_similarities(*utterance) for utterance in zip(*parts)]) / temperature
+        rows = [block for utterance in zip(*parts) for block in _utterance_similarities(*utterance)]
+        return torch.cat(rows) / temperature
 
 
-def _utterance_similarities(context: Tensor, targets: Tensor, ids: Tensor, picks: Tensor) -> Tensor:
-    """One utterance: n frames, K picks. Returns (n, 1 + K)."""
-    similarity = context @ targets.transpose(0, 1)
-    negatives = similarity.gather(1, picks).masked_fill(ids[picks] == ids.unsqueeze(1), float("-inf"))
-    return torch.cat([similarity.diagonal().unsqueeze(1), negatives], dim=1)
+def _utterance_similarities(context: Tensor, targets: Tensor, ids: Tensor, picks: Tensor) -> Iterator[Tensor]:
+    """One utterance: n frames, K picks. Yields (block of n, 1 + K)."""
+    for start in range(0, max(len(context), 1), BLOCK):
+        block = slice(start, start + BLOCK)
+        similarity = context[block] @ targets.transpose(0, 1)
+        same = ids[picks[block]] == ids[block].unsqueeze(1)
+        negatives = similarity.gather(1, picks[block]).masked_fill(same, float("-inf"))
+        yield torch.cat([similarity.diagonal(start).unsqueeze(1), negatives], dim=1)
 
 
 def diversity_loss(prob_perplexity: Tensor, num_entries: int) -> Tensor:

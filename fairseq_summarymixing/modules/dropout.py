@@ -5,6 +5,8 @@ from typing import Optional
 import torch
 from torch import Tensor, nn
 
+from .recompute import is_compiling
+
 
 class Dropout(nn.Module):
     """Zero each element with probability p in training and scale the others by 1 / (1 - p), as ``nn.Dropout``.
@@ -23,7 +25,7 @@ class Dropout(nn.Module):
         """Which elements stay: the shape of x, bool; None where all do."""
         if not self.training or self.p == 0:
             return None
-        if x.is_cuda:
+        if x.is_cuda or is_compiling():
             return torch.empty_like(x, dtype=torch.bool).bernoulli_(1 - self.p)
         words = torch.empty((x.numel() + 3) // 4, dtype=torch.int64, device=x.device).random_(-(2**63), None)
         threshold = min(round(self.p * 2**16), 2**16 - 1) - 2**15

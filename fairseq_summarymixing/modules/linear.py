@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .recompute import recompute, recomputes
+from .recompute import is_compiling, recompute, recomputes
 
 
 def _find_onednn() -> Optional[Callable]:
@@ -71,7 +71,7 @@ def _takes_onednn(x: Tensor, weight: Tensor) -> bool:
         and x.device.type == "cpu"
         and x.dtype == weight.dtype == torch.float32
         and not torch.is_autocast_enabled("cpu")
-        and not torch.compiler.is_compiling()
+        and not is_compiling()
         and not torch.jit.is_tracing()
         and type(x) is Tensor  # not what stands for a tensor while a graph is made
         and x.numel() > 0

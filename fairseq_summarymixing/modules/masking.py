@@ -4,15 +4,15 @@ Each utterance draws from a generator of its own, so its masks do not depend on 
 on how many processes train, or on when a run was stopped and resumed.
 """
 
-from typing import List, Optional, Sequence
+from typing import List, Sequence, Union
 
 import torch
 from torch import Tensor
 
 
-def utterance_generators(seeds: Sequence[int]) -> List[torch.Generator]:
-    """One CPU generator for each seed."""
-    return [torch.Generator().manual_seed(int(seed)) for seed in seeds]
+def utterance_generators(seeds: Sequence[int], device: Union[str, torch.device] = "cpu") -> List[torch.Generator]:
+    """One generator for each seed."""
+    return [torch.Generator(device).manual_seed(int(seed)) for seed in seeds]
 
 
 def sample_spans(size: int, prob: float, length: int, generator: torch.Generator, min_spans: int = 0) -> Tensor:
@@ -79,10 +79,3 @@ def sample_time_mask(
 def sample_channel_mask(channels: int, prob: float, length: int, generators: Sequence[torch.Generator]) -> Tensor:
     """(B, channels), bool, True = the channel is zeroed for the whole utterance. May mask none."""
     return torch.stack([sample_spans(channels, prob, length, generator) for generator in generators])
-
-
-def lengths_of(padding_mask: Optional[Tensor], batch: int, frames: int) -> List[int]:
-    """Real frames of each utterance. padding_mask: (B, T), True = padding, or None = no padding."""
-    if padding_mask is None:
-        return [frames] * batch
-    return (~padding_mask).sum(dim=1).tolist()

@@ -56,8 +56,10 @@ class GumbelVectorQuantizer(nn.Module):
         self.temperature = max(self.start_temperature * self.decay**num_updates, self.end_temperature)
 
     def gumbel_noise(self, count: int, generator: Optional[torch.Generator] = None) -> Tensor:
-        """(count, G, V) draws of -log(Exp(1))."""
-        return -torch.empty(count, self.groups, self.num_vars).exponential_(generator=generator).log()
+        """(count, G, V) draws of -log(Exp(1)), on the generator's device."""
+        device = "cpu" if generator is None else generator.device
+        drawn = torch.empty(count, self.groups, self.num_vars, device=device)
+        return -drawn.exponential_(generator=generator).log()
 
     def forward(self, x: Tensor, noise: Optional[Tensor] = None) -> QuantizerOutput:
         """x: (N, dim); noise: (N, G, V), None = none, so the arg max is chosen."""

@@ -23,9 +23,14 @@ def keep_everything() -> Iterator[None]:
         _enabled = before
 
 
+def is_compiling() -> bool:
+    """Whether torch.compile or torch.export reads the code. What to compute again is then for the compiler to say."""
+    return hasattr(torch, "compiler") and torch.compiler.is_compiling()
+
+
 def recomputes() -> bool:
     """Whether anything is computed again: in training, outside :func:`keep_everything`."""
-    return _enabled and STOPS_EARLY and torch.is_grad_enabled()
+    return _enabled and STOPS_EARLY and torch.is_grad_enabled() and not is_compiling()
 
 
 def recompute(function: Callable[..., Tensor], *inputs: Any) -> Tensor:

@@ -16,7 +16,7 @@ from .contrastive import contrastive_logits, sample_distractors
 from .dropout import Dropout
 from .linear import Linear
 from .log_mel import padding_beyond
-from .masking import lengths_of, sample_channel_mask, sample_time_mask, utterance_generators
+from .masking import sample_channel_mask, sample_time_mask, utterance_generators
 from .quantizer import GumbelVectorQuantizer, QuantizerOutput
 
 
@@ -28,9 +28,18 @@ class Features(NamedTuple):
     normalised: Tensor
     """(B, T, C): normalised features, of which targets are made."""
     padding_mask: Optional[Tensor]
-    """(B, T), bool, True = padding; None where nothing is padded."""
+    """(B, T), bool, True = padding; None where the waveforms came without."""
     penalty: Tensor
     """Scalar: mean square of the features before normalisation, over real frames."""
+
+
+class Masks(NamedTuple):
+    """What is masked, on the CPU."""
+
+    time: Tensor
+    """(B, T), bool, True = masked."""
+    channels: Optional[Tensor]
+    """(B, D), bool, True = the channel is zeroed."""
 
 
 class Representations(NamedTuple):
@@ -123,10 +132,9 @@ class Wav2Vec2(nn.Module):
             seeds: one for each utterance, for its masks; None = drawn from PyTorch's CPU generator.
             last_layer: stop behind this layer (0 = the first).
         """
+        masks = self.sample_masks(source, padding_mask, self._generators(seeds, len(source))) if mask else None
         features = self.extract_normalised(source, padding_mask)
-        x = features.projected
-        if mask:
-            x, _ = self.apply_mask(x, features.padding_mask, self._generators(seeds, len(x)))
+        x = features.projected if masks is None else self.apply_masks(features.projected, masks)
         x, hidden_states = self.encoder(x, features.padding_mask, last_layer, return_hidden_states=True)
         return Representations(x, features.padding_mask, hidden_states, features.normalised)
 
@@ -149,13 +157,16 @@ class Wav2Vec2(nn.Module):
             distractors: (N, K), as :func:`~.contrastive.sample_distractors` gives; None = sampled.
         """
         generators = self._generators(seeds, len(source))
+        masks = self.sample_masks(source, padding_mask, generators, mask_indices)
+        counts = masks.time.sum(dim=1).tolist()
+        masked = masks.time.flatten().nonzero().squeeze(1).to(source.device)
+        samplers = self._samplers(generators, source.device)
         features = self.extract_normalised(source, padding_mask)
-        x, mask_indices = self.apply_mask(features.projected, features.padding_mask, generators, mask_indices)
-        counts = mask_indices.sum(dim=1).tolist()
+        x = self.apply_masks(features.projected, masks)
         if distractors is None:
-            distractors = sample_distractors(counts, self.objective.num_negatives, generators)
-        context = self.final_proj(self.encoder(x, features.padding_mask).x[mask_indices])
-        targets, target_ids, quantized = self.make_targets(features.normalised[mask_indices], counts, generators)
+            distractors = sample_distractors(counts, self.objective.num_negatives, samplers)
+        context = self.final_proj(_rows(self.encoder(x, features.padding_mask).x, masked))
+        targets, target_ids, quantized = self.make_targets(_rows(features.normalised, masked), counts, samplers)
         logits = contrastive_logits(
             context, targets, target_ids, distractors.to(context.device), counts, self.objective.logit_temp
         )
@@ -163,8 +174,7 @@ class Wav2Vec2(nn.Module):
 
     def extract_normalised(self, source: Tensor, padding_mask: Optional[Tensor]) -> Features:
         """Front end, LayerNorm and projection. Shapes as in :class:`Features`."""
-        padded = padding_mask is not None and bool(padding_mask.any())
-        lengths = (~padding_mask).sum(dim=1) if padded else None
+        lengths = None if padding_mask is None else (~padding_mask).sum(dim=1)
         trained = self.objective.feature_grad_mult > 0
         with contextlib.nullcontext() if trained else torch.no_grad():
             if self.checkpoint_activations and self.training:
@@ -180,28 +190,41 @@ class Wav2Vec2(nn.Module):
             self.dropout_input(projected), self.dropout_features(normalised), frame_mask, _mean_square(raw, frame_mask)
         )
 
-    def apply_mask(
+    def sample_masks(
         self,
-        x: Tensor,
+        source: Tensor,
         padding_mask: Optional[Tensor],
         generators: Sequence[torch.Generator],
         mask_indices: Optional[Tensor] = None,
-    ) -> Tuple[Tensor, Tensor]:
-        """Masked frames become ``mask_emb``, masked channels 0. x: (B, T, D). Returns x and (B, T) bool."""
-        batch, frames, channels = x.shape
+    ) -> Masks:
+        """Which frames and channels are masked, on the CPU.
+
+        The lengths are the one thing that a step asks the device for, before there is work to wait for.
+        """
         config = self.objective
+        samples = torch.full((len(source),), source.shape[1])
+        frames = int(self.feature_extractor.output_lengths(samples)[0])
         if mask_indices is None and config.mask_prob > 0:
+            real = samples if padding_mask is None else (~padding_mask).sum(dim=1).cpu()
             mask_indices = sample_time_mask(
-                lengths_of(padding_mask, batch, frames), frames, config.mask_prob, config.mask_length,
+                self.feature_extractor.output_lengths(real).tolist(), frames, config.mask_prob, config.mask_length,
                 generators, config.require_same_masks, config.mask_dropout,
-            ).to(x.device)  # fmt: skip
+            )  # fmt: skip
         elif mask_indices is None:
-            mask_indices = torch.zeros(batch, frames, dtype=torch.bool, device=x.device)
-        x = torch.where(mask_indices.unsqueeze(-1), self.mask_emb.to(x.dtype), x)
+            mask_indices = torch.zeros(len(source), frames, dtype=torch.bool)
+        channels = None
         if config.mask_channel_prob > 0:
-            masked = sample_channel_mask(channels, config.mask_channel_prob, config.mask_channel_length, generators)
-            x = x.masked_fill(masked.to(x.device).unsqueeze(1), 0)
-        return x, mask_indices
+            channels = sample_channel_mask(
+                len(self.mask_emb), config.mask_channel_prob, config.mask_channel_length, generators
+            )
+        return Masks(mask_indices, channels)
+
+    def apply_masks(self, x: Tensor, masks: Masks) -> Tensor:
+        """Masked frames become ``mask_emb``, masked channels 0. x: (B, T, D)."""
+        x = torch.where(masks.time.to(x.device).unsqueeze(-1), self.mask_emb.to(x.dtype), x)
+        if masks.channels is not None:
+            x = x.masked_fill(masks.channels.to(x.device).unsqueeze(1), 0)
+        return x
 
     def make_targets(
         self, features: Tensor, counts: Sequence[int], generators: Sequence[torch.Generator]
@@ -226,6 +249,18 @@ class Wav2Vec2(nn.Module):
         if seeds is None:
             seeds = torch.randint(2**62, (batch,)).tolist()
         return utterance_generators(seeds)
+
+    @staticmethod
+    def _samplers(generators: List[torch.Generator], device: torch.device) -> List[torch.Generator]:
+        """What is large is drawn where it is used: distractors and Gumbel noise."""
+        if device.type != "cuda":
+            return generators
+        return utterance_generators([generator.initial_seed() for generator in generators], device)
+
+
+def _rows(x: Tensor, indices: Tensor) -> Tensor:
+    """(B, T, C) to the (N, C) of these places among B x T."""
+    return x.flatten(0, 1).index_select(0, indices)
 
 
 def _mean_square(x: Tensor, padding_mask: Optional[Tensor]) -> Tensor:

@@ -110,3 +110,16 @@ def test_positions_are_as_long_as_the_input_and_weight_norm_is_its_formula():
 def test_a_configuration_that_cannot_be_built_says_why(change, message):
     with pytest.raises(ValueError, match=message):
         tiny(**change)
+
+
+@pytest.mark.skipif(not hasattr(torch.amp, "is_autocast_available"), reason="compiles with torch >= 2.4")
+@pytest.mark.parametrize("encoder_layer", ["transformer", "conformer"])
+@pytest.mark.parametrize("mixer", ["summary_mixing", "self_attention"])
+def test_torch_compile_takes_the_encoder_in_one_graph(encoder_layer, mixer):
+    encoder = tiny(mixer=mixer, encoder_layer=encoder_layer, dropout=0.1, activation_dropout=0.1)
+    compiled = torch.compile(encoder, backend="aot_eager", fullgraph=True)
+    x = torch.randn(2, 9, 16, requires_grad=True)
+    padding_mask = torch.arange(9) >= torch.tensor([[9], [6]])
+    compiled(x, padding_mask).x.sum().backward()
+    assert x.grad is not None
+    torch.testing.assert_close(compiled.eval()(x, padding_mask).x, encoder.eval()(x, padding_mask).x)

@@ -1,9 +1,14 @@
 """Masks, distractors, quantiser and contrastive logits: are they wav2vec 2.0's?"""
 
+from contextlib import nullcontext
+
 import pytest
 import reference
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
+from fairseq_summarymixing.modules import contrastive
+from fairseq_summarymixing.modules.config import EncoderConfig, FrontendConfig, ObjectiveConfig
 from fairseq_summarymixing.modules.contrastive import contrastive_logits, diversity_loss, sample_distractors
 from fairseq_summarymixing.modules.masking import (
     sample_channel_mask,
@@ -12,6 +17,7 @@ from fairseq_summarymixing.modules.masking import (
     utterance_generators,
 )
 from fairseq_summarymixing.modules.quantizer import GumbelVectorQuantizer, perplexity
+from fairseq_summarymixing.modules.wav2vec2 import Wav2Vec2
 
 
 def test_spans_mask_about_the_published_share():
@@ -79,7 +85,9 @@ def test_one_masked_frame_has_no_distractor():
         sample_distractors([1], 10, utterance_generators([0]))
 
 
-def test_contrastive_logits_equal_the_loop_in_values_and_gradients():
+@pytest.mark.parametrize("block", [contrastive.BLOCK, 1, 4])
+def test_contrastive_logits_equal_the_loop_in_values_and_gradients(block, monkeypatch):
+    monkeypatch.setattr(contrastive, "BLOCK", block)
     counts = [4, 0, 6]
     context = torch.randn(10, 8, requires_grad=True)
     targets = torch.randn(10, 8, requires_grad=True)
@@ -98,6 +106,48 @@ def test_contrastive_logits_equal_the_loop_in_values_and_gradients():
             expected = gradients
     for found, from_fast in zip(gradients, expected):
         torch.testing.assert_close(from_fast, found)
+
+
+def test_memory_for_similarities_is_linear_in_the_masked_frames():
+    largest = []
+    for frames in (2 * contrastive.BLOCK, 4 * contrastive.BLOCK):
+        with Largest() as seen:
+            vectors = torch.randn(frames, 4, requires_grad=True)
+            picks = torch.randint(frames, (frames, 3))
+            contrastive_logits(vectors, vectors, torch.arange(frames), picks, [frames]).sum().backward()
+        largest.append(seen.elements)
+    assert largest == [2 * contrastive.BLOCK**2, 4 * contrastive.BLOCK**2]
+
+
+class Largest(TorchDispatchMode):
+    """Elements of the largest tensor that is made."""
+
+    def __init__(self):
+        super().__init__()
+        self.elements = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        out = function(*args, **(kwargs or {}))
+        for one in out if isinstance(out, (tuple, list)) else (out,):
+            if torch.is_tensor(one):
+                self.elements = max(self.elements, one.numel())
+        return out
+
+
+@pytest.mark.parametrize("frontend", ["waveform", "log_mel"])
+@pytest.mark.parametrize("mixer", ["summary_mixing", "self_attention"])
+def test_a_step_asks_the_device_for_no_value(frontend, mixer, monkeypatch):
+    """On the meta device there are no values: what asks for one fails."""
+    monkeypatch.setattr(torch, "autocast", lambda *args, **kwargs: nullcontext())  # which knows no such device
+    model = Wav2Vec2(
+        FrontendConfig(conv_feature_layers=((8, 10, 5), (8, 3, 2)), frontend=frontend, mel_conv_layers=((8, 3, 2),)),
+        EncoderConfig(mixer=mixer, encoder_embed_dim=16, encoder_ffn_embed_dim=16, encoder_attention_heads=2,
+                      encoder_layers=2, conv_pos=4, conv_pos_groups=2),
+        ObjectiveConfig(quantize_targets=True, latent_vars=4, num_negatives=3, mask_channel_prob=0.1),
+    ).to("meta").train()  # fmt: skip
+    output = model.contrast(torch.empty(2, 16000, device="meta"), seeds=[1, 2])
+    assert output.logits.device.type == "meta" and len(output.logits) > 2
+    output.logits.sum().backward()
 
 
 def test_perplexity_and_diversity_at_both_ends():
