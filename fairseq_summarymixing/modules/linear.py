@@ -28,12 +28,13 @@ def _find_onednn() -> Optional[Callable]:
 
 
 ONEDNN_LINEAR = _find_onednn()
+LARGE = 2**16  # elements of a weight; below, what oneDNN prepares for each new length costs more than it gains
 
 
 def linear(x: Tensor, weight: Tensor, bias: Optional[Tensor] = None) -> Tensor:
     """x @ weight^T + bias, as ``F.linear``. x: (..., D); weight: (D', D); bias: (D',)."""
-    if _takes_onednn(x, weight):
-        return _OneDnnLinear.apply(_same, (), weight, bias, x)
+    if _on_cpu(x, weight) and weight.numel() >= LARGE:
+        return _CpuLinear.apply(_same, (), weight, bias, x)
     return F.linear(x, weight, bias)
 
 
@@ -52,9 +53,9 @@ def linear_after(
     """
     if not recomputes():
         return linear(function(*inputs), weight, bias)
-    if _takes_onednn(inputs[0], weight):
+    if _on_cpu(inputs[0], weight):
         parameters = tuple(parameters)
-        return _OneDnnLinear.apply(function, parameters, weight, bias, *inputs, *parameters)
+        return _CpuLinear.apply(function, parameters, weight, bias, *inputs, *parameters)
     return recompute(lambda *inputs: F.linear(function(*inputs), weight, bias), *inputs)
 
 
@@ -65,7 +66,7 @@ class Linear(nn.Linear):
         return linear(x, self.weight, self.bias)
 
 
-def _takes_onednn(x: Tensor, weight: Tensor) -> bool:
+def _on_cpu(x: Tensor, weight: Tensor) -> bool:
     return (
         ONEDNN_LINEAR is not None
         and x.device.type == "cpu"
@@ -82,22 +83,24 @@ def _same(x: Tensor) -> Tensor:
     return x
 
 
-def _product(left: Tensor, right: Tensor, bias: Optional[Tensor] = None) -> Tensor:
+def _product(left: Tensor, right: Tensor, bias: Optional[Tensor], large: bool) -> Tensor:
     """left @ right^T + bias. left: (N, K), right: (M, K). Rows apart, as in a slice, would take oneDNN's slow way."""
+    if not large:
+        return F.linear(left, right, bias)
     left, right = (x if x.is_contiguous() or x.t().is_contiguous() else x.contiguous() for x in (left, right))
     return ONEDNN_LINEAR(left, right, bias, "none", [], "")
 
 
-class _OneDnnLinear(torch.autograd.Function):
+class _CpuLinear(torch.autograd.Function):
     """F.linear(function(*inputs), weight, bias), the function computed again in backward."""
 
     @staticmethod
     def forward(ctx, function, parameters, weight, bias, *tensors):
         inputs = tensors[: len(tensors) - len(parameters)]
-        ctx.function, ctx.parameters = function, parameters
+        ctx.function, ctx.parameters, ctx.large = function, parameters, weight.numel() >= LARGE
         ctx.save_for_backward(weight, *inputs)
         x = function(*inputs)
-        return _product(x.flatten(0, -2), weight, bias).unflatten(0, x.shape[:-1])
+        return _product(x.flatten(0, -2), weight, bias, ctx.large).unflatten(0, x.shape[:-1])
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -112,9 +115,10 @@ class _OneDnnLinear(torch.autograd.Function):
         wanted = [index for index, need in enumerate(needed) if need]
         if wanted:
             sources = [*inputs, *ctx.parameters]
-            of_x = _product(rows, weight.t()).view_as(x)
+            of_x = _product(rows, weight.t(), None, ctx.large).view_as(x)
             for index, found in zip(wanted, torch.autograd.grad(x, [sources[index] for index in wanted], of_x)):
                 of_tensors[index] = found
-        of_weight = _product(rows.t(), x.detach().flatten(0, -2).t()) if needs_weight else None
+        columns = x.detach().flatten(0, -2).t()
+        of_weight = _product(rows.t(), columns, None, ctx.large) if needs_weight else None
         of_bias = rows.sum(0) if needs_bias else None
         return (None, None, of_weight, of_bias, *of_tensors)
