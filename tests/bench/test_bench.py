@@ -124,6 +124,15 @@ def test_what_memory_does_not_hold_is_skipped_and_the_others_go_on(monkeypatch):
     assert "skipped" not in found[1]
 
 
+def test_a_grouped_convolution_costs_three_times_its_forward():
+    pytest.importorskip("torch.utils.flop_counter", reason="counts operations with torch >= 2.1")
+    convolution = torch.nn.Conv1d(8, 8, 3, groups=4)
+    x = torch.randn(2, 8, 12, requires_grad=True)
+    with measure._flop_counter() as counter:
+        convolution(x).sum().backward()
+    assert counter.get_total_flops() == 3 * 2 * (2 * 10) * 8 * 2 * 3
+
+
 def test_more_audio_costs_more():
     pytest.importorskip("torch.utils.flop_counter", reason="counts operations with torch >= 2.1")
     found = list(measure.measure("encoder", "base", [2, 4], names=["summary_mixing", "self_attention"], repeat=1))
