@@ -177,7 +177,9 @@ def _add_bench(verbs) -> None:
     run.set_defaults(run=_run_bench)
     report = kinds.add_parser("report", help="tables and plots of what was measured")
     report.add_argument("records", nargs="+", metavar="FILE", help="JSON lines of bench run")
-    report.add_argument("--baseline", default="fairseq", metavar="NAME", help="ratios to it (default %(default)s)")
+    report.add_argument(
+        "--baseline", default="fairseq", metavar="A,B,...", help="candidates to give ratios to (default %(default)s)"
+    )
     report.add_argument("--out", metavar="DIR", help="also write bench.md and plots there")
     report.set_defaults(run=_run_bench_report)
 
@@ -201,7 +203,7 @@ def _run_bench(args: argparse.Namespace) -> None:
 def _run_bench_report(args: argparse.Namespace) -> None:
     from .bench.report import report
 
-    print(report(args.records, args.baseline, args.out))
+    print(report(args.records, args.baseline.split(","), args.out))
 
 
 def main(argv: Optional[List[str]] = None) -> int:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
+import math
 import os
 import platform
 import statistics
 import subprocess
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,10 @@ from tqdm import tqdm
 
 from .. import __version__
 from ..errors import UserError
+from ..modules.encoder import Encoder
+from ..modules.wav2vec2 import Wav2Vec2
 from .candidates import CANDIDATES, SHAPES, Candidate, NotHere, build
+from .parts import measure_parts
 from .saved_bytes import count_saved_bytes
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -40,7 +45,8 @@ def measure(
     """One record for each length and candidate; candidates take turns, so that the machine's moods hit all alike.
 
     A repetition is forward, backward and AdamW in training mode. Reported are medians over ``repeat``, after one
-    warm-up that also counts operations and bytes.
+    warm-up that also counts operations and bytes. One repetition more, of our encoders and steps, is taken to parts.
+    What memory does not hold is skipped with the reason; where the system kills instead, set ``ulimit -v`` first.
 
     Raises:
         UserError: a name is unknown, or the device is not there.
@@ -48,29 +54,72 @@ def measure(
     _check(work, shape, names, device, dtype)
     machine = describe_machine(device, DTYPES[dtype])
     for length in seconds:
-        candidates, records = [], []
+        runners: list[_Runner] = []
         for name in names or CANDIDATES[work]:
             record = {
                 "work": work, "shape": shape, "candidate": name, "batch": batch, "seconds": length,
                 "dtype": dtype, "device": device, "compiled": compiled, "repeat": repeat, **machine,
             }  # fmt: skip
-            try:
-                candidate = build(work, shape, name, batch, length, device, DTYPES[dtype])
-            except NotHere as reason:
-                yield {**record, "skipped": str(reason)}
-                continue
-            if compiled:
-                candidate.module.compile()
-            candidates.append((candidate, torch.optim.AdamW(candidate.module.parameters(), lr=1e-6)))
-            records.append(record)
-        for (candidate, optimizer), record in zip(candidates, records):
-            record.update(_count(candidate, optimizer))
-        times: list[list[tuple[float, ...]]] = [[] for _ in candidates]
-        for _ in tqdm(range(repeat), desc=f"{work} {shape} {batch} x {length:g} s", unit="turn", disable=None):
-            for seen, (candidate, optimizer) in zip(times, candidates):
-                seen.append(_time_step(candidate, optimizer, device))
-        for record, seen in zip(records, times):
-            yield {**record, **_summary(seen), "floor_seconds": record["flops"] / machine["matmul_flops_per_second"]}
+            runners.append(_Runner(record, device))
+            runners[-1].attempt(lambda one: one.build(DTYPES[dtype]))
+        title = f"{work} {shape} {batch} x {length:g} s"
+        for runner in tqdm(runners, desc=f"{title}, warm-up", unit="candidate", disable=None):
+            runner.attempt(_Runner.count)
+        for _ in tqdm(range(repeat), desc=title, unit="turn", disable=None):
+            for runner in runners:
+                runner.attempt(_Runner.time)
+        for runner in runners:
+            runner.attempt(_Runner.finish)
+            yield runner.record
+
+
+class _Runner:
+    """A candidate, its optimizer, and the record that is filled; one that cannot go on is skipped with the reason."""
+
+    def __init__(self, record: dict[str, Any], device: str):
+        self.record, self.device = record, device
+        self.times: list[tuple[float, ...]] = []
+
+    def attempt(self, task: Callable[[_Runner], None]) -> None:
+        """Raises all but a lack of memory or of a package."""
+        if "skipped" in self.record:
+            return
+        try:
+            task(self)
+        except (NotHere, RuntimeError, MemoryError) as error:
+            if isinstance(error, NotHere):
+                self.record["skipped"] = str(error)
+            elif _lacks_memory(error):
+                self.record["skipped"] = f"out of memory ({str(error).splitlines()[0]})"
+            else:
+                raise
+        if "skipped" in self.record:
+            self.candidate = self.optimizer = None  # gives the memory back to the others
+
+    def build(self, dtype: torch.dtype) -> None:
+        names = ("work", "shape", "candidate", "batch", "seconds", "device")
+        self.candidate = build(*(self.record[name] for name in names), dtype)
+        if self.record["compiled"]:
+            self.candidate.module.compile()
+        self.optimizer = torch.optim.AdamW(self.candidate.module.parameters(), lr=1e-6)
+
+    def count(self) -> None:
+        self.record.update(_count(self.candidate, self.optimizer))
+
+    def time(self) -> None:
+        self.times.append(_time_step(self.candidate, self.optimizer, self.device))
+
+    def finish(self) -> None:
+        self.optimizer.zero_grad(set_to_none=True)
+        self.record["floor_seconds"] = self.record["flops"] / self.record["matmul_flops_per_second"]
+        if isinstance(self.candidate.module, (Encoder, Wav2Vec2)) and not self.record["compiled"]:
+            self.record["parts"] = measure_parts(self.candidate, self.device)
+        self.record.update(_summary(self.times))
+        self.candidate = self.optimizer = None
+
+
+def _lacks_memory(error: BaseException) -> bool:
+    return isinstance(error, (torch.cuda.OutOfMemoryError, MemoryError)) or "alloc" in str(error)
 
 
 def _check(work: str, shape: str, names: Iterable[str] | None, device: str, dtype: str) -> None:
@@ -131,7 +180,16 @@ def _flop_counter() -> Any:
         from torch.utils.flop_counter import FlopCounterMode
     except ImportError:  # torch < 2.1
         return nullcontext()
-    return FlopCounterMode(display=False)
+    return FlopCounterMode(
+        display=False, custom_mapping={torch.ops.aten.convolution_backward: _convolution_backward_flops}
+    )
+
+
+def _convolution_backward_flops(gradient: Any, x: Any, weight: Any, *options: Any, **_: Any) -> int:
+    """From shapes: a forward's operations for each of input and weight that wants a gradient. torch's own count takes
+    the weight's times the number of groups. Not for transposed convolutions."""
+    wanted = options[-1]
+    return 2 * math.prod(gradient[:1] + gradient[2:]) * math.prod(weight) * (wanted[0] + wanted[1])
 
 
 def _peak_bytes(candidate: Candidate) -> int | None:
@@ -142,12 +200,20 @@ def _peak_bytes(candidate: Candidate) -> int | None:
         candidate.forward().backward()
         return torch.cuda.max_memory_allocated() - before
     try:
+        _return_free_memory()
         Path("/proc/self/clear_refs").write_text("5")  # Linux: sets the peak to what is resident now
         before = _status_kilobytes("VmHWM")
         candidate.forward().backward()
         return (_status_kilobytes("VmHWM") - before) * 1024
     except OSError:
         return None
+
+
+def _return_free_memory() -> None:
+    """What earlier work freed and the C library keeps would hide as much of the next peak."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
+    if trim is not None:
+        trim(0)
 
 
 def _status_kilobytes(key: str) -> int:
@@ -171,18 +237,18 @@ def describe_machine(device: str = "cpu", dtype: torch.dtype = torch.float32) ->
 
 
 def matmul_rate(device: str, dtype: torch.dtype, rows: int = 1500, columns: int = 768, hidden: int = 3072) -> float:
-    """Operations per second of the feed-forward's own product, over at least half a second."""
+    """Operations per second of the feed-forward's own product: the fastest of at least half a second's."""
     left = torch.randn(rows, columns, device=device, dtype=dtype)
     layer = nn.Linear(columns, hidden, bias=False, device=device, dtype=dtype)
+    fastest, begun = math.inf, time.perf_counter()
     with torch.no_grad():
-        layer(left)
-        _synchronise(device)
-        count, begun = 0, time.perf_counter()
         while time.perf_counter() - begun < 0.5:
-            layer(left)
-            count += 1
             _synchronise(device)
-        return 2 * rows * columns * hidden * count / (time.perf_counter() - begun)
+            before = time.perf_counter()
+            layer(left)
+            _synchronise(device)
+            fastest = min(fastest, time.perf_counter() - before)
+    return 2 * rows * columns * hidden / fastest
 
 
 def _processor() -> str:
@@ -202,12 +268,16 @@ def _commit() -> str | None:
 def run(out: str | Path, **options: Any) -> str:
     """Append the records of :func:`measure` to ``out`` as they come. Returns one line for people."""
     count = 0
+    _append(out, "")  # a mistake in the path is told before anything is measured
+    for record in measure(**options):
+        _append(out, json.dumps(record) + "\n")
+        count += 1
+    return f"{count} records in {out}; next: fairseq-summarymixing bench report {out} --out DIR"
+
+
+def _append(out: str | Path, text: str) -> None:
     try:
         with open(out, "a", encoding="utf-8") as file:
-            for record in measure(**options):
-                file.write(json.dumps(record) + "\n")
-                file.flush()
-                count += 1
+            file.write(text)
     except OSError as error:
         raise UserError(f"cannot write {out}: {error.strerror}") from error
-    return f"{count} records in {out}; next: fairseq-summarymixing bench report {out} --out DIR"

@@ -2,15 +2,18 @@
 
 import dataclasses
 import json
+import time
 
 import pytest
 import torch
 
 from fairseq_summarymixing.bench import candidates, measure
+from fairseq_summarymixing.bench.parts import measure_parts
 from fairseq_summarymixing.bench.report import report
 from fairseq_summarymixing.bench.saved_bytes import count_saved_bytes
 from fairseq_summarymixing.cli import main
 from fairseq_summarymixing.errors import UserError
+from fairseq_summarymixing.modules.attention import SelfAttention
 
 SMALL = dict(encoder_layers=2, encoder_embed_dim=32, encoder_ffn_embed_dim=48, encoder_attention_heads=4)
 
@@ -50,7 +53,84 @@ def test_every_candidate_is_measured_or_skipped_with_a_reason(work, shape, tmp_p
     assert {one["candidate"] for one in found if one["seconds"] == 1.0} == set(candidates.CANDIDATES[work])
     for one in found:
         assert one.get("skipped") or (one["step"] > 0 and one["saved_bytes"] > 0 and one["machine"])
-        assert one["candidate"] not in candidates.MIXERS or "skipped" not in one
+        assert one["candidate"] not in candidates.OURS or "skipped" not in one
+        assert ("parts" in one) == (one["candidate"] in candidates.OURS and work != "mixer")
+
+
+@pytest.mark.parametrize("shape", ["base", "155m"])
+def test_the_parts_are_the_whole(shape):
+    (record,) = measure.measure("step", shape, [2], names=["summary_mixing"], repeat=1)
+    parts = record["parts"]
+    named = {"front end", "positions", "mixers", "feed-forwards", "norms, dropout, other", "quantiser and objective"}
+    assert set(parts) == named | ({"convolution modules"} if shape == "155m" else set())
+    assert sum(part["saved_bytes"] for part in parts.values()) == pytest.approx(record["saved_bytes"], rel=0.05)
+    for name in ("front end", "mixers", "feed-forwards", "quantiser and objective"):
+        assert parts[name]["forward"] > 0 and parts[name]["backward"] > 0
+
+
+def test_a_part_that_is_slow_backward_is_found(monkeypatch):
+    class Slow(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx, gradient):
+            time.sleep(0.2)
+            return gradient
+
+    candidate = candidates.build("encoder", "base", "self_attention", 1, 1, "cpu", torch.float32)
+    layer = candidate.module.layers[0]
+    project = layer.mixer.out_proj.forward
+    monkeypatch.setattr(layer.mixer.out_proj, "forward", lambda x: Slow.apply(project(x)))
+    parts = measure_parts(candidate, "cpu")
+    assert parts["mixers"]["backward"] > 0.2 > sum(part["backward"] for part in parts.values()) - 0.2
+
+
+def test_attention_without_dropout_is_the_twin_otherwise():
+    for work in ("mixer", "encoder"):
+        without, twin = (
+            candidates.build(work, "base", name, 1, 1, "cpu", torch.float32).module
+            for name in ("self_attention_no_dropout", "self_attention")
+        )
+        attention = [one for one in without.modules() if isinstance(one, SelfAttention)]
+        assert attention and all(one.dropout == 0 for one in attention)
+        assert without.state_dict().keys() == twin.state_dict().keys()
+
+
+@pytest.mark.parametrize("shape", ["base", "155m"])
+def test_layers_of_stock_fairseq_have_the_sizes_of_ours(shape):
+    pytest.importorskip("fairseq", reason="builds its layers")
+    ours, stock = (
+        candidates.build("encoder", shape, name, 1, 1, "cpu", torch.float32).module.layers
+        for name in ("self_attention", "fairseq")
+    )
+    # without biases: stock's convolution module has none
+    sizes = [sum(p.numel() for p in layers.parameters() if p.dim() > 1) for layers in (ours, stock)]
+    assert sizes[0] == sizes[1]
+
+
+def test_what_memory_does_not_hold_is_skipped_and_the_others_go_on(monkeypatch):
+    step = measure._time_step
+
+    def fails_once(candidate, *rest):
+        if candidate.name == "self_attention":
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        return step(candidate, *rest)
+
+    monkeypatch.setattr(measure, "_time_step", fails_once)
+    found = list(measure.measure("mixer", "base", [1], names=["self_attention", "summary_mixing"], repeat=1))
+    assert found[0]["skipped"] == "out of memory (DefaultCPUAllocator: can't allocate memory)"
+    assert "skipped" not in found[1]
+
+
+def test_a_grouped_convolution_costs_three_times_its_forward():
+    pytest.importorskip("torch.utils.flop_counter", reason="counts operations with torch >= 2.1")
+    convolution = torch.nn.Conv1d(8, 8, 3, groups=4)
+    x = torch.randn(2, 8, 12, requires_grad=True)
+    with measure._flop_counter() as counter:
+        convolution(x).sum().backward()
+    assert counter.get_total_flops() == 3 * 2 * (2 * 10) * 8 * 2 * 3
 
 
 def test_more_audio_costs_more():
@@ -66,13 +146,28 @@ def test_the_report_holds_ratios_to_the_baseline_and_draws_plots(tmp_path):
     out = tmp_path / "bench.jsonl"
     options = dict(work="mixer", shape="base", names=["summary_mixing", "self_attention"], repeat=1)
     measure.run(out, seconds=[1.0, 2.0], **options)
-    text = report([out], baseline="self_attention", out=tmp_path / "report")
+    text = report([out], ["self_attention", "summary_mixing"], out=tmp_path / "report")
     first, second = records(out)[:2]
-    assert f"| {first['saved_bytes'] / second['saved_bytes']:.3f} |" in text
-    assert text.count("| self_attention |") == 2
+    assert f"| {first['saved_bytes'] / second['saved_bytes']:.3f} | 1.000 |" in text
+    rows = [line for line in text.splitlines() if line.startswith(("| 1", "| 2"))]
+    assert [row.split(" | ")[:2] for row in rows] == [
+        ["| 1", "self_attention"], ["| 1", "summary_mixing"], ["| 2", "self_attention"], ["| 2", "summary_mixing"],
+    ]  # fmt: skip
     assert sorted(path.name for path in (tmp_path / "report").iterdir()) == [
         "bench.md", "memory-mixer-base-1-fp32-cpu.png", "time-mixer-base-1-fp32-cpu.png",
     ]  # fmt: skip
+
+
+def test_the_report_shows_parts(tmp_path):
+    pytest.importorskip("matplotlib", reason="draws plots")
+    out = tmp_path / "bench.jsonl"
+    measure.run(out, work="encoder", shape="155m", seconds=[1.0], names=["summary_mixing"], repeat=1)
+    text = report([out], ["summary_mixing"], out=tmp_path / "report")
+    mixers = records(out)[0]["parts"]["mixers"]
+    assert f"| {mixers['forward'] + mixers['backward']:.3g} ({mixers['saved_bytes'] / 1e9:.3f}) |" in text
+    assert (tmp_path / "report" / "parts-encoder-155m-1-fp32-cpu.png").exists()
+    with pytest.raises(UserError, match=r"--baseline must be .* \(summary_mixing\); got fairseq"):
+        report([out], ["fairseq"])
 
 
 def test_mistakes_are_told_in_one_line(tmp_path, capsys):

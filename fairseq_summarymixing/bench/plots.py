@@ -1,0 +1,95 @@
+"""Time and memory against length, and bars of parts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import UserError
+from ..files import atomic_write
+from .records import Record, measured, part_names, title
+
+CURVES = (
+    ("time", "seconds per step (forward and backward)", lambda record: record["step"]),
+    ("memory", "GB kept for backward", lambda record: record["saved_bytes"] / 1e9),
+)
+BARS = (
+    ("seconds of forward and backward", lambda part: part["forward"] + part["backward"]),
+    ("GB kept for backward", lambda part: part["saved_bytes"] / 1e9),
+)
+
+
+def draw(groups: Sequence[Sequence[Record]], out: Path) -> None:
+    """PNG files in ``out``: curves of each group with several lengths, bars of each with parts.
+
+    Raises:
+        UserError: matplotlib is not installed.
+    """
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError as error:
+        raise UserError("bench report draws with matplotlib: pip install 'fairseq-summarymixing[report]'") from error
+    for group in groups:
+        if len({one["seconds"] for one in measured(group)}) > 1:
+            _curves(group, out)
+        if part_names(group):
+            _bars(group, out)
+
+
+def _curves(group: Sequence[Record], out: Path) -> None:
+    records = measured(group)
+    lengths = sorted({one["seconds"] for one in records})
+    for name, label, value in CURVES:
+        figure = _figure(8, 4.5)
+        axes = figure.add_subplot()
+        for index, candidate in enumerate(dict.fromkeys(one["candidate"] for one in records)):
+            points = [(one["seconds"], value(one)) for one in records if one["candidate"] == candidate]
+            axes.plot(*zip(*points), marker="osD^vPX"[index % 7], label=candidate)
+        axes.set(xscale="log", yscale="log", xlabel="seconds of audio per utterance", ylabel=label)
+        axes.set_xticks(lengths, [f"{one:g}" for one in lengths])
+        axes.set_xticks([], minor=True)
+        axes.yaxis.set_major_formatter("{x:g}")
+        axes.set_title(title(group[0]), loc="left", fontsize=10)
+        axes.grid(alpha=0.3)
+        axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
+        _save(figure, out / f"{name}-{_stem(group[0])}.png")
+
+
+def _bars(group: Sequence[Record], out: Path) -> None:
+    """Of the greatest length that each candidate was taken to parts at."""
+    last = {one["candidate"]: one for one in measured(group) if "parts" in one}
+    labels = [f"{name}, {one['seconds']:g} s" for name, one in last.items()]
+    figure = _figure(10, 1.6 + 0.4 * len(last))
+    for axes, (label, value) in zip(figure.subplots(1, len(BARS), sharey=True), BARS):
+        left = [0.0] * len(last)
+        for part in part_names(group):
+            widths = [value(one["parts"][part]) if part in one["parts"] else 0.0 for one in last.values()]
+            axes.barh(labels, widths, left=left, label=part)
+            left = [a + b for a, b in zip(left, widths)]
+        axes.set_xlabel(label)
+        axes.grid(axis="x", alpha=0.3)
+    axes.invert_yaxis()
+    figure.suptitle(title(group[0]), x=0.01, ha="left", fontsize=10)
+    handles, names = axes.get_legend_handles_labels()
+    figure.legend(handles, names, frameon=False, loc="outside lower center", ncols=4)
+    _save(figure, out / f"parts-{_stem(group[0])}.png")
+
+
+def _figure(width: float, height: float) -> Any:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _stem(record: Record) -> str:
+    suffix = "-compiled" if record["compiled"] else ""
+    return "-".join(str(record[name]) for name in ("work", "shape", "batch", "dtype", "device")) + suffix
+
+
+def _save(figure: Any, path: Path) -> None:
+    with atomic_write(path, "wb") as file:
+        figure.savefig(file, format="png")

@@ -1,0 +1,48 @@
+"""What ``bench run`` wrote, read again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..errors import UserError
+
+Record = dict[str, Any]
+
+GROUP = ("work", "shape", "batch", "dtype", "device", "compiled")
+"""Records that are alike in these stand in one table."""
+
+
+def read_records(paths: Sequence[str | Path]) -> list[Record]:
+    """Every record; of several of one group, length and candidate, the last."""
+    records: dict[tuple, Record] = {}
+    for path in paths:
+        try:
+            lines = Path(path).read_text(encoding="utf-8").splitlines()
+        except OSError as error:
+            raise UserError(f"cannot read {path}: {error.strerror}") from error
+        for number, line in enumerate(lines, start=1):
+            try:
+                record = json.loads(line)
+                key = (*(record[name] for name in GROUP), record["seconds"], record["candidate"])
+            except (ValueError, KeyError, TypeError) as error:
+                raise UserError(f"{path}:{number}: expected a record of bench run") from error
+            records[key] = record
+    if not records:
+        raise UserError("no records; make some with: fairseq-summarymixing bench run")
+    return list(records.values())
+
+
+def title(record: Record) -> str:
+    compiled = ", compiled" if record["compiled"] else ""
+    return f"{record['work']}, {record['shape']}, batch of {record['batch']}, {record['dtype']}{compiled}"
+
+
+def measured(group: Sequence[Record]) -> list[Record]:
+    return [record for record in group if "skipped" not in record]
+
+
+def part_names(group: Sequence[Record]) -> list[str]:
+    return list(dict.fromkeys(name for record in measured(group) for name in record.get("parts", ())))
