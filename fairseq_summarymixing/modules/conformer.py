@@ -42,7 +42,7 @@ class ConvolutionModule(nn.Module):
     def forward(self, x: Tensor, padding_mask: Optional[Tensor], layer_norm: nn.LayerNorm) -> Tensor:
         """x: (B, T, D), to which ``layer_norm`` is applied first; padding_mask: (B, T), True = padding."""
         first, last = self.pointwise_in, self.pointwise_out
-        gates = linear_after(layer_norm, first.weight, first.bias, x, parameters=layer_norm.parameters())
+        gates = linear_after(layer_norm.forward, first.weight, first.bias, x, parameters=layer_norm.parameters())
         x = recompute(self._over_time, gates, padding_mask)
         return linear_after(self._activate, last.weight, last.bias, x, parameters=self.layer_norm.parameters())
 
@@ -54,7 +54,7 @@ class ConvolutionModule(nn.Module):
         return self.depthwise(x.transpose(1, 2)).transpose(1, 2)
 
     def _activate(self, x: Tensor) -> Tensor:
-        return self.activation(self.layer_norm(x))
+        return self.activation(self.layer_norm.forward(x))
 
 
 class ConformerLayer(nn.Module):

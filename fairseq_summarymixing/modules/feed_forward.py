@@ -28,7 +28,7 @@ class FeedForward(nn.Module):
         if layer_norm is None:
             hidden = fc1(x)
         else:
-            hidden = linear_after(layer_norm, fc1.weight, fc1.bias, x, parameters=layer_norm.parameters())
+            hidden = linear_after(layer_norm.forward, fc1.weight, fc1.bias, x, parameters=layer_norm.parameters())
         return linear_after(self._activate, fc2.weight, fc2.bias, hidden, self.dropout.draw(hidden))
 
     def _activate(self, hidden: Tensor, mask: Optional[Tensor]) -> Tensor:

@@ -48,7 +48,8 @@ def linear_after(
     """linear(function(*inputs), weight, bias), of which only the inputs are kept for backward.
 
     Args:
-        function: to (..., D), cheap. It draws no random numbers and holds no activations.
+        function: to (..., D), cheap. It draws no random numbers, holds no activations, and calls the ``forward`` of
+            modules, not the modules: what tools hook into them must not run again in backward.
         parameters: those that the function uses.
     """
     if not recomputes():

@@ -144,7 +144,7 @@ class SummaryMixing(nn.Module):
         return self.activation(combined + linear(summary, summary_weight, self.combiner.bias))
 
     def _finish_local(self, preactivation: Tensor, mask: Optional[Tensor]) -> Tensor:
-        return self.dropout.apply_mask(self.local_norm(self.activation(preactivation)), mask)
+        return self.dropout.apply_mask(self.local_norm.forward(self.activation(preactivation)), mask)
 
 
 class SummaryMixingLite(nn.Module):
