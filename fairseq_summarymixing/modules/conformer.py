@@ -90,10 +90,27 @@ class ConformerLayer(nn.Module):
         self.dropout = Dropout(dropout)
         self.embedding_dim = model_dim  # fairseq's classification head reads it off the last layer
 
+    @property
+    def context(self) -> int:
+        """Frames on either side that a frame sees by other ways than the mixer."""
+        return self.convolution.depthwise.kernel_size[0] // 2
+
     def forward(self, x: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
         """x: (B, T, D); padding_mask: (B, T), True = padding. Returns (B, T, D)."""
-        x = x + 0.5 * self.dropout(self.first_feed_forward(x, self.first_feed_forward_layer_norm))
-        x = x + self.dropout(self.mixer(self.mixer_layer_norm(x), padding_mask))
+        x = self.before_mixer(x)
+        return self.after_mixer(x, self.mixer(self.mixer_input(x), padding_mask), padding_mask)
+
+    def before_mixer(self, x: Tensor) -> Tensor:
+        """(B, T, D) to (B, T, D): the first half feed-forward."""
+        return x + 0.5 * self.dropout(self.first_feed_forward(x, self.first_feed_forward_layer_norm))
+
+    def mixer_input(self, x: Tensor) -> Tensor:
+        """What the mixer is given of x (B, T, D)."""
+        return self.mixer_layer_norm(x)
+
+    def after_mixer(self, x: Tensor, mixed: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
+        """x and what the mixer made of it, (B, T, D) each, to the layer's output."""
+        x = x + self.dropout(mixed)
         x = x + self.dropout(self.convolution(x, padding_mask, self.convolution_layer_norm))
         x = x + 0.5 * self.dropout(self.second_feed_forward(x, self.second_feed_forward_layer_norm))
         return self.final_layer_norm(x)

@@ -86,7 +86,11 @@ class Encoder(nn.Module):
     def _embed(self, x: Tensor, padding_mask: Optional[Tensor]) -> Tensor:
         if padding_mask is not None:
             x = x.masked_fill(padding_mask.unsqueeze(-1), 0)
-        x = x + self.pos_conv(x)
+        return self.add_positions(x)
+
+    def add_positions(self, x: Tensor, first: int = 0) -> Tensor:
+        """x: (B, T, D), from the utterance's frame ``first`` on, padding 0. Returns the first layer's input."""
+        x = x + self.pos_conv(x, first)
         if not self.layer_norm_first:
             x = self.layer_norm(x)
         return self.dropout(x)

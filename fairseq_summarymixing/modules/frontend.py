@@ -1,12 +1,13 @@
 """Front ends: (waveform, lengths in samples) to (features, lengths in frames)."""
 
+import math
 from typing import Optional, Sequence, Tuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .log_mel import WINDOW, LogMel, padding_beyond
+from .log_mel import HOP, WINDOW, LogMel, padding_beyond
 from .recompute import recompute
 
 
@@ -64,6 +65,16 @@ class ConvFeatureExtractor(nn.Module):
             size += (kernel - 1) * hop
             hop *= stride
         return size
+
+    @property
+    def first_centre(self) -> float:
+        """Samples from the beginning to the middle of what the first frame sees."""
+        return self.receptive_field / 2
+
+    @property
+    def hop(self) -> int:
+        """Samples from one frame to the next."""
+        return math.prod(stride for _, stride in self.kernels_and_strides)
 
     def output_lengths(self, lengths: Tensor) -> Tensor:
         """Frames for each number of samples; (B,) to (B,).
@@ -129,6 +140,16 @@ class LogMelExtractor(nn.Module):
             self.layer_norms.append(nn.LayerNorm(dim))
             in_dim = dim
 
+    receptive_field = WINDOW
+    """Samples that one frame of log-mel energies depends on, half of them before its place."""
+    first_centre = 0.0
+    """Samples from the beginning to the middle of what the first frame sees."""
+
+    @property
+    def hop(self) -> int:
+        """Samples from one frame to the next."""
+        return HOP * math.prod(convolution.stride[0] for convolution in self.convolutions)
+
     def output_lengths(self, lengths: Tensor) -> Tensor:
         """Frames for each number of samples; (B,) to (B,).
 
@@ -152,7 +173,10 @@ class LogMelExtractor(nn.Module):
             raise ValueError(
                 f"audio must have at least {WINDOW} samples; got {wave.shape[-1]}: leave such clips out, or pad them"
             )
-        x, lengths = self.log_mel(wave, lengths)
+        return self.convolve(*self.log_mel(wave, lengths))
+
+    def convolve(self, x: Tensor, lengths: Optional[Tensor] = None) -> Tuple[Tensor, Optional[Tensor]]:
+        """x: (B, T, num_bins), 100 frames a second; lengths: (B,), real ones. Returns as :meth:`forward`."""
         x = x.to(self.convolutions[0].weight.dtype)
         for convolution, layer_norm in zip(self.convolutions, self.layer_norms):
             # (B, T, C) -> (B, C, T) and back

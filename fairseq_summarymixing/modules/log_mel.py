@@ -93,13 +93,15 @@ class LogMel(nn.Module):
         """wave: (B, samples); lengths: (B,), real samples, None = all. Returns (B, T, num_bins) fp32, and (B,)."""
         with torch.autocast(wave.device.type, enabled=False):
             wave = normalise(wave.float().unsqueeze(-1), padding_beyond(lengths, wave.shape[1]), eps=1e-5).squeeze(-1)
-            # (B, samples) -> (B, T, WINDOW)
-            frames = F.pad(wave, (WINDOW // 2, WINDOW // 2)).unfold(1, WINDOW, HOP)
-            real, imaginary = (frames @ self.fourier).chunk(2, dim=-1)
-            energies = (real.square() + imaginary.square()) @ self.filters
-            log_energies = energies.clamp(min=FLOOR).log()
+            log_energies = self.log_energies(F.pad(wave, (WINDOW // 2, WINDOW // 2)))
             lengths = None if lengths is None else self.output_lengths(lengths)
             return normalise(log_energies, padding_beyond(lengths, log_energies.shape[1]), eps=1e-5), lengths
+
+    def log_energies(self, wave: Tensor) -> Tensor:
+        """Of each window: (B, samples) to (B, (samples - WINDOW) // HOP + 1, num_bins)."""
+        # (B, samples) -> (B, T, WINDOW)
+        real, imaginary = (wave.unfold(1, WINDOW, HOP) @ self.fourier).chunk(2, dim=-1)
+        return ((real.square() + imaginary.square()) @ self.filters).clamp(min=FLOOR).log()
 
 
 def padding_beyond(lengths: Optional[Tensor], size: int) -> Optional[Tensor]:

@@ -36,7 +36,7 @@ class ConvPositions(nn.Sequential):
     """Relative positions by a wide grouped convolution and GELU (wav2vec 2.0, Section 2).
 
     Padding frames must be zero on input: then an utterance gets the same positions alone and padded.
-    ``forward`` maps (B, T, D) to (B, T, D).
+    ``forward`` maps (B, T, D) to (B, T, D), wherever in the utterance x begins.
 
     Raises:
         ValueError: ``groups`` does not divide ``model_dim``.
@@ -47,7 +47,12 @@ class ConvPositions(nn.Sequential):
             raise ValueError(f"conv_pos_groups must divide encoder_embed_dim; got {groups} and {model_dim}")
         super().__init__(WeightNormConv1d(model_dim, kernel_size, groups))
 
-    def forward(self, x: Tensor) -> Tensor:
+    @property
+    def context(self) -> int:
+        """Frames on either side that a position depends on."""
+        return self[0].padding
+
+    def forward(self, x: Tensor, first: int = 0) -> Tensor:
         # an even kernel yields one frame more than it was given
         return F.gelu(super().forward(x.transpose(1, 2))[..., : x.shape[1]]).transpose(1, 2)
 
@@ -55,21 +60,25 @@ class ConvPositions(nn.Sequential):
 class SinusoidalPositions(nn.Module):
     """Absolute positions: sines and cosines of frequencies from 1 down to 1/10000 (Vaswani et al. 2017, Section 3.5).
 
-    Computed for the length at hand, which has no maximum. ``forward`` maps (B, T, D) to (1, T, D).
+    Computed for the length at hand, which has no maximum. ``forward`` maps (B, T, D), the utterance from its frame
+    ``first`` on, to (1, T, D).
 
     Raises:
         ValueError: ``model_dim`` is odd.
     """
+
+    context = 0
 
     def __init__(self, model_dim: int):
         super().__init__()
         if model_dim % 2:
             raise ValueError(f"encoder_embed_dim must be even for sinusoidal positions; got {model_dim}")
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, first: int = 0) -> Tensor:
         _, frames, dim = x.shape
         # positions in half precision would be equal from 2048 on
         exponents = torch.arange(0, dim, 2, device=x.device, dtype=torch.float32) / dim
-        angles = torch.outer(torch.arange(frames, device=x.device, dtype=torch.float32), 10000.0**-exponents)
+        positions = torch.arange(first, first + frames, device=x.device, dtype=torch.float32)
+        angles = torch.outer(positions, 10000.0**-exponents)
         # sine and cosine of a frequency are neighbours
         return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1).to(x.dtype).unsqueeze(0)

@@ -134,7 +134,11 @@ class SummaryMixing(nn.Module):
 
     def forward(self, x: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
         """x: (B, T, D); padding_mask: (B, T), True = padding. Returns (B, T, D)."""
-        summary = self.dropout(self.summary_norm(masked_mean(self.summary(x), padding_mask)))
+        return self.mix(x, masked_mean(self.summary(x), padding_mask))
+
+    def mix(self, x: Tensor, mean: Tensor) -> Tensor:
+        """What each frame of x (B, T, D) becomes beside ``mean`` (B, 1, D'), the mean of s over the utterance."""
+        summary = self.dropout(self.summary_norm(mean))
         local = self.local.preactivation(x)
         local_weight, summary_weight = self.combiner.weight.chunk(2, dim=1)
         combined = linear_after(
@@ -173,5 +177,9 @@ class SummaryMixingLite(nn.Module):
 
     def forward(self, x: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
         """x: (B, T, D); padding_mask: (B, T), True = padding. Returns (B, T, D), the same at every frame."""
-        summary = self.dropout(self.summary_norm(masked_mean(self.summary(x), padding_mask)))
+        return self.mix(x, masked_mean(self.summary(x), padding_mask))
+
+    def mix(self, x: Tensor, mean: Tensor) -> Tensor:
+        """As :meth:`SummaryMixing.mix`."""
+        summary = self.dropout(self.summary_norm(mean))
         return self.activation(self.combiner(summary)).expand_as(x)

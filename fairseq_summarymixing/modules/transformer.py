@@ -37,10 +37,25 @@ class TransformerLayer(nn.Module):
         self.layer_norm_first = layer_norm_first
         self.embedding_dim = model_dim  # fairseq's classification head reads it off the last layer
 
+    context = 0
+    """Frames on either side that a frame sees by other ways than the mixer."""
+
     def forward(self, x: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
         """x: (B, T, D); padding_mask: (B, T), True = padding. Returns (B, T, D)."""
+        return self.after_mixer(x, self.mixer(self.mixer_input(x), padding_mask), padding_mask)
+
+    def before_mixer(self, x: Tensor) -> Tensor:
+        """Nothing here; the conformer's first feed-forward."""
+        return x
+
+    def mixer_input(self, x: Tensor) -> Tensor:
+        """What the mixer is given of x (B, T, D)."""
+        return self.mixer_layer_norm(x) if self.layer_norm_first else x
+
+    def after_mixer(self, x: Tensor, mixed: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
+        """x and what the mixer made of it, (B, T, D) each, to the layer's output."""
+        x = x + self.dropout(mixed)
         if self.layer_norm_first:
-            x = x + self.dropout(self.mixer(self.mixer_layer_norm(x), padding_mask))
             return x + self.dropout(self.feed_forward(x, self.final_layer_norm))
-        x = self.mixer_layer_norm(x + self.dropout(self.mixer(x, padding_mask)))
+        x = self.mixer_layer_norm(x)
         return self.final_layer_norm(x + self.dropout(self.feed_forward(x)))

@@ -1,0 +1,102 @@
+"""Is a recording block by block the same as in one pass, in memory of a block and one hidden state per frame?"""
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from fairseq_summarymixing.modules.config import EncoderConfig, FrontendConfig, ObjectiveConfig
+from fairseq_summarymixing.modules.long_form import represent_in_blocks
+from fairseq_summarymixing.modules.wav2vec2 import Wav2Vec2
+
+CONV = ((8, 10, 5), (8, 3, 2), (8, 3, 2), (12, 2, 2))  # a frame each 40 samples
+FRONTENDS = {
+    "group_norm": dict(conv_feature_layers=CONV),
+    "layer_norm": dict(conv_feature_layers=CONV, extractor_mode="layer_norm", conv_bias=True),
+    "log_mel": dict(frontend="log_mel", num_mel_bins=20, mel_conv_layers=((12, 3, 2), (12, 5, 1))),
+}
+
+
+def build(
+    frontend="log_mel", mixer="summary_mixing", encoder_layer="conformer", positions="conv", first=True, **fields
+):
+    torch.manual_seed(0)
+    sizes = dict(encoder_layers=3, encoder_embed_dim=16, encoder_ffn_embed_dim=24, encoder_attention_heads=2,
+                 conv_pos=8, conv_pos_groups=2, depthwise_conv_kernel_size=7)  # fmt: skip
+    encoder = EncoderConfig(mixer=mixer, encoder_layer=encoder_layer, positions=positions, layer_norm_first=first,
+                            **{**sizes, **fields})  # fmt: skip
+    model = Wav2Vec2(FrontendConfig(**FRONTENDS[frontend]), encoder, ObjectiveConfig())
+    for parameter in model.parameters():  # norms that do something, branches that differ
+        parameter.data.add_(0.1 * torch.randn_like(parameter))
+    return model.eval()
+
+
+def check(model, wave, block):
+    expected = model.represent(wave.unsqueeze(0))
+    heard = [torch.full_like(state[0], torch.nan) for state in expected.hidden_states]
+
+    def hear(number, first, x):
+        heard[number][first : first + len(x)] = x
+
+    x = represent_in_blocks(model, wave, block, hear)
+    torch.testing.assert_close(x, expected.x, atol=1e-4, rtol=1e-4)
+    for found, state in zip(heard, expected.hidden_states):
+        torch.testing.assert_close(found, state[0], atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("frontend", FRONTENDS)
+@pytest.mark.parametrize("block", [1, 2, 7, 64, 1000])
+@pytest.mark.parametrize("samples", [2000, 12345])
+def test_every_front_end_is_exact(frontend, block, samples):
+    wave = 0.3 + torch.randn(samples)  # not normalised
+    check(build(frontend), wave, block)
+
+
+@pytest.mark.parametrize("mixer", ["summary_mixing", "summary_mixing_lite"])
+@pytest.mark.parametrize("encoder_layer", ["transformer", "conformer"])
+@pytest.mark.parametrize("positions, conv_pos", [("sinusoidal", 8), ("conv", 8), ("conv", 5)])
+@pytest.mark.parametrize("first", [False, True])
+def test_every_encoder_is_exact(mixer, encoder_layer, positions, conv_pos, first):
+    fields = dict(mixer=mixer, encoder_layer=encoder_layer, positions=positions, first=first, conv_pos=conv_pos)
+    for block in (1, 3, 20):
+        check(build("layer_norm", **fields), torch.randn(4321), block)
+
+
+def test_audio_of_one_frame():
+    for frontend in FRONTENDS:
+        check(build(frontend), torch.randn(400), 10)
+
+
+class Largest(TorchDispatchMode):
+    """Bytes of the largest tensor that any operation makes."""
+
+    def __init__(self):
+        super().__init__()
+        self.bytes = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        out = function(*args, **(kwargs or {}))
+        for one in out if isinstance(out, (tuple, list)) else (out,):
+            if torch.is_tensor(one) and one._base is None:
+                self.bytes = max(self.bytes, one.numel() * one.element_size())
+        return out
+
+
+@pytest.mark.parametrize("frontend", FRONTENDS)
+def test_nothing_larger_than_one_hidden_state_per_frame_is_made(frontend):
+    model = build(frontend, encoder_embed_dim=96, encoder_ffn_embed_dim=384)
+    wave = torch.randn(320_000)
+    with Largest() as seen:
+        states = represent_in_blocks(model, wave, 50)
+    whole = states.numel() * states.element_size()
+    audio = (len(wave) + 400) * 4
+    assert seen.bytes <= max(whole, audio)
+
+
+def test_what_cannot_be_done_in_blocks_is_refused():
+    with pytest.raises(ValueError, match="only SummaryMixing"):
+        represent_in_blocks(build(mixer="self_attention"), torch.randn(4000), 10)
+    with pytest.raises(ValueError, match="evaluation mode"):
+        represent_in_blocks(build().train(), torch.randn(4000), 10)
+    for frontend in FRONTENDS:
+        with pytest.raises(ValueError, match="audio must have at least"):
+            represent_in_blocks(build(frontend), torch.randn(20), 10)
