@@ -18,6 +18,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_manifest(verbs)
     _add_synth(verbs)
     _add_decode(verbs)
+    _add_features(verbs)
     _add_compare(verbs)
     _add_bench(verbs)
     return parser
@@ -123,14 +124,65 @@ def _add_decode(verbs) -> None:
         help="padded audio per batch (default %(default)g); 0: one utterance at a time, which stock models of "
         "extractor_mode default (group norm over padding) need for an answer that no batch influences",
     )
-    decode.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    _add_long_form(decode)
     decode.set_defaults(run=_run_decode)
+
+
+def _add_long_form(verb) -> None:
+    verb.add_argument(
+        "--block-seconds",
+        type=float,
+        default=60.0,
+        metavar="S",
+        help="longer recordings go through SummaryMixing in blocks of this length, with the result of one pass "
+        "(default %(default)g)",
+    )
+    verb.add_argument(
+        "--window",
+        type=float,
+        metavar="S",
+        help="self-attention sees windows of this length instead of the whole recording, of which it refuses more "
+        "than 300 s; the result is then another than that of one pass",
+    )
+    verb.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
 
 
 def _run_decode(args: argparse.Namespace) -> None:
     from .downstream.decode import decode, summary
 
-    print(summary(decode(args.checkpoint, args.data, args.split, args.out, args.batch_seconds, args.device)))
+    result = decode(
+        args.checkpoint, args.data, args.split, args.out, args.batch_seconds, args.device, args.block_seconds,
+        args.window,
+    )  # fmt: skip
+    print(summary(result))
+
+
+def _add_features(verbs) -> None:
+    features = verbs.add_parser(
+        "features",
+        help="hidden states of recordings of any length",
+        description="Write OUT/NAME.layer-K.npy, one row per frame, for each recording and layer, and "
+        "OUT/NAME.times.npy, the middle of each frame in seconds. CKPT: pre-trained or fine-tuned, ours or stock "
+        "wav2vec2. Run again to go on after an interruption.",
+    )
+    features.add_argument("checkpoint", metavar="CKPT")
+    features.add_argument("audio", nargs="+", metavar="AUDIO", help="file of any sample rate")
+    features.add_argument("-o", "--out", required=True, metavar="OUT")
+    features.add_argument(
+        "--layers", metavar="K,K,...", help="0 is the first layer's input, K the output of layer K (default: the last)"
+    )
+    _add_long_form(features)
+    features.set_defaults(run=_run_features)
+
+
+def _run_features(args: argparse.Namespace) -> None:
+    from .downstream.features import extract
+
+    try:
+        layers = [int(one) for one in args.layers.split(",")] if args.layers else None
+    except ValueError as error:
+        raise UserError(f"--layers must be numbers with commas between; got {args.layers}") from error
+    print(extract(args.checkpoint, args.audio, args.out, layers, args.block_seconds, args.window, args.device))
 
 
 def _add_compare(verbs) -> None:

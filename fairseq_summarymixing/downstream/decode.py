@@ -21,6 +21,7 @@ from ..checkpoints import load_checkpoint, model_config, prepare_for_fairseq, pr
 from ..compat import quiet_fairseq
 from ..errors import UserError
 from ..files import atomic_write
+from .encoder import SpeechEncoder, load_encoder, pick_device
 from .error_rate import character_errors, word_errors
 from .greedy import ctc_greedy
 from .test_set import TestSet, check_symbols, read_test_set
@@ -57,6 +58,8 @@ def decode(
     out: str | Path | None = None,
     batch_seconds: float = 120.0,
     device: str = "auto",
+    block_seconds: float = 60.0,
+    window_seconds: float | None = None,
 ) -> dict[str, Any]:
     """Decode a split and write the answers, in manifest order, with the error rates beside them.
 
@@ -71,6 +74,10 @@ def decode(
         batch_seconds: padded audio that runs at once. With stock models of ``extractor_mode: default`` (group
             norm) an utterance's emissions depend a little on its batch; 0 runs one utterance at a time.
         device: "auto", "cpu" or "cuda".
+        block_seconds: longer utterances go through the encoder alone, SummaryMixing in blocks of so much, which
+            changes nothing but the memory.
+        window_seconds: let self-attention see windows of so much of longer utterances; None refuses those above
+            5 minutes.
 
     Returns:
         What ``result.json`` holds: rates in percent, times in seconds.
@@ -91,7 +98,8 @@ def decode(
         raise UserError(f"{test_set.labels_path} holds no words, so there is no word error rate")
 
     started = time.perf_counter()
-    tokens, notes = recognise(recogniser, test_set, split, batch_seconds)
+    long_form = LongForm(recogniser, checkpoint, target, block_seconds, window_seconds)
+    tokens, notes = recognise(recogniser, test_set, split, batch_seconds, long_form)
     seconds = time.perf_counter() - started
 
     symbols = [recogniser.task.target_dictionary.string(one) for one in tokens]
@@ -140,15 +148,6 @@ def summary(result: dict[str, Any]) -> str:
         f"WER {result['wer']:.1f} % (95 % CI {low:.1f} to {high:.1f}), CER {result['cer']:.1f} %, "
         f"{result['utterances']} utterances, {result['words']} words: {result['out']}"
     )
-
-
-def pick_device(name: str) -> torch.device:
-    """Turn "auto", "cpu" or "cuda" into a device; a UserError if there is no such device."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda: torch sees no CUDA device; use --device cpu")
-    return torch.device(name)
 
 
 def device_name(device: torch.device) -> str:
@@ -230,7 +229,7 @@ def check_dictionary(path: str | Path, state: dict[str, Any], data: str | Path) 
 
 
 def recognise(
-    recogniser: Recogniser, test_set: TestSet, split: str, batch_seconds: float
+    recogniser: Recogniser, test_set: TestSet, split: str, batch_seconds: float, long_form: LongForm
 ) -> tuple[list[list[int]], list[str]]:
     """Greedy CTC tokens of every utterance, in manifest order, and notes on those too short for a frame."""
     with quiet_fairseq():
@@ -243,12 +242,16 @@ def recognise(
     with tqdm(total=round(sum(test_set.samples) / rate), unit="s", desc=split, disable=None) as progress:
         for batch in plan_batches(test_set.samples, batch_seconds * rate):
             items = [_read_item(dataset, index, test_set) for index in batch]
-            long_items = [item for item in items if len(item["source"]) >= SHORT_SECONDS * rate]
-            if long_items:
-                _store(tokens, long_items, _run(recogniser, dataset, long_items, blank))
+            together, short = [], []
             for item in items:
-                if len(item["source"]) >= SHORT_SECONDS * rate:
-                    continue
+                if len(item["source"]) > long_form.block_seconds * rate:
+                    path = os.path.join(test_set.root, test_set.paths[int(item["id"])])
+                    _store(tokens, [item], long_form.run(item["source"], path, blank))
+                else:
+                    (together if len(item["source"]) >= SHORT_SECONDS * rate else short).append(item)
+            if together:
+                _store(tokens, together, _run(recogniser, dataset, together, blank))
+            for item in short:
                 try:
                     _store(tokens, [item], _run(recogniser, dataset, [item], blank))
                 except (RuntimeError, ValueError):
@@ -259,6 +262,31 @@ def recognise(
     for note in notes:
         print(f"warning: {note}", file=sys.stderr)
     return tokens, notes
+
+
+class LongForm:
+    """What is too long for a batch: alone, as :class:`~.encoder.SpeechEncoder` does it. Loaded when it is needed."""
+
+    def __init__(
+        self, recogniser: Recogniser, checkpoint: str | Path, device: torch.device, block_seconds: float,
+        window_seconds: float | None,
+    ):  # fmt: skip
+        self.recogniser, self.checkpoint, self.device = recogniser, checkpoint, device
+        self.block_seconds, self.window_seconds = block_seconds, window_seconds
+        self._encoder: SpeechEncoder | None = None
+
+    def run(self, wave: torch.Tensor, name: str, blank: int) -> list[list[int]]:
+        """Greedy CTC tokens of (samples,), as the dataset gives it, in a list of one.
+
+        Raises:
+            UserError: it is too long for self-attention, or windows were asked for where there is no need.
+        """
+        if self._encoder is None:
+            self._encoder = load_encoder(self.checkpoint, self.device, self.block_seconds, self.window_seconds)
+        self._encoder.check_length(len(wave), name)
+        with torch.no_grad():
+            emissions = self.recogniser.model.w2v_encoder.proj(self._encoder.represent(wave))
+        return ctc_greedy(emissions, torch.tensor([emissions.shape[1]]), blank)
 
 
 def plan_batches(samples: Sequence[int], budget: float) -> list[list[int]]:

@@ -257,3 +257,17 @@ def test_from_the_command_line_a_mistake_is_one_line(corpus, tmp_path, capsys):
     assert main(["decode", str(tmp_path / "no.pt"), "--data", str(corpus), "--split", "test"]) == 1
     error = capsys.readouterr().err
     assert error.startswith("error: there is no checkpoint") and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["wav2vec2", "wav2vec2_summarymixing"])
+def test_long_utterances_are_heard_as_in_one_pass(name, finetuned, corpus, tmp_path, monkeypatch):
+    whole = verb.decode(finetuned[name], corpus, "test", tmp_path / "whole", batch_seconds=0)
+    blocks = verb.decode(finetuned[name], corpus, "test", tmp_path / "blocks", block_seconds=1)
+    assert blocks["wer"] == whole["wer"] and blocks["cer"] == whole["cer"]
+    read = [(tmp_path / folder / "hypotheses.ltr").read_text() for folder in ("whole", "blocks")]
+    assert read[0] == read[1] and any(read[0].split())
+    if name == "wav2vec2":
+        monkeypatch.setattr("fairseq_summarymixing.downstream.encoder.MAX_ATTENTION_SECONDS", 1)
+        with pytest.raises(UserError, match="self-attention's cost is quadratic"):
+            verb.decode(finetuned[name], corpus, "test", tmp_path / "refused", block_seconds=1)
+        verb.decode(finetuned[name], corpus, "test", tmp_path / "windows", block_seconds=1, window_seconds=1)

@@ -1,0 +1,176 @@
+"""The encoder of a checkpoint, for recordings of any length."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..checkpoints import load_checkpoint, model_config, pretrained_config, task_config
+from ..compat import quiet_fairseq
+from ..errors import UserError
+from ..modules.blocks import spans
+from ..modules.long_form import represent_in_blocks
+from ..modules.wav2vec2 import Wav2Vec2
+
+SAMPLE_RATE = 16000
+FRAMES_PER_SECOND = 50
+MAX_ATTENTION_SECONDS = 300  # all pairs of frames of 5 minutes are 225 million, in each head
+INSIDE = ("w2v_encoder.w2v_model.", "encoder.w2v_model.")  # where fine-tuned models keep the encoder
+HEADS = ("quantizer.", "project_q.", "final_proj.")
+
+Hear = Callable[[int, int, Tensor], None]
+
+
+@dataclass
+class SpeechEncoder:
+    """A pre-trained encoder, in evaluation mode.
+
+    Raises:
+        UserError: lengths below a second, or windows where the mixer needs none.
+
+    Attributes:
+        model: on its device.
+        normalize: whether it was trained on waveforms of mean 0 and variance 1.
+        block_seconds: of what is computed at a time.
+        window_seconds: self-attention sees windows of so much instead of the whole recording; None = the whole.
+    """
+
+    model: Wav2Vec2
+    normalize: bool
+    block_seconds: float
+    window_seconds: float | None
+
+    def __post_init__(self) -> None:
+        for option, seconds in (("--block-seconds", self.block_seconds), ("--window", self.window_seconds)):
+            if seconds is not None and not 1 <= seconds < float("inf"):
+                raise UserError(f"{option} must be at least 1 second; got {seconds:g}")
+        if self.window_seconds and self.is_linear:
+            raise UserError("--window is for self-attention: SummaryMixing hears recordings of any length whole")
+
+    @property
+    def num_layers(self) -> int:
+        return len(self.model.encoder.layers)
+
+    @property
+    def is_linear(self) -> bool:
+        return hasattr(self.model.encoder.layers[0].mixer, "mix")
+
+    def frames(self, samples: int) -> int:
+        return int(self.model.feature_extractor.output_lengths(torch.tensor([samples]))[0])
+
+    def times(self, samples: int) -> Tensor:
+        """(T,), fp64: seconds from the beginning to the middle of what each frame of the front end sees."""
+        frontend = self.model.feature_extractor
+        places = torch.arange(self.frames(samples), dtype=torch.float64) * frontend.hop
+        return (places + frontend.first_centre) / SAMPLE_RATE
+
+    def check_length(self, samples: int, name: str) -> None:
+        """Raises UserError where self-attention would see more than it can, or nothing is heard."""
+        seconds = samples / SAMPLE_RATE
+        if samples < self.model.feature_extractor.receptive_field:
+            raise UserError(f"{name} has {samples} samples at {SAMPLE_RATE} Hz, fewer than one frame needs")
+        if not self.is_linear and not self.window_seconds and seconds > MAX_ATTENTION_SECONDS:
+            raise UserError(
+                f"{name} lasts {seconds:.0f} s, and self-attention's cost is quadratic: more than "
+                f"{MAX_ATTENTION_SECONDS} s is refused. --window 30 processes windows of 30 s, which is not exact"
+            )
+
+    @torch.no_grad()
+    def represent(self, wave: Tensor, hear: Hear | None = None) -> Tensor:
+        """Context representations (1, T, D) of (samples,) at 16 kHz, normalised as the encoder wants it.
+
+        ``hear`` is called with (k, first frame, (n, D)) for parts of hidden state k, each state's in order.
+        """
+        wave = wave.to(self.model.mask_emb.device)
+        block = max(1, round(self.block_seconds * FRAMES_PER_SECOND))
+        if self.is_linear:
+            return represent_in_blocks(self.model, wave, block, hear)
+        if self.window_seconds:
+            return self._represent_windows(wave, round(self.window_seconds * FRAMES_PER_SECOND), hear)
+        result = self.model.represent(wave.unsqueeze(0))
+        for number, state in enumerate(result.hidden_states if hear else ()):
+            hear(number, 0, state[0])
+        return result.x
+
+    def _represent_windows(self, wave: Tensor, window: int, hear: Hear | None) -> Tensor:
+        """The middle four fifths of each window are kept; the rest is there to be attended to."""
+        hop, field = self.model.feature_extractor.hop, self.model.feature_extractor.receptive_field
+        frames, context = self.frames(len(wave)), window // 10
+        parts = []
+        for start, end in spans(frames, window - 2 * context):
+            begin, stop = max(0, start - context), min(frames, end + context)
+            result = self.model.represent(wave[begin * hop : (stop - 1) * hop + field].unsqueeze(0))
+            keep = slice(start - begin, end - begin)
+            for number, state in enumerate(result.hidden_states if hear else ()):
+                hear(number, start, state[0, keep])
+            parts.append(result.x[:, keep])
+        return torch.cat(parts, dim=1)
+
+
+def normalised(wave: Tensor) -> Tensor:
+    """Mean 0 and variance 1 over (samples,), as fairseq's ``task.normalize``."""
+    return F.layer_norm(wave, wave.shape)
+
+
+def pick_device(name: str) -> torch.device:
+    """Turn "auto", "cpu" or "cuda" into a device; a UserError if there is no such device."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UserError("--device cuda: torch sees no CUDA device; use --device cpu")
+    return torch.device(name)
+
+
+def load_encoder(
+    path: str | Path, device: torch.device, block_seconds: float = 60.0, window_seconds: float | None = None
+) -> SpeechEncoder:
+    """The encoder of a pre-trained or fine-tuned checkpoint, ours or stock ``wav2vec2``'s.
+
+    Raises:
+        UserError: the file is no such checkpoint, or its parameters do not fit its configuration.
+    """
+    state = load_checkpoint(path)
+    config, weights = model_config(state), state["model"]
+    inner = pretrained_config(config)
+    if inner is not None:
+        prefix = next((one for one in INSIDE if any(key.startswith(one) for key in weights)), INSIDE[0])
+        weights = {key[len(prefix) :]: value for key, value in weights.items() if key.startswith(prefix)}
+    model = _build(path, config if inner is None else inner)
+    kept = {key: value for key, value in weights.items() if not key.startswith(HEADS)}
+    try:
+        model.upgrade_state_dict_named(kept, "")
+        model.load_state_dict(kept, strict=True)
+    except (RuntimeError, ValueError) as error:
+        told = " ".join(line.strip() for line in str(error).splitlines()[:3])[:300]
+        raise UserError(f"{path}: the parameters do not fit the configuration: {told}") from error
+    normalize = bool(task_config(state).get("normalize"))
+    return SpeechEncoder(model.to(device).eval(), normalize, block_seconds, window_seconds)
+
+
+def _build(path: str | Path, config: dict[str, Any]) -> Any:
+    with quiet_fairseq():
+        ours = importlib.import_module("fairseq_summarymixing.models.wav2vec2_summarymixing")
+    name = config.get("_name")
+    if name not in ("wav2vec2", "wav2vec2_summarymixing"):
+        raise UserError(
+            f"{path} is a checkpoint of the model {name!r}; expected wav2vec2_summarymixing or wav2vec2, pre-trained "
+            "or fine-tuned"
+        )
+    known = {one.name for one in fields(ours.Wav2Vec2SummaryMixingConfig)}
+    values = {key: value for key, value in config.items() if key in known}
+    if name == "wav2vec2":
+        values["mixer"] = "self_attention"
+        values["activation_fn"] = str(values.get("activation_fn", "gelu"))
+    try:
+        model = ours.Wav2Vec2SummaryMixingModel(ours.Wav2Vec2SummaryMixingConfig(**values))
+    except ValueError as error:
+        raise UserError(f"{path}: {error}") from error
+    model.remove_pretraining_modules()
+    return model

@@ -1,0 +1,131 @@
+"""``fairseq-summarymixing features``: hidden states of recordings of any length, as NumPy files."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from ..data.audio import BadAudio, probe, read_mono, resample
+from ..errors import UserError
+from ..files import atomic_write
+from .encoder import SAMPLE_RATE, SpeechEncoder, load_encoder, normalised, pick_device
+
+
+def extract(
+    checkpoint: str | Path,
+    audio: Sequence[str | Path],
+    out: str | Path,
+    layers: Sequence[int] | None = None,
+    block_seconds: float = 60.0,
+    window_seconds: float | None = None,
+    device: str = "auto",
+) -> str:
+    """Write OUT/NAME.layer-K.npy, (T, D) fp32, for each layer asked for, and OUT/NAME.times.npy, (T,) fp64 seconds.
+
+    A recording whose files are all there, and no older than it and the checkpoint, is left as it is.
+
+    Args:
+        checkpoint: pre-trained or fine-tuned, ours or stock ``wav2vec2``'s.
+        audio: files of any sample rate.
+        layers: hidden states, 0 = the first layer's input, k = the output of layer k; None = the last.
+        block_seconds: of audio that is computed at a time; the result is the same whatever it is.
+        window_seconds: let self-attention see windows of so much; the result is then not that of one pass.
+
+    Returns:
+        One line for people.
+
+    Raises:
+        UserError: an argument, the checkpoint or a recording cannot be used, or the disk is full.
+    """
+    names = name_outputs(audio)
+    lengths = [_samples(path) for path in audio]
+    encoder = load_encoder(checkpoint, pick_device(device), block_seconds, window_seconds)
+    wanted = _wanted(layers, encoder.num_layers)
+    written = 0
+    with tqdm(total=round(sum(lengths) / SAMPLE_RATE), unit="s", desc="features", disable=None) as progress:
+        for path, name, length in zip(audio, names, lengths):
+            files = {k: Path(out) / f"{name}.layer-{k}.npy" for k in wanted}
+            times = Path(out) / f"{name}.times.npy"
+            newest = max(os.path.getmtime(path), os.path.getmtime(checkpoint))
+            if all(file.exists() and file.stat().st_mtime >= newest for file in (*files.values(), times)):
+                progress.update(round(length / SAMPLE_RATE))
+                continue
+            _write(encoder, _read(path), str(path), files, times, progress)
+            written += 1
+    kept = f", {len(names) - written} were there" if written < len(names) else ""
+    return f"{written} recordings{kept}: {out}"
+
+
+def name_outputs(audio: Sequence[str | Path]) -> list[str]:
+    """File names without endings; where two are the same, with the folders in which they differ.
+
+    Raises:
+        UserError: two files differ in nothing but their ending.
+    """
+    paths = [Path(os.path.abspath(path)).with_suffix("") for path in audio]
+    stems = [path.name for path in paths]
+    if len(set(stems)) == len(stems):
+        return stems
+    common = os.path.commonpath([path.parent for path in paths])
+    names = [os.path.relpath(path, common) for path in paths]
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise UserError(f"two recordings would be written to {twice[0]}.*.npy: name each once, or call twice")
+    return names
+
+
+def _wanted(layers: Sequence[int] | None, last: int) -> list[int]:
+    if layers is None:
+        return [last]
+    for layer in layers:
+        if not 0 <= layer <= last:
+            raise UserError(f"--layers go from 0, the first layer's input, to {last}; got {layer}")
+    return sorted(set(layers))
+
+
+def _samples(path: str | Path) -> int:
+    """At 16 kHz, by the header."""
+    try:
+        info = probe(path)
+    except BadAudio as error:
+        raise UserError(f"cannot use {path}: {error}") from error
+    return -(-info.frames * SAMPLE_RATE // info.sample_rate)
+
+
+def _read(path: str | Path) -> Tensor:
+    try:
+        samples, rate = read_mono(Path(path))
+    except BadAudio as error:
+        raise UserError(f"cannot use {path}: {error}") from error
+    return torch.from_numpy(resample(samples, rate))
+
+
+def _write(
+    encoder: SpeechEncoder, wave: Tensor, name: str, files: dict[int, Path], times: Path, progress: tqdm
+) -> None:
+    encoder.check_length(len(wave), name)
+    frames, states = encoder.frames(len(wave)), encoder.num_layers + 1
+    shown, told = len(wave) / SAMPLE_RATE, 0.0
+    with ExitStack() as stack:
+        opened = {k: stack.enter_context(atomic_write(file, "wb")) for k, file in files.items()}
+        for file in opened.values():
+            header = {"descr": "<f4", "fortran_order": False, "shape": (frames, len(encoder.model.mask_emb))}
+            np.lib.format.write_array_header_1_0(file, header)
+
+        def hear(number: int, first: int, x: Tensor) -> None:
+            nonlocal told
+            if number in opened:
+                opened[number].write(x.float().cpu().numpy().astype("<f4", copy=False).tobytes())
+            before, told = told, told + shown * len(x) / frames / states
+            progress.update(round(told) - round(before))
+
+        encoder.represent(normalised(wave) if encoder.normalize else wave, hear)
+        np.save(stack.enter_context(atomic_write(times, "wb")), encoder.times(len(wave)).numpy())

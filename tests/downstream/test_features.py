@@ -1,0 +1,119 @@
+"""Does ``features`` write what the model says, of any recording and checkpoint, whole or not at all?"""
+
+import numpy as np
+import pytest
+import tiny
+import torch
+
+from fairseq_summarymixing.cli import main
+from fairseq_summarymixing.downstream import encoder as module
+from fairseq_summarymixing.downstream.encoder import load_encoder
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("recordings")
+    tiny.write_wave(folder / "long.wav", tiny.tone(7.3))
+    tiny.write_wave(folder / "low.wav", tiny.tone(1.0, rate=8000), 8000)
+    return folder
+
+
+def features(checkpoint, *audio, out, options=()):
+    return main(["features", str(checkpoint), *map(str, audio), "-o", str(out), *options])
+
+
+@pytest.mark.parametrize("name", ["wav2vec2", "wav2vec2_summarymixing"])
+@pytest.mark.parametrize("kind", ["pretrained", "finetuned"])
+def test_files_hold_the_models_hidden_states_and_times(kind, name, recordings, request, tmp_path):
+    checkpoint = request.getfixturevalue(kind)[name]
+    audio = recordings / "long.wav"
+    assert features(checkpoint, audio, out=tmp_path, options=["--layers", "0,2", "--block-seconds", "1"]) == 0
+    import soundfile
+
+    wave = torch.from_numpy(soundfile.read(audio, dtype="float32")[0]).unsqueeze(0)
+    states = load_encoder(checkpoint, CPU).model.represent(wave).hidden_states
+    for layer in (0, 2):
+        found = np.load(tmp_path / f"long.layer-{layer}.npy")
+        assert found.dtype == np.float32
+        torch.testing.assert_close(torch.from_numpy(found), states[layer][0].detach(), atol=1e-4, rtol=1e-4)
+    times = np.load(tmp_path / "long.times.npy")
+    assert len(times) == len(states[0][0])
+    assert times[:2] == pytest.approx([0.0125, 0.0325])  # 400 samples are seen, 320 apart
+
+
+def test_stock_checkpoints_give_stocks_own_features(pretrained, recordings, tmp_path):
+    import soundfile
+    from fairseq import checkpoint_utils
+
+    audio = recordings / "long.wav"
+    assert features(pretrained["wav2vec2"], audio, out=tmp_path) == 0
+    (stock,), _, _ = checkpoint_utils.load_model_ensemble_and_task([str(pretrained["wav2vec2"])])
+    wave = torch.from_numpy(soundfile.read(audio, dtype="float32")[0]).unsqueeze(0)
+    with torch.no_grad():
+        expected = stock.eval().extract_features(wave, None)["x"][0]
+    torch.testing.assert_close(torch.from_numpy(np.load(tmp_path / "long.layer-2.npy")), expected, atol=1e-5, rtol=1e-4)
+
+
+def test_other_rates_are_resampled_and_finished_files_are_left_alone(pretrained, recordings, tmp_path, capsys):
+    pytest.importorskip("scipy", reason="resamples with scipy")
+    audio = [recordings / "long.wav", recordings / "low.wav"]
+    assert features(pretrained["wav2vec2_summarymixing"], audio[1], out=tmp_path) == 0
+    assert len(np.load(tmp_path / "low.layer-2.npy")) == 49
+    before = (tmp_path / "low.layer-2.npy").stat().st_mtime_ns
+    capsys.readouterr()
+    assert features(pretrained["wav2vec2_summarymixing"], *audio, out=tmp_path) == 0
+    assert "1 recordings, 1 were there" in capsys.readouterr().out
+    assert (tmp_path / "low.layer-2.npy").stat().st_mtime_ns == before
+
+
+def test_recordings_of_one_name_are_kept_apart(pretrained, tmp_path, capsys):
+    for speaker in ("a", "b"):
+        tiny.write_wave(tmp_path / speaker / "1.wav", tiny.tone(0.5))
+    audio = [tmp_path / "a/1.wav", tmp_path / "b/1.wav"]
+    assert features(pretrained["wav2vec2_summarymixing"], *audio, out=tmp_path / "out") == 0
+    assert (tmp_path / "out/a/1.layer-2.npy").exists() and (tmp_path / "out/b/1.layer-2.npy").exists()
+    assert features(pretrained["wav2vec2_summarymixing"], audio[0], audio[0], out=tmp_path / "out") == 1
+    assert "two recordings would be written to" in capsys.readouterr().err
+
+
+def test_self_attention_refuses_long_recordings_or_sees_windows(pretrained, recordings, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(module, "MAX_ATTENTION_SECONDS", 5)
+    audio = recordings / "long.wav"
+    assert features(pretrained["wav2vec2"], audio, out=tmp_path) == 1
+    assert "long.wav lasts 7 s, and self-attention's cost is quadratic" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+    assert features(pretrained["wav2vec2"], audio, out=tmp_path, options=["--window", "2", "--layers", "0,2"]) == 0
+    whole = load_encoder(pretrained["wav2vec2"], CPU)
+    found = np.load(tmp_path / "long.layer-2.npy")
+    assert found.shape == (whole.frames(round(7.3 * 16000)), 32) and np.isfinite(found).all()
+
+
+@pytest.mark.parametrize(
+    "options, told",
+    [
+        (["--layers", "3"], "--layers go from 0, the first layer's input, to 2; got 3"),
+        (["--layers", "last"], "--layers must be numbers"),
+        (["--block-seconds", "0"], "--block-seconds must be at least 1 second"),
+        (["--window", "30"], "--window is for self-attention"),
+    ],
+)
+def test_mistakes_are_told_in_one_line(options, told, pretrained, recordings, tmp_path, capsys):
+    checkpoint = pretrained["wav2vec2_summarymixing"]
+    assert features(checkpoint, recordings / "long.wav", out=tmp_path, options=options) == 1
+    assert told in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_bad_audio_and_foreign_checkpoints_are_named(pretrained, recordings, tmp_path, capsys):
+    checkpoint = pretrained["wav2vec2_summarymixing"]
+    (tmp_path / "text.wav").write_text("no audio")
+    tiny.write_wave(tmp_path / "short.wav", tiny.tone(0.01))
+    out = tmp_path / "out"
+    for path, told in (("text.wav", "cannot use"), ("short.wav", "fewer than one frame"), ("none.wav", "cannot use")):
+        assert features(checkpoint, tmp_path / path, out=out) == 1
+        assert told in capsys.readouterr().err
+    assert features(tmp_path / "text.wav", recordings / "long.wav", out=out) == 1
+    assert "is no checkpoint" in capsys.readouterr().err
+    assert not out.exists() or not list(out.iterdir())
