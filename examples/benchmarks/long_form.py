@@ -1,0 +1,53 @@
+"""What an hour costs: seconds per second of audio, and memory, of the base model on ever longer recordings.
+
+    python examples/benchmarks/long_form.py --seconds 60,600,3600
+
+Random weights and noise, block by block as ``fairseq-summarymixing features`` does it. Each length is measured in a
+process of its own, so that its peak of resident memory is its own; the process with audio of 1 s tells what torch and
+the weights take.
+"""
+
+import argparse
+import json
+import multiprocessing
+import resource
+import time
+
+import torch
+
+from fairseq_summarymixing.bench.candidates import SHAPES
+from fairseq_summarymixing.bench.measure import describe_machine
+from fairseq_summarymixing.downstream.encoder import SpeechEncoder
+from fairseq_summarymixing.modules.wav2vec2 import Wav2Vec2
+
+
+def measure(shape: str, seconds: float, block_seconds: float) -> dict:
+    """Seconds of one recording and peak of this process's memory in 10^9 bytes."""
+    model = Wav2Vec2(*SHAPES[shape])
+    model.remove_pretraining_modules()
+    encoder = SpeechEncoder(model.eval(), normalize=False, block_seconds=block_seconds, window_seconds=None)
+    encoder.represent(torch.randn(16000))
+    wave = torch.randn(round(seconds * 16000))
+    begun = time.perf_counter()
+    encoder.represent(wave)
+    taken = time.perf_counter() - begun
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+    return {"seconds": seconds, "taken": taken, "taken_per_second": taken / seconds, "peak_gb": peak}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seconds", default="60,600,3600")
+    parser.add_argument("--shape", choices=SHAPES, default="base")
+    parser.add_argument("--block-seconds", type=float, default=60)
+    args = parser.parse_args()
+    print(json.dumps(describe_machine()))
+    lengths = [1.0, *map(float, args.seconds.split(","))]
+    context = multiprocessing.get_context("spawn")
+    for length in lengths:
+        with context.Pool(1) as pool:
+            print(json.dumps(pool.apply(measure, (args.shape, length, args.block_seconds))), flush=True)
+
+
+if __name__ == "__main__":
+    main()
