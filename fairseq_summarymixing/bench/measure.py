@@ -237,7 +237,7 @@ def describe_machine(device: str = "cpu", dtype: torch.dtype = torch.float32) ->
 
 
 def matmul_rate(device: str, dtype: torch.dtype, rows: int = 1500, columns: int = 768, hidden: int = 3072) -> float:
-    """Operations per second of the feed-forward's own product, by our layer: the fastest of at least half a second's."""
+    """Operations per second of the feed-forward's own product by our layer: the fastest within half a second."""
     left = torch.randn(rows, columns, device=device, dtype=dtype)
     layer = Linear(columns, hidden, bias=False, device=device, dtype=dtype)
     fastest, begun = math.inf, time.perf_counter()
