@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,7 +32,8 @@ def extract(
 ) -> str:
     """Write OUT/NAME.layer-K.npy, (T, D) fp32, for each layer asked for, and OUT/NAME.times.npy, (T,) fp64 seconds.
 
-    A recording whose files are all there, and no older than it and the checkpoint, is left as it is.
+    A recording whose files are all there, and no older than it and the checkpoint, is left as it is. OUT/features.json
+    says what made the files of a folder.
 
     Args:
         checkpoint: pre-trained or fine-tuned, ours or stock ``wav2vec2``'s.
@@ -43,12 +46,16 @@ def extract(
         One line for people.
 
     Raises:
-        UserError: an argument, the checkpoint or a recording cannot be used, or the disk is full.
+        UserError: an argument, the checkpoint or a recording cannot be used, the folder holds features of another
+            checkpoint or window, or the disk is full.
     """
     names = name_outputs(audio)
     lengths = [_samples(path) for path in audio]
     encoder = load_encoder(checkpoint, pick_device(device), block_seconds, window_seconds)
     wanted = _wanted(layers, encoder.num_layers)
+    for path, length in zip(audio, lengths):
+        encoder.check_length(length, str(path))
+    _claim(Path(out), {"checkpoint": os.path.abspath(checkpoint), "window_seconds": window_seconds})
     written = 0
     with tqdm(total=round(sum(lengths) / SAMPLE_RATE), unit="s", desc="features", disable=None) as progress:
         for path, name, length in zip(audio, names, lengths):
@@ -82,6 +89,14 @@ def name_outputs(audio: Sequence[str | Path]) -> list[str]:
     return names
 
 
+def _claim(out: Path, settings: dict[str, Any]) -> None:
+    path, text = out / "features.json", json.dumps(settings, indent=2) + "\n"
+    if path.exists() and path.read_text(encoding="utf-8") != text:
+        raise UserError(f"{out} holds features of another checkpoint or window, see {path}: name another folder")
+    with atomic_write(path) as file:
+        file.write(text)
+
+
 def _wanted(layers: Sequence[int] | None, last: int) -> list[int]:
     if layers is None:
         return [last]
@@ -111,7 +126,7 @@ def _read(path: str | Path) -> Tensor:
 def _write(
     encoder: SpeechEncoder, wave: Tensor, name: str, files: dict[int, Path], times: Path, progress: tqdm
 ) -> None:
-    encoder.check_length(len(wave), name)
+    encoder.check_length(len(wave), name)  # a header may only estimate it
     frames, states = encoder.frames(len(wave)), encoder.num_layers + 1
     shown, told = len(wave) / SAMPLE_RATE, 0.0
     with ExitStack() as stack:

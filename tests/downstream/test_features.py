@@ -86,6 +86,8 @@ def test_self_attention_refuses_long_recordings_or_sees_windows(pretrained, reco
     assert not list(tmp_path.iterdir())
     assert features(pretrained["wav2vec2"], audio, out=tmp_path, options=["--window", "2", "--layers", "0,2"]) == 0
     whole = load_encoder(pretrained["wav2vec2"], CPU)
+    assert features(pretrained["wav2vec2"], audio, out=tmp_path, options=["--window", "3"]) == 1
+    assert "holds features of another checkpoint or window" in capsys.readouterr().err
     found = np.load(tmp_path / "long.layer-2.npy")
     assert found.shape == (whole.frames(round(7.3 * 16000)), 32) and np.isfinite(found).all()
 
