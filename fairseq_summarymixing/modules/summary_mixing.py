@@ -64,7 +64,8 @@ class BlockDiagonalLinear(nn.Module):
 class Branch(nn.Module):
     """The local branch f or the summary branch s: two block-diagonal linear layers, each activated.
 
-    ``forward`` maps (B, T, D) to (B, T, D'); :meth:`preactivation` leaves out the last activation.
+    ``forward`` maps (B, T, D) to (B, T, D') in two steps, :meth:`first` and :meth:`second`: what lies between is all
+    that need be kept for backward.
     """
 
     def __init__(self, model_dim: int, hidden_dim: int, num_heads: int, activation: str):
@@ -75,15 +76,26 @@ class Branch(nn.Module):
         self.activation = get_activation(activation)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.activation(self.preactivation(x))
+        return self.second(self.first(x), len(x))
 
-    def preactivation(self, x: Tensor) -> Tensor:
-        batch, frames, _ = x.shape
-        # (B, T, D) -> (n, B x T, D/n)
-        x = self.linear1(x.reshape(batch * frames, self.num_heads, -1).transpose(0, 1))
-        x = recompute(lambda x: self.linear2(self.activation(x)), x)
-        # (n, B x T, D'/n) -> (B, T, D')
-        return x.transpose(0, 1).reshape(batch, frames, -1)
+    def first(self, x: Tensor) -> Tensor:
+        """(B, T, D) to (n, B x T, D'/n), not yet activated."""
+        return self.linear1(x.reshape(x.shape[0] * x.shape[1], self.num_heads, -1).transpose(0, 1))
+
+    def second(self, hidden: Tensor, batch: int) -> Tensor:
+        """(n, B x T, D'/n) to (B, T, D')."""
+        # forward, not a call: it may run again in backward, and what is hooked into modules must not
+        x = self.activation(self.linear2.forward(self.activation(hidden)))
+        return x.transpose(0, 1).reshape(batch, x.shape[1] // batch, -1)
+
+
+def branch_mean(branch: Branch, x: Tensor, padding_mask: Optional[Tensor]) -> Tensor:
+    """masked_mean(branch(x), padding_mask). x: (B, T, D). Returns (B, 1, D')."""
+
+    def mean(hidden: Tensor, padding_mask: Optional[Tensor]) -> Tensor:
+        return masked_mean(branch.second(hidden, len(x)), padding_mask)
+
+    return recompute(mean, branch.first(x), padding_mask)
 
 
 def _check_dims(model_dim: int, hidden_dim: int, num_heads: int) -> None:
@@ -134,21 +146,24 @@ class SummaryMixing(nn.Module):
 
     def forward(self, x: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
         """x: (B, T, D); padding_mask: (B, T), True = padding. Returns (B, T, D)."""
-        return self.mix(x, masked_mean(self.summary(x), padding_mask))
+        return self.mix(x, branch_mean(self.summary, x, padding_mask))
 
     def mix(self, x: Tensor, mean: Tensor) -> Tensor:
         """What each frame of x (B, T, D) becomes beside ``mean`` (B, 1, D'), the mean of s over the utterance."""
         summary = self.dropout(self.summary_norm(mean))
-        local = self.local.preactivation(x)
+        hidden = self.local.first(x)
+        # only the shape (B, T, D') of what it will be matters here
+        mask = self.dropout.draw(hidden.reshape(*x.shape[:2], -1))
         local_weight, summary_weight = self.combiner.weight.chunk(2, dim=1)
         combined = linear_after(
-            self._finish_local, local_weight, None, local, self.dropout.draw(local),
-            parameters=self.local_norm.parameters(),
+            self._finish_local, local_weight, None, hidden, mask,
+            parameters=[*self.local.linear2.parameters(), *self.local_norm.parameters()],
         )  # fmt: skip
-        return self.activation(combined + linear(summary, summary_weight, self.combiner.bias))
+        return self.activation(combined.view_as(x) + linear(summary, summary_weight, self.combiner.bias))
 
-    def _finish_local(self, preactivation: Tensor, mask: Optional[Tensor]) -> Tensor:
-        return self.dropout.apply_mask(self.local_norm.forward(self.activation(preactivation)), mask)
+    def _finish_local(self, hidden: Tensor, mask: Optional[Tensor]) -> Tensor:
+        local = self.local_norm.forward(self.local.second(hidden, 1))
+        return self.dropout.apply_mask(local, None if mask is None else mask.view_as(local))
 
 
 class SummaryMixingLite(nn.Module):
@@ -177,7 +192,7 @@ class SummaryMixingLite(nn.Module):
 
     def forward(self, x: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
         """x: (B, T, D); padding_mask: (B, T), True = padding. Returns (B, T, D), the same at every frame."""
-        return self.mix(x, masked_mean(self.summary(x), padding_mask))
+        return self.mix(x, branch_mean(self.summary, x, padding_mask))
 
     def mix(self, x: Tensor, mean: Tensor) -> Tensor:
         """As :meth:`SummaryMixing.mix`."""

@@ -22,12 +22,12 @@ def saved_frames(module, dim, frames=1000):
 
 
 @needs_early_stop
-def test_the_cell_keeps_its_input_two_products_of_each_branch_the_sum_and_a_mask():
-    assert saved_frames(SummaryMixing(64, 4, dropout=0.1).train(), 64) == pytest.approx(6.25, abs=0.05)
+def test_the_cell_keeps_its_input_one_product_of_each_branch_the_sum_and_a_mask():
+    assert saved_frames(SummaryMixing(64, 4, dropout=0.1).train(), 64) == pytest.approx(4.25, abs=0.05)
 
 
 @needs_early_stop
-@pytest.mark.parametrize("encoder_layer, tensors", [("transformer", 14), ("conformer", 27)])
+@pytest.mark.parametrize("encoder_layer, tensors", [("transformer", 12), ("conformer", 25)])
 def test_layers_keep_each_product_once(encoder_layer, tensors):
     fields = dict(encoder_embed_dim=64, encoder_ffn_embed_dim=256, encoder_attention_heads=4, dropout=0.1)
     layer = build_layer(EncoderConfig(encoder_layer=encoder_layer, layer_norm_first=True, **fields)).train()
