@@ -194,7 +194,10 @@ def _check_state(path: Path, state: Any) -> None:
     if not isinstance(state, Mapping):
         raise UserError(f"{path} is no fairseq checkpoint: it holds a {type(state).__name__}, not a dict")
     if isinstance(state.get("model"), Mapping):
-        if isinstance(state.get("cfg"), Mapping) or isinstance(state.get("args"), Namespace):
+        config = state.get("cfg")
+        if isinstance(config, Mapping) and not isinstance(config.get("model") or {}, Mapping):
+            raise UserError(f"{path}: cfg.model is no configuration but {str(config['model'])[:40]!r}")
+        if isinstance(config, Mapping) or isinstance(state.get("args"), Namespace):
             return
         raise UserError(f"{path} has parameters but no configuration ('cfg' or 'args'); fairseq did not save it")
     if state and all(isinstance(value, torch.Tensor) for value in state.values()):

@@ -179,7 +179,7 @@ def _run_features(args: argparse.Namespace) -> None:
     from .downstream.features import extract
 
     try:
-        layers = [int(one) for one in args.layers.split(",")] if args.layers else None
+        layers = None if args.layers is None else [int(one) for one in args.layers.split(",")]
     except ValueError as error:
         raise UserError(f"--layers must be numbers with commas between; got {args.layers}") from error
     print(extract(args.checkpoint, args.audio, args.out, layers, args.block_seconds, args.window, args.device))
@@ -230,7 +230,7 @@ def _add_bench(verbs) -> None:
     report = kinds.add_parser("report", help="tables and plots of what was measured")
     report.add_argument("records", nargs="+", metavar="FILE", help="JSON lines of bench run")
     report.add_argument(
-        "--baseline", default="fairseq", metavar="A,B,...", help="candidates to give ratios to (default %(default)s)"
+        "--baseline", metavar="A,B,...", help="candidates to give ratios to (default: fairseq, where it was measured)"
     )
     report.add_argument("--out", metavar="DIR", help="also write bench.md and plots there")
     report.set_defaults(run=_run_bench_report)
@@ -255,7 +255,7 @@ def _run_bench(args: argparse.Namespace) -> None:
 def _run_bench_report(args: argparse.Namespace) -> None:
     from .bench.report import report
 
-    print(report(args.records, args.baseline.split(","), args.out))
+    print(report(args.records, args.baseline.split(",") if args.baseline else None, args.out))
 
 
 def main(argv: Optional[List[str]] = None) -> int:

@@ -52,6 +52,7 @@ def measure(
         UserError: a name is unknown, or the device is not there.
     """
     _check(work, shape, names, device, dtype)
+    _check_counts(seconds, batch, repeat)
     machine = describe_machine(device, DTYPES[dtype])
     for length in seconds:
         runners: list[_Runner] = []
@@ -132,6 +133,15 @@ def _check(work: str, shape: str, names: Iterable[str] | None, device: str, dtyp
             raise UserError(f"--candidates of {work} are {', '.join(CANDIDATES[work])}; got {name}")
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("--device cuda: this torch sees no GPU")
+
+
+def _check_counts(seconds: Sequence[float], batch: int, repeat: int) -> None:
+    for length in seconds:
+        if not 0.1 <= length < float("inf"):
+            raise UserError(f"--seconds must be at least 0.1; got {length:g}")
+    for option, count in (("batch", batch), ("repeat", repeat)):
+        if count < 1:
+            raise UserError(f"--{option} must be at least 1; got {count}")
 
 
 def _synchronise(device: str) -> None:

@@ -13,6 +13,7 @@ Record = dict[str, Any]
 
 GROUP = ("work", "shape", "batch", "dtype", "device", "compiled")
 """Records that are alike in these stand in one table."""
+MEASURED = ("step", "fastest_step", "slowest_step", "saved_bytes", "peak_bytes", "floor_seconds", "machine", "commit")
 
 
 def read_records(paths: Sequence[str | Path]) -> list[Record]:
@@ -23,10 +24,16 @@ def read_records(paths: Sequence[str | Path]) -> list[Record]:
             lines = Path(path).read_text(encoding="utf-8").splitlines()
         except OSError as error:
             raise UserError(f"cannot read {path}: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise UserError(f"{path} is no text: expected the JSON lines of bench run") from error
         for number, line in enumerate(lines, start=1):
+            if not line.strip() or (number == len(lines) > 1 and not line.endswith("}")):
+                continue  # a run that was killed cut its last line
             try:
                 record = json.loads(line)
                 key = (*(record[name] for name in GROUP), record["seconds"], record["candidate"])
+                if "skipped" not in record:
+                    [record[name] for name in MEASURED]
             except (ValueError, KeyError, TypeError) as error:
                 raise UserError(f"{path}:{number}: expected a record of bench run") from error
             records[key] = record

@@ -11,13 +11,17 @@ from .plots import draw
 from .records import GROUP, Record, measured, part_names, read_records, title
 
 
-def report(paths: Sequence[str | Path], baselines: Sequence[str], out: str | Path | None = None) -> str:
-    """Markdown of all records, with ratios to each of ``baselines``; with ``out`` also bench.md and plots there.
+def report(paths: Sequence[str | Path], baselines: Sequence[str] | None = None, out: str | Path | None = None) -> str:
+    """Markdown of all records, with ratios to ``baselines``, None = stock fairseq where it was measured.
+
+    With ``out`` also bench.md and plots in that folder.
 
     Raises:
         UserError: no record, or none of a baseline.
     """
     records = read_records(paths)
+    if baselines is None:
+        baselines = ["fairseq"] if any(one["candidate"] == "fairseq" for one in measured(records)) else []
     for name in baselines:
         if all(name != record["candidate"] for record in records):
             known = ", ".join(dict.fromkeys(record["candidate"] for record in records))

@@ -170,7 +170,7 @@ def _build(path: str | Path, config: dict[str, Any]) -> Any:
         values["activation_fn"] = str(values.get("activation_fn", "gelu"))
     try:
         model = ours.Wav2Vec2SummaryMixingModel(ours.Wav2Vec2SummaryMixingConfig(**values))
-    except ValueError as error:
-        raise UserError(f"{path}: {error}") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UserError(f"{path}: no model can be built of its configuration: {error}") from error
     model.remove_pretraining_modules()
     return model

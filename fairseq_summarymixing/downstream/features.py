@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 from collections import Counter
@@ -32,8 +33,8 @@ def extract(
 ) -> str:
     """Write OUT/NAME.layer-K.npy, (T, D) fp32, for each layer asked for, and OUT/NAME.times.npy, (T,) fp64 seconds.
 
-    A recording whose files are all there, and no older than it and the checkpoint, is left as it is. OUT/features.json
-    says what made the files of a folder.
+    OUT/NAME.json says what made a recording's files: audio, checkpoint, their sizes and times, and the window. Where it
+    says the same again and the files are there, they are left as they are; otherwise they are written anew.
 
     Args:
         checkpoint: pre-trained or fine-tuned, ours or stock ``wav2vec2``'s.
@@ -46,26 +47,35 @@ def extract(
         One line for people.
 
     Raises:
-        UserError: an argument, the checkpoint or a recording cannot be used, the folder holds features of another
-            checkpoint or window, or the disk is full.
+        UserError: an argument, the checkpoint or a recording cannot be used, or the disk is full.
     """
+    if not str(out):
+        raise UserError("--out is empty: name a folder")
     names = name_outputs(audio)
     lengths = [_samples(path) for path in audio]
     encoder = load_encoder(checkpoint, pick_device(device), block_seconds, window_seconds)
     wanted = _wanted(layers, encoder.num_layers)
     for path, length in zip(audio, lengths):
         encoder.check_length(length, str(path))
-    _claim(Path(out), {"checkpoint": os.path.abspath(checkpoint), "window_seconds": window_seconds})
     written = 0
     with tqdm(total=round(sum(lengths) / SAMPLE_RATE), unit="s", desc="features", disable=None) as progress:
         for path, name, length in zip(audio, names, lengths):
             files = {k: Path(out) / f"{name}.layer-{k}.npy" for k in wanted}
-            times = Path(out) / f"{name}.times.npy"
-            newest = max(os.path.getmtime(path), os.path.getmtime(checkpoint))
-            if all(file.exists() and file.stat().st_mtime >= newest for file in (*files.values(), times)):
-                progress.update(round(length / SAMPLE_RATE))
-                continue
-            _write(encoder, _read(path), str(path), files, times, progress)
+            times, origin = Path(out) / f"{name}.times.npy", Path(out) / f"{name}.json"
+            made_of = {"audio": _identity(path), "checkpoint": _identity(checkpoint), "window_seconds": window_seconds}
+            same = _read_origin(origin) == made_of
+            if same:
+                files = {k: file for k, file in files.items() if not file.exists()}
+                if not files and times.exists():
+                    progress.update(round(length / SAMPLE_RATE))
+                    continue
+            wave = _read(path)
+            origin.unlink(missing_ok=True)
+            _write(encoder, wave, str(path), files, times, progress)
+            if not same:
+                _forget(Path(out), name, files)
+            with atomic_write(origin) as file:
+                json.dump(made_of, file, indent=2)
             written += 1
     kept = f", {len(names) - written} were there" if written < len(names) else ""
     return f"{written} recordings{kept}: {out}"
@@ -85,16 +95,28 @@ def name_outputs(audio: Sequence[str | Path]) -> list[str]:
     names = [os.path.relpath(path, common) for path in paths]
     twice = [name for name, count in Counter(names).items() if count > 1]
     if twice:
-        raise UserError(f"two recordings would be written to {twice[0]}.*.npy: name each once, or call twice")
+        raise UserError(f"two recordings would be written to {twice[0]}.*.npy: name one of them, or use two folders")
     return names
 
 
-def _claim(out: Path, settings: dict[str, Any]) -> None:
-    path, text = out / "features.json", json.dumps(settings, indent=2) + "\n"
-    if path.exists() and path.read_text(encoding="utf-8") != text:
-        raise UserError(f"{out} holds features of another checkpoint or window, see {path}: name another folder")
-    with atomic_write(path) as file:
-        file.write(text)
+def _identity(path: str | Path) -> list[Any]:
+    """Tells one file from another, and from itself after a change."""
+    stat = os.stat(path)
+    return [os.path.abspath(path), stat.st_size, stat.st_mtime_ns]
+
+
+def _read_origin(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _forget(out: Path, name: str, written: dict[int, Path]) -> None:
+    """Layers of another audio file or checkpoint must not stand beside what was written now."""
+    for path in (out / name).parent.glob(f"{glob.escape(Path(name).name)}.layer-*.npy"):
+        if path not in written.values():
+            path.unlink()
 
 
 def _wanted(layers: Sequence[int] | None, last: int) -> list[int]:
@@ -108,6 +130,8 @@ def _wanted(layers: Sequence[int] | None, last: int) -> list[int]:
 
 def _samples(path: str | Path) -> int:
     """At 16 kHz, by the header."""
+    if os.path.isdir(path):
+        raise UserError(f"{path} is a folder: name the audio files in it")
     try:
         info = probe(path)
     except BadAudio as error:

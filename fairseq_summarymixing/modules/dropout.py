@@ -19,6 +19,8 @@ class Dropout(nn.Module):
 
     def __init__(self, p: float = 0.5):
         super().__init__()
+        if not 0 <= p <= 1:
+            raise ValueError(f"dropout must lie between 0 and 1; got {p}")
         self.p = p
 
     def draw(self, x: Tensor) -> Optional[Tensor]:

@@ -33,7 +33,7 @@ LARGE = 2**16  # elements of a weight; below, what oneDNN prepares for each new 
 
 def linear(x: Tensor, weight: Tensor, bias: Optional[Tensor] = None) -> Tensor:
     """x @ weight^T + bias, as ``F.linear``. x: (..., D); weight: (D', D); bias: (D',)."""
-    if _on_cpu(x, weight) and weight.numel() >= LARGE:
+    if _on_cpu(x, weight) and weight.numel() >= LARGE and x.dim() > 1 and x.shape[-1] == weight.shape[1]:
         return _CpuLinear.apply(_same, (), weight, bias, x)
     return F.linear(x, weight, bias)
 

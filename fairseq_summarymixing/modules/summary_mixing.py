@@ -80,7 +80,8 @@ class Branch(nn.Module):
 
     def first(self, x: Tensor) -> Tensor:
         """(B, T, D) to (n, B x T, D'/n), not yet activated."""
-        return self.linear1(x.reshape(x.shape[0] * x.shape[1], self.num_heads, -1).transpose(0, 1))
+        batch, frames, dim = x.shape
+        return self.linear1(x.reshape(batch * frames, self.num_heads, dim // self.num_heads).transpose(0, 1))
 
     def second(self, hidden: Tensor, batch: int) -> Tensor:
         """(n, B x T, D'/n) to (B, T, D')."""

@@ -248,6 +248,8 @@ class Wav2Vec2(nn.Module):
     def _generators(seeds: Optional[Sequence[int]], batch: int) -> List[torch.Generator]:
         if seeds is None:
             seeds = torch.randint(2**62, (batch,)).tolist()
+        if len(seeds) != batch:
+            raise ValueError(f"seeds must be one for each of the {batch} utterances; got {len(seeds)}")
         return utterance_generators(seeds)
 
     @staticmethod

@@ -178,3 +178,21 @@ def test_mistakes_are_told_in_one_line(tmp_path, capsys):
     assert "bad.jsonl:1: expected a record of bench run" in capsys.readouterr().err
     assert main(["bench", "run", "--seconds", "1;2"]) == 1
     assert "--seconds must be numbers with commas between; got 1;2" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "option, value", [("--seconds", "0"), ("--seconds", "nan"), ("--batch", "0"), ("--repeat", "0")]
+)
+def test_counts_below_one_are_told_in_one_line(option, value, tmp_path, capsys):
+    assert main(["bench", "run", option, value, "-o", str(tmp_path / "bench.jsonl")]) == 1
+    assert f"{option} must be at least" in capsys.readouterr().err
+
+
+def test_what_a_killed_run_left_is_reported(tmp_path, capsys):
+    out = tmp_path / "bench.jsonl"
+    measure.run(out, work="mixer", shape="base", seconds=[1.0], names=["summary_mixing", "self_attention"], repeat=1)
+    out.write_text(out.read_text() + '\n{"work": "mi')
+    assert "| summary_mixing |" in report([out])
+    out.write_bytes(b"\xff\xfe")
+    assert main(["bench", "report", str(out)]) == 1
+    assert "is no text: expected the JSON lines of bench run" in capsys.readouterr().err
