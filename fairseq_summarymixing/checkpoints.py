@@ -84,6 +84,14 @@ def pretrained_config(model: Mapping[str, Any]) -> dict[str, Any] | None:
     return model_config({"cfg": inner})
 
 
+def pretraining_task(model: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The fields of the task that the pre-trained model inside a fine-tuned one was trained with; else None."""
+    inner = model.get("w2v_args")
+    if inner is None:
+        return None
+    return task_config({"args": inner} if isinstance(inner, Namespace) else {"cfg": inner})
+
+
 def prepare_for_fairseq(state: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
     """Do to a state from :func:`load_checkpoint` what fairseq does to one it reads itself.
 

@@ -19,6 +19,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_synth(verbs)
     _add_decode(verbs)
     _add_features(verbs)
+    _add_export(verbs)
+    _add_import(verbs)
     _add_compare(verbs)
     _add_bench(verbs)
     return parser
@@ -109,9 +111,9 @@ def _add_decode(verbs) -> None:
     decode = verbs.add_parser(
         "decode",
         help="word error rate of a fine-tuned checkpoint",
-        description="Greedy CTC decoding of DIR/SPLIT.tsv with a fairseq wav2vec_ctc checkpoint, stock or ours. "
-        "Writes hypotheses.wrd, references.wrd, hypotheses.ltr and result.json, with WER, CER and a bootstrap "
-        "confidence interval over utterances.",
+        description="CTC decoding of DIR/SPLIT.tsv with a fairseq wav2vec_ctc checkpoint, stock or ours: greedy, or a "
+        "beam search with a language model. Writes hypotheses.wrd, references.wrd, hypotheses.ltr and result.json, with "
+        "WER, CER and a bootstrap confidence interval over utterances.",
     )
     decode.add_argument("checkpoint", metavar="CHECKPOINT")
     decode.add_argument("--data", required=True, metavar="DIR", help="folder with SPLIT.tsv and SPLIT.ltr")
@@ -123,6 +125,18 @@ def _add_decode(verbs) -> None:
         default=120.0,
         help="padded audio per batch (default %(default)g); 0: one utterance at a time, which stock models of "
         "extractor_mode default (group norm over padding) need for an answer that no batch influences",
+    )
+    decode.add_argument("--timestamps", action="store_true", help="also write hypotheses.ctm, the words' times")
+    decode.add_argument("--lm", metavar="FILE", help="n-gram language model (ARPA or KenLM's binary); needs --lexicon")
+    decode.add_argument("--lexicon", metavar="FILE", help="lines of 'WORD<TAB>W O R D |': words that can be found")
+    decode.add_argument("--lm-weight", type=float, default=2.0, metavar="X", help="default %(default)g")
+    decode.add_argument(
+        "--word-score", type=float, default=-1.0, metavar="X", help="for each word, default %(default)g"
+    )
+    decode.add_argument("--beam", type=int, default=100, metavar="N", help="hypotheses kept (default %(default)s)")
+    decode.add_argument("--nbest", type=int, default=1, metavar="N", help="above 1: also write nbest.tsv; needs --lm")
+    decode.add_argument(
+        "--tune", metavar="SPLIT", help="choose --lm-weight and --word-score on this split, such as valid; needs --lm"
     )
     _add_long_form(decode)
     decode.set_defaults(run=_run_decode)
@@ -148,11 +162,18 @@ def _add_long_form(verb) -> None:
 
 
 def _run_decode(args: argparse.Namespace) -> None:
-    from .downstream.decode import decode, summary
+    from .downstream.decode import BeamSearch, decode, summary
 
+    if (args.lm is None) != (args.lexicon is None) or (args.lm is None and (args.tune or args.nbest > 1)):
+        raise UserError("--lm, --lexicon, and with them --tune and --nbest, belong together")
+    beam_search = None
+    if args.lm is not None:
+        beam_search = BeamSearch(
+            args.lm, args.lexicon, args.lm_weight, args.word_score, args.beam, args.nbest, args.tune
+        )
     result = decode(
         args.checkpoint, args.data, args.split, args.out, args.batch_seconds, args.device, args.block_seconds,
-        args.window,
+        args.window, beam_search, args.timestamps,
     )  # fmt: skip
     print(summary(result))
 
@@ -183,6 +204,70 @@ def _run_features(args: argparse.Namespace) -> None:
     except ValueError as error:
         raise UserError(f"--layers must be numbers with commas between; got {args.layers}") from error
     print(extract(args.checkpoint, args.audio, args.out, layers, args.block_seconds, args.window, args.device))
+
+
+def _add_export(verbs) -> None:
+    export = verbs.add_parser("export", help="a checkpoint for other tools, with proof that it says the same")
+    kinds = export.add_subparsers(dest="kind", metavar="KIND", required=True)
+    hf = kinds.add_parser(
+        "hf",
+        help="a directory that transformers loads",
+        description="Write DIR with configuration, safetensors, preprocessor, tokenizer (CTC), model card and the "
+        "modelling code, which needs neither fairseq nor this package. CKPT: pre-trained or fine-tuned with CTC, ours "
+        "with any mixer or stock wav2vec2. Nothing is written unless the outputs agree with fairseq's within 1e-5.",
+    )
+    hf.add_argument("checkpoint", metavar="CKPT")
+    hf.add_argument("out", metavar="DIR")
+    hf.add_argument(
+        "--spec-augment",
+        choices=["on", "off"],
+        help="whether the exported model masks its input in training mode (default: as it was fine-tuned; pre-trained "
+        "models 5 %% of frames, as Hugging Face's own)",
+    )
+    hf.set_defaults(run=_run_export_hf)
+    for kind, what in (("onnx", "an ONNX model"), ("torch", "a torch.export program")):
+        graph = kinds.add_parser(
+            kind,
+            help=f"{what}: waveforms in, features or CTC logits out",
+            description=f"Write {what} of dynamic batch and length. Nothing is written unless the outputs at three "
+            "lengths agree with fairseq's within 1e-5.",
+        )
+        graph.add_argument("checkpoint", metavar="CKPT")
+        graph.add_argument("out", metavar="FILE")
+        graph.set_defaults(run=_run_export_graph)
+
+
+def _run_export_hf(args: argparse.Namespace) -> None:
+    from .converters.export_hf import export_hf
+
+    spec_augment = None if args.spec_augment is None else args.spec_augment == "on"
+    print(export_hf(args.checkpoint, args.out, spec_augment))
+
+
+def _run_export_graph(args: argparse.Namespace) -> None:
+    from .converters import graph
+
+    print((graph.export_onnx if args.kind == "onnx" else graph.export_torch)(args.checkpoint, args.out))
+
+
+def _add_import(verbs) -> None:
+    importer = verbs.add_parser("import", help="another tool's model as a fairseq checkpoint")
+    kinds = importer.add_subparsers(dest="kind", metavar="KIND", required=True)
+    hf = kinds.add_parser(
+        "hf",
+        help="from a directory of Hugging Face",
+        description="Write the fairseq checkpoint CKPT of DIR: of 'export hf', further trained or not, or a public "
+        "wav2vec 2.0. Public ones become stock wav2vec2 checkpoints; with a CTC head, fine-tuned ones.",
+    )
+    hf.add_argument("folder", metavar="DIR")
+    hf.add_argument("checkpoint", metavar="CKPT")
+    hf.set_defaults(run=_run_import_hf)
+
+
+def _run_import_hf(args: argparse.Namespace) -> None:
+    from .converters.import_hf import import_hf
+
+    print(import_hf(args.folder, args.checkpoint))
 
 
 def _add_compare(verbs) -> None:

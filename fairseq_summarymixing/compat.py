@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import logging
 import os
+import sys
 import warnings
 from collections.abc import Iterator
 
@@ -72,6 +73,17 @@ def keep_everything_while_looking_for_nan() -> None:
         return leave(self, kind, error, trace)
 
     NanDetector.keeping, NanDetector.__enter__, NanDetector.__exit__ = None, __enter__, __exit__
+
+
+def hide_broken_torchaudio() -> None:
+    """torchaudio's wheels on PyPI are built for CUDA and do not load beside a CPU's torch (2.11 and 2.13 here);
+    fairseq-fixed asks for one, and transformers 5 imports it where it is installed, without need."""
+    try:
+        import torchaudio  # noqa: F401
+    except ImportError:
+        return
+    except OSError:
+        sys.modules["torchaudio"] = None
 
 
 @contextlib.contextmanager

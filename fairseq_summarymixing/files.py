@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import IO, Iterator, Union
@@ -42,3 +43,28 @@ def atomic_write(path: Union[str, Path], mode: str = "w") -> Iterator[IO]:
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(temporary)
+
+
+@contextlib.contextmanager
+def atomic_folder(path: Union[str, Path]) -> Iterator[Path]:
+    """A temporary folder beside ``path``, which becomes ``path`` when the block ends without error.
+
+    Raises:
+        UserError: there is something at ``path`` already, or the folder around it cannot be written to.
+    """
+    path = Path(path)
+    if path.is_file() or (path.is_dir() and any(path.iterdir())):
+        raise UserError(f"{path} is there already: name a new folder, or remove it first")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}; nothing was changed") from error
+    try:
+        yield temporary
+        os.chmod(temporary, 0o777 & ~_UMASK)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror or error}; nothing was changed") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..compat import hide_broken_torchaudio
 from ..modules.config import MIXERS, EncoderConfig, FrontendConfig, ObjectiveConfig, build_encoder
 from ..modules.contrastive import diversity_loss
 from ..modules.wav2vec2 import Wav2Vec2
@@ -194,10 +195,11 @@ def _fairseq_loss(model: nn.Module, source: Tensor) -> Tensor:
 
 
 def _huggingface_step(sizes: Shape):
+    hide_broken_torchaudio()
     try:
         from transformers import Wav2Vec2Config, Wav2Vec2ForPreTraining
         from transformers.models.wav2vec2 import modeling_wav2vec2 as helpers
-    except (ImportError, OSError) as error:  # OSError: a torchaudio that does not fit torch
+    except ImportError as error:
         raise NotHere(f"transformers cannot be imported ({error})") from error
     if sizes.frontend.frontend != "waveform":
         raise NotHere("Hugging Face's wav2vec2 has no log-mel front end")

@@ -1,34 +1,40 @@
-"""``fairseq-summarymixing decode``: greedy CTC over a test split, error rates, hypotheses on disk."""
+"""``fairseq-summarymixing decode``: CTC decoding of a test split, error rates, hypotheses on disk."""
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from .. import __version__
-from ..checkpoints import load_checkpoint, model_config, prepare_for_fairseq, pretrained_config, task_config
+from ..checkpoints import load_checkpoint, model_config, pretrained_config, task_config
 from ..compat import quiet_fairseq
 from ..errors import UserError
 from ..files import atomic_write
-from .encoder import SpeechEncoder, load_encoder, pick_device
+from ..modules.frontend import ConvFeatureExtractor
+from ..restore import restore
+from .beam_search import BeamDecoder, BeamSearch, tune
+from .encoder import SAMPLE_RATE, SpeechEncoder, load_encoder, pick_device
 from .error_rate import character_errors, word_errors
 from .greedy import ctc_greedy
+from .hypothesis import Hypothesis, word_times
 from .test_set import TestSet, check_symbols, read_test_set
 
 # Utterances below this many seconds run alone: a convolutional front end may have no frame for them, and
 # fairseq's wav2vec2 then marks the wrong frames of a padded batch.
 SHORT_SECONDS = 0.1
+
+WORD_DELIMITER = "|"
 
 # Fields of the task that would leave out, cut or double test audio.
 WHOLE_AUDIO = {"min_sample_size": None, "max_sample_size": None, "subsample": 1.0, "num_batch_buckets": 0}
@@ -50,6 +56,27 @@ class Recogniser:
     words: Callable[[str], str]
     fields: dict[str, Any]
 
+    @property
+    def symbols(self) -> list[str]:
+        return self.task.target_dictionary.symbols
+
+    @property
+    def blank(self) -> int:
+        return self.task.target_dictionary.index(self.task.blank_symbol)
+
+    def text(self, hypothesis: Hypothesis) -> str:
+        """Symbols, joined by spaces."""
+        return self.task.target_dictionary.string(hypothesis.tokens)
+
+    def timing(self) -> tuple[float, float]:
+        """Seconds from one frame to the next, and to the middle of the first."""
+        frontend = self.model.w2v_encoder.w2v_model.feature_extractor
+        if not hasattr(frontend, "hop"):  # stock's is ours by another name
+            layers = [(one[0].out_channels, one[0].kernel_size[0], one[0].stride[0]) for one in frontend.conv_layers]
+            with torch.device("meta"):
+                frontend = ConvFeatureExtractor(layers)
+        return frontend.hop / SAMPLE_RATE, frontend.first_centre / SAMPLE_RATE
+
 
 def decode(
     checkpoint: str | Path,
@@ -60,6 +87,8 @@ def decode(
     device: str = "auto",
     block_seconds: float = 60.0,
     window_seconds: float | None = None,
+    beam_search: BeamSearch | None = None,
+    timestamps: bool = False,
 ) -> dict[str, Any]:
     """Decode a split and write the answers, in manifest order, with the error rates beside them.
 
@@ -78,6 +107,9 @@ def decode(
             changes nothing but the memory.
         window_seconds: let self-attention see windows of so much of longer utterances; None refuses those above
             5 minutes.
+        beam_search: with a language model; None = greedy. With more than one best hypothesis also ``nbest.tsv``:
+            row of the manifest from 0, rank from 1, score, words.
+        timestamps: also write ``hypotheses.ctm``: recording, channel, start, duration (seconds), word.
 
     Returns:
         What ``result.json`` holds: rates in percent, times in seconds.
@@ -97,12 +129,19 @@ def decode(
     if not any(references):
         raise UserError(f"{test_set.labels_path} holds no words, so there is no word error rate")
 
+    decoder, decoder_name = _greedy(recogniser), "greedy CTC, no language model"
+    if beam_search is not None:
+        decoder = BeamDecoder(beam_search, recogniser.symbols, recogniser.blank)
+        decoder_name = f"CTC beam search, {beam_search.lm}"
     started = time.perf_counter()
     long_form = LongForm(recogniser, checkpoint, target, block_seconds, window_seconds)
-    tokens, notes = recognise(recogniser, test_set, split, batch_seconds, long_form)
+    if beam_search is not None and beam_search.tune:
+        _tune(decoder, recogniser, data, beam_search.tune, labels, batch_seconds, long_form)
+    emissions, notes = hear(recogniser, test_set, split, batch_seconds, long_form)
+    answers = [decoder(one) for one in tqdm(emissions, desc="decoding", unit="utterance", disable=None)]
     seconds = time.perf_counter() - started
 
-    symbols = [recogniser.task.target_dictionary.string(one) for one in tokens]
+    symbols = [recogniser.text(best) for best, *_ in answers]
     hypotheses = [recogniser.words(line) for line in symbols]
     words, characters = word_errors(references, hypotheses), character_errors(references, hypotheses)
     audio_seconds = sum(test_set.samples) / recogniser.task.cfg.sample_rate
@@ -125,20 +164,59 @@ def decode(
         "mixer": recogniser.fields.get("mixer"),
         "data": os.path.abspath(data),
         "split": split,
-        "decoder": "greedy CTC, no language model",
+        "decoder": decoder_name,
         "batch_seconds": batch_seconds,
         "device": device_name(target),
         "versions": versions(),
         "notes": notes,
     }
-    folder = Path(out) if out else Path(checkpoint).parent / "decode" / f"{Path(checkpoint).stem}-{split}"
+    if beam_search is not None:
+        result.update(lm_weight=decoder.lm_weight, word_score=decoder.word_score, beam=beam_search.beam)
+    name = f"{Path(checkpoint).stem}-{split}" + ("" if beam_search is None else "-lm")
+    folder = Path(out) if out else Path(checkpoint).parent / "decode" / name
     _write_lines(folder / "references.wrd", references)
     _write_lines(folder / "hypotheses.wrd", hypotheses)
     _write_lines(folder / f"hypotheses.{labels}", symbols)
+    if beam_search is not None and beam_search.nbest > 1:
+        _write_lines(folder / "nbest.tsv", _nbest(recogniser, answers))
+    if timestamps:
+        _write_lines(folder / "hypotheses.ctm", _ctm(recogniser, test_set, answers))
     with atomic_write(folder / "result.json") as file:
         json.dump(result, file, indent=2, ensure_ascii=False)
         file.write("\n")
     return {**result, "out": str(folder)}
+
+
+def _greedy(recogniser: Recogniser) -> Callable[[Tensor], list[Hypothesis]]:
+    return lambda emissions: [ctc_greedy(emissions, recogniser.blank)]
+
+
+def _tune(
+    decoder: BeamDecoder, recogniser: Recogniser, data: str | Path, split: str, labels: str, *hearing: Any
+) -> None:
+    """Let the decoder use the weights that suit the split best."""
+    test_set = read_test_set(data, split, labels)
+    check_symbols(test_set, recogniser.task.target_dictionary.indices)
+    references = [recogniser.words(line) for line in test_set.labels]
+    emissions, _ = hear(recogniser, test_set, split, *hearing)
+
+    def rate(answers: list[Hypothesis]) -> float:
+        return word_errors(references, [recogniser.words(recogniser.text(one)) for one in answers]).rate
+
+    print(tune(decoder, emissions, rate), file=sys.stderr)
+
+
+def _nbest(recogniser: Recogniser, answers: list[list[Hypothesis]]) -> Iterator[str]:
+    for row, hypotheses in enumerate(answers):
+        for rank, one in enumerate(hypotheses, 1):
+            yield f"{row}\t{rank}\t{one.score:.4f}\t{recogniser.words(recogniser.text(one))}"
+
+
+def _ctm(recogniser: Recogniser, test_set: TestSet, answers: list[list[Hypothesis]]) -> Iterator[str]:
+    seconds, first = recogniser.timing()
+    for path, (best, *_) in zip(test_set.paths, answers):
+        for word, start, end in word_times(best, recogniser.symbols, WORD_DELIMITER, seconds, first):
+            yield f"{Path(path).stem} 1 {start:.2f} {end - start:.2f} {word}"
 
 
 def summary(result: dict[str, Any]) -> str:
@@ -173,31 +251,16 @@ def load_recogniser(path: str | Path, state: dict[str, Any], data: str | Path, d
         UserError: checkpoint and data have other dictionaries, the model inside is unknown or does not fit.
     """
     with quiet_fairseq():
-        from fairseq import checkpoint_utils
         from fairseq.data.data_utils import post_process
-        from fairseq.models import ARCH_MODEL_REGISTRY, MODEL_REGISTRY
-
-        importlib.import_module("fairseq_summarymixing.models")  # registers our names
-        importlib.import_module("fairseq_summarymixing.tasks")
 
         fields = pretrained_config(model_config(state)) or {}
-        name = fields.get("_name")
-        if name is not None and name not in MODEL_REGISTRY and name not in ARCH_MODEL_REGISTRY:
-            raise UserError(f"{path} was fine-tuned from the model {name!r}, which is not installed here")
         check_dictionary(path, state, data)
-        prepared = prepare_for_fairseq(state, {"data": str(data)})
-        if "target_dictionary" not in (prepared.get("task_state") or {}):
-            prepared.pop("task_state", None)
-        try:
-            models, config, task = checkpoint_utils.load_model_ensemble_and_task([str(path)], state=prepared)
-        except (RuntimeError, OSError, AssertionError, LookupError, TypeError, ValueError) as error:
-            lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-            raise UserError(f"the model in {path} cannot be built: {' '.join(lines[:2])[:300]}") from error
+    model, config, task = restore(path, state, {"data": str(data)})
     for name, value in WHOLE_AUDIO.items():
         if hasattr(task.cfg, name):  # fairseq 0.12.2 has no subsample
             setattr(task.cfg, name, value)
     symbol = config.criterion.get("post_process", "letter") if config.criterion is not None else "letter"
-    model = models[0].to(device).eval()
+    model = model.to(device)
     return Recogniser(model, task, lambda line: " ".join(post_process(line, symbol).split()), fields)
 
 
@@ -228,16 +291,15 @@ def check_dictionary(path: str | Path, state: dict[str, Any], data: str | Path) 
     )
 
 
-def recognise(
+def hear(
     recogniser: Recogniser, test_set: TestSet, split: str, batch_seconds: float, long_form: LongForm
-) -> tuple[list[list[int]], list[str]]:
-    """Greedy CTC tokens of every utterance, in manifest order, and notes on those too short for a frame."""
+) -> tuple[list[Tensor], list[str]]:
+    """Emissions (T, V) of every utterance, on the CPU in manifest order, and notes on those too short for a frame."""
     with quiet_fairseq():
         recogniser.task.load_dataset(split)
     dataset = recogniser.task.datasets[split]
     rate = recogniser.task.cfg.sample_rate
-    blank = recogniser.task.target_dictionary.index(recogniser.task.blank_symbol)
-    tokens: list[list[int]] = [[] for _ in test_set.paths]
+    emissions = [torch.zeros(0, len(recogniser.symbols)) for _ in test_set.paths]
     notes = []
     with tqdm(total=round(sum(test_set.samples) / rate), unit="s", desc=split, disable=None) as progress:
         for batch in plan_batches(test_set.samples, batch_seconds * rate):
@@ -246,14 +308,14 @@ def recognise(
             for item in items:
                 if len(item["source"]) > long_form.block_seconds * rate:
                     path = os.path.join(test_set.root, test_set.paths[int(item["id"])])
-                    _store(tokens, [item], long_form.run(item["source"], path, blank))
+                    _store(emissions, [item], [long_form.run(item["source"], path)])
                 else:
                     (together if len(item["source"]) >= SHORT_SECONDS * rate else short).append(item)
             if together:
-                _store(tokens, together, _run(recogniser, dataset, together, blank))
+                _store(emissions, together, _run(recogniser, dataset, together))
             for item in short:
                 try:
-                    _store(tokens, [item], _run(recogniser, dataset, [item], blank))
+                    _store(emissions, [item], _run(recogniser, dataset, [item]))
                 except (RuntimeError, ValueError):
                     path = test_set.paths[int(item["id"])]
                     length = len(item["source"])
@@ -261,7 +323,7 @@ def recognise(
             progress.update(round(sum(test_set.samples[index] for index in batch) / rate))
     for note in notes:
         print(f"warning: {note}", file=sys.stderr)
-    return tokens, notes
+    return emissions, notes
 
 
 class LongForm:
@@ -275,8 +337,9 @@ class LongForm:
         self.block_seconds, self.window_seconds = block_seconds, window_seconds
         self._encoder: SpeechEncoder | None = None
 
-    def run(self, wave: torch.Tensor, name: str, blank: int) -> list[list[int]]:
-        """Greedy CTC tokens of (samples,), as the dataset gives it, in a list of one.
+    @torch.no_grad()
+    def run(self, wave: Tensor, name: str) -> Tensor:
+        """Emissions (T, V) of (samples,), as the dataset gives it.
 
         Raises:
             UserError: it is too long for self-attention, or windows were asked for where there is no need.
@@ -284,9 +347,7 @@ class LongForm:
         if self._encoder is None:
             self._encoder = load_encoder(self.checkpoint, self.device, self.block_seconds, self.window_seconds)
         self._encoder.check_length(len(wave), name)
-        with torch.no_grad():
-            emissions = self.recogniser.model.w2v_encoder.proj(self._encoder.represent(wave))
-        return ctc_greedy(emissions, torch.tensor([emissions.shape[1]]), blank)
+        return self.recogniser.model.w2v_encoder.proj(self._encoder.represent(wave))[0]
 
 
 def plan_batches(samples: Sequence[int], budget: float) -> list[list[int]]:
@@ -326,7 +387,7 @@ def _read_item(dataset: Any, index: int, test_set: TestSet) -> dict[str, Any]:
 
 
 @torch.no_grad()
-def _run(recogniser: Recogniser, dataset: Any, items: list[dict[str, Any]], blank: int) -> list[list[int]]:
+def _run(recogniser: Recogniser, dataset: Any, items: list[dict[str, Any]]) -> list[Tensor]:
     device = next(recogniser.model.parameters()).device
     net_input = {name: value.to(device) for name, value in dataset.collater(items)["net_input"].items()}
     try:
@@ -336,19 +397,19 @@ def _run(recogniser: Recogniser, dataset: Any, items: list[dict[str, Any]], blan
             raise
         seconds = net_input["source"].numel() / recogniser.task.cfg.sample_rate
         raise UserError(f"out of GPU memory in a batch of {seconds:.0f} s; use a smaller --batch-seconds") from error
-    emissions = recogniser.model.get_logits(output).transpose(0, 1)  # (T, B, V) -> (B, T, V)
+    emissions = recogniser.model.get_logits(output).transpose(0, 1).cpu()  # (T, B, V) -> (B, T, V)
     padding_mask = output["padding_mask"]
     lengths = torch.full((emissions.size(0),), emissions.size(1))
     if padding_mask is not None:
         lengths = (~padding_mask).sum(dim=1)
-    return ctc_greedy(emissions, lengths, blank)
+    return [one[:length].clone() for one, length in zip(emissions, lengths.tolist())]
 
 
-def _store(tokens: list[list[int]], items: list[dict[str, Any]], answers: list[list[int]]) -> None:
+def _store(emissions: list[Tensor], items: list[dict[str, Any]], answers: list[Tensor]) -> None:
     for item, answer in zip(items, answers):
-        tokens[int(item["id"])] = answer
+        emissions[int(item["id"])] = answer.float().cpu()
 
 
-def _write_lines(path: Path, lines: Sequence[str]) -> None:
+def _write_lines(path: Path, lines: Iterable[str]) -> None:
     with atomic_write(path) as file:
         file.writelines(f"{line}\n" for line in lines)

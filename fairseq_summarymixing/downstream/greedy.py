@@ -5,21 +5,17 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .hypothesis import Hypothesis
 
-def ctc_greedy(emissions: Tensor, lengths: Tensor, blank: int = 0) -> list[list[int]]:
+
+def ctc_greedy(emissions: Tensor, blank: int = 0) -> Hypothesis:
     """The best token of every frame, repeats merged, blanks dropped (Graves et al. 2006, best path decoding).
 
     Args:
-        emissions: (B, T, V), scores of any scale: logits or log-probabilities.
-        lengths: (B,), real frames of each utterance; 0 gives an empty list.
+        emissions: (T, V), scores of any scale: logits or log-probabilities; no frames give no tokens.
         blank: index of the blank token.
-
-    Returns:
-        B lists of token indices.
     """
-    best = emissions.argmax(dim=-1)  # (B, T)
-    frames = torch.arange(best.size(1), device=best.device)
-    changed = torch.ones_like(best, dtype=torch.bool)
-    changed[:, 1:] = best[:, 1:] != best[:, :-1]
-    kept = changed & (best != blank) & (frames < lengths.to(best.device)[:, None])
-    return [tokens[mask].tolist() for tokens, mask in zip(best.cpu(), kept.cpu())]
+    best = emissions.argmax(dim=-1).cpu()  # (T,)
+    kept = best != blank
+    kept[1:] &= best[1:] != best[:-1]
+    return Hypothesis(best[kept].tolist(), torch.nonzero(kept).flatten().tolist())

@@ -6,7 +6,6 @@ its fine-tuning models ``wav2vec_ctc`` and ``wav2vec_seq2seq`` use the model thr
 
 import ast
 import logging
-import re
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Dict, List, Optional, Tuple
 
@@ -17,9 +16,11 @@ from fairseq.models.wav2vec.wav2vec2 import Wav2Vec2Config
 from torch import Tensor
 
 from ..errors import exits_in_one_line
+from ..keys import STOCK_LAYERS, rename
 from ..modules.config import EncoderConfig, FrontendConfig, ObjectiveConfig
 from ..modules.contrastive import diversity_loss
 from ..modules.wav2vec2 import ContrastiveOutput, Wav2Vec2
+from ._warm_start import warm_start
 
 logger = logging.getLogger(__name__)
 
@@ -38,13 +39,6 @@ USED_WITH = {
     ("positions", "conv"): ("conv_pos", "conv_pos_groups"),
     ("encoder_layer", "conformer"): ("depthwise_conv_kernel_size",),
 }
-
-# fairseq's parameter names for the parts of a transformer layer, and ours
-STOCK_NAMES = (
-    (r"^encoder\.layers\.(\d+)\.self_attn\.", r"encoder.layers.\1.mixer."),
-    (r"^encoder\.layers\.(\d+)\.self_attn_layer_norm\.", r"encoder.layers.\1.mixer_layer_norm."),
-    (r"^encoder\.layers\.(\d+)\.(fc[12])\.", r"encoder.layers.\1.feed_forward.\2."),
-)
 
 
 @dataclass
@@ -81,6 +75,11 @@ class Wav2Vec2SummaryMixingConfig(Wav2Vec2Config):
         default="[(512, 3, 2), (512, 3, 1)]",
         metadata={"help": "(channels, kernel size, stride) of the convolutions on mel bins, 100 frames a second"},
     )
+    init_from: Optional[str] = field(
+        default=None,
+        metadata={"help": "before training, take every parameter that is the same from this fairseq checkpoint or "
+                  "Hugging Face directory; needs the task wav2vec2_summarymixing"},
+    )  # fmt: skip
 
 
 def parse_conv_layers(text: str, name: str = "conv_feature_layers") -> Tuple[Tuple[int, int, int], ...]:
@@ -166,7 +165,17 @@ class Wav2Vec2SummaryMixingModel(Wav2Vec2, BaseFairseqModel):
     @classmethod
     def build_model(cls, cfg: Wav2Vec2SummaryMixingConfig, task=None):
         with exits_in_one_line():
+            if cfg.init_from and not hasattr(task, "starts_warm"):
+                raise ValueError(
+                    f"model.init_from={cfg.init_from} needs task._name=wav2vec2_summarymixing: other tasks do not tell "
+                    "a model that starts from one that is loaded"
+                )
             return cls(cfg)
+
+    def warm_start(self) -> None:
+        """Take what ``init_from`` has and this model too. The task calls it, before training alone."""
+        with exits_in_one_line():
+            logger.info(f"model.init_from={self.cfg.init_from}\n" + warm_start(self, self.cfg.init_from))
 
     def forward(
         self,
@@ -259,17 +268,13 @@ class Wav2Vec2SummaryMixingModel(Wav2Vec2, BaseFairseqModel):
         """
         super().upgrade_state_dict_named(state_dict, name)
         prefix = f"{name}." if name else ""
-        if self.cfg.mixer != "self_attention" and any(
-            re.match(STOCK_NAMES[0][0], key[len(prefix) :]) for key in state_dict if key.startswith(prefix)
-        ):
+        own = {key[len(prefix) :]: key for key in state_dict if key.startswith(prefix)}
+        ours = rename(own, STOCK_LAYERS, strict=False)
+        if self.cfg.mixer != "self_attention" and any(ours[key] != key and ".mixer." in ours[key] for key in own):
             with exits_in_one_line():
                 raise ValueError(
                     f"the checkpoint holds self-attention, the model has mixer={self.cfg.mixer}: "
-                    "load it with model.mixer=self_attention"
+                    "load it with model.mixer=self_attention, or start from it with model.init_from"
                 )
-        for key in list(state_dict):
-            if key.startswith(prefix):
-                ours = key[len(prefix) :]
-                for pattern, replacement in STOCK_NAMES:
-                    ours = re.sub(pattern, replacement, ours)
-                state_dict[prefix + ours] = state_dict.pop(key)
+        for key, whole in own.items():
+            state_dict[prefix + ours[key]] = state_dict.pop(whole)

@@ -17,8 +17,11 @@ def _find_onednn() -> Optional[Callable]:
     if not torch.backends.mkldnn.is_available() or not hasattr(torch.amp, "is_autocast_available"):  # torch < 2.4
         return None
     product = getattr(torch.ops.mkldnn, "_linear_pointwise", None)
-    if product is not None:
-        from torch.utils.flop_counter import register_flop_formula
+    if product is None:
+        return None
+    from torch.utils.flop_counter import flop_registry, register_flop_formula
+
+    if product not in flop_registry:  # exported models have a copy of this code
 
         @register_flop_formula(product)
         def operations(left, right, *args, out_shape, **kwargs) -> int:

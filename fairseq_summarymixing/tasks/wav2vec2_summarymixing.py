@@ -74,6 +74,7 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
     """
 
     cfg: Wav2Vec2SummaryMixingTaskConfig
+    starts_warm = True
 
     def __init__(self, cfg: Wav2Vec2SummaryMixingTaskConfig):
         super().__init__(cfg)
@@ -100,6 +101,8 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
             with exits_in_one_line():
                 raise UserError(f"task.data={self.cfg.data} is no folder: expected one that holds train.tsv")
         model = super().build_model(model_cfg, from_checkpoint)
+        if not from_checkpoint and getattr(model_cfg, "init_from", None):
+            model.warm_start()
         self._keep_precision = getattr(model, "needs_fp32_source", False)
         if self._keep_precision and self.cfg.sample_rate != 16000:
             with exits_in_one_line():

@@ -1,6 +1,7 @@
 import torch
 
 from fairseq_summarymixing.downstream.greedy import ctc_greedy
+from fairseq_summarymixing.downstream.hypothesis import Hypothesis, word_times
 
 
 def slow_greedy(emissions, length, blank):
@@ -17,23 +18,25 @@ def test_greedy_decoding_equals_the_obvious_loop():
     emissions = torch.randn(5, 40, 4)
     lengths = torch.tensor([40, 1, 17, 0, 2])
     for blank in (0, 3):
-        expected = [slow_greedy(one, length, blank) for one, length in zip(emissions, lengths.tolist())]
-        assert ctc_greedy(emissions, lengths, blank) == expected
+        for one, length in zip(emissions, lengths):
+            assert ctc_greedy(one[:length], blank).tokens == slow_greedy(one, length, blank)
 
 
 def test_a_blank_between_equal_tokens_keeps_both():
     path = torch.tensor([1, 1, 0, 1, 2, 2, 0, 0])
-    emissions = torch.nn.functional.one_hot(path, 3)[None].float()
-    assert ctc_greedy(emissions, torch.tensor([8])) == [[1, 1, 2]]
-
-
-def test_frames_of_padding_are_not_read():
-    emissions = torch.randn(1, 30, 6)
-    padded = torch.cat([emissions, torch.randn(1, 12, 6)], dim=1)
-    assert ctc_greedy(padded, torch.tensor([30])) == ctc_greedy(emissions, torch.tensor([30]))
+    found = ctc_greedy(torch.nn.functional.one_hot(path, 3).float())
+    assert found.tokens == [1, 1, 2]
+    assert found.frames == [0, 3, 4]
 
 
 def test_all_blank_and_no_frames_are_empty():
-    blanks = torch.tensor([5.0, 0.0, 0.0]).expand(2, 9, 3)
-    assert ctc_greedy(blanks, torch.tensor([9, 0])) == [[], []]
-    assert ctc_greedy(torch.zeros(1, 0, 3), torch.tensor([0])) == [[]]
+    assert ctc_greedy(torch.tensor([5.0, 0.0, 0.0]).expand(9, 3)).tokens == []
+    assert ctc_greedy(torch.zeros(0, 3)).tokens == []
+
+
+def test_words_have_the_times_of_their_letters():
+    symbols = ["<blank>", "|", "A", "B"]
+    hypothesis = Hypothesis([2, 3, 1, 1, 3], [0, 4, 5, 8, 10])
+    words = word_times(hypothesis, symbols, "|", seconds=0.02, first=0.01)
+    assert [word for word, _, _ in words] == ["AB", "B"]
+    assert torch.tensor([one[1:] for one in words]).allclose(torch.tensor([[0.01, 0.11], [0.21, 0.23]]))

@@ -1,0 +1,1 @@
+"""Checkpoints to and from other tools: the only place that knows two sides."""

@@ -1,0 +1,203 @@
+"""``export hf``: a checkpoint to a directory that Hugging Face's tools load."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+import uuid
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import torch
+
+from .. import __version__
+from ..compat import hide_broken_torchaudio
+from ..errors import UserError
+from ..files import atomic_folder
+from . import parity
+from .hf_code import code_files
+from .hf_config import mask_fields, to_hf
+from .model_card import model_card
+from .source import Source, dtype_of, plain, read_source
+
+AUTO_CLASSES = {
+    "AutoModel": "Model",
+    "AutoModelForPreTraining": "ForPreTraining",
+    "AutoModelForCTC": "ForCTC",
+    "AutoModelForAudioClassification": "ForSequenceClassification",
+}
+WORD_DELIMITER = "|"
+# fairseq's blank is <s> and comes first, theirs is <pad>: the first two change names, no weight moves
+SPECIAL = {"<s>": "<pad>", "<pad>": "<s>"}
+
+
+def export_hf(checkpoint: str | Path, folder: str | Path, spec_augment: bool | None = None) -> str:
+    """Write a directory that loads in ``transformers``, with proof that it says the same as fairseq.
+
+    Args:
+        checkpoint: pre-trained or fine-tuned with CTC; ours with any mixer, layer and front end, or stock.
+        folder: is made, and is not there at all unless the outputs of both agree within 1e-5.
+        spec_augment: whether the exported model masks its input in training; None = as it was fine-tuned, and
+            pre-trained models as Hugging Face's own do.
+
+    Returns:
+        What was written and how far the outputs lie apart, for people.
+
+    Raises:
+        UserError: the checkpoint cannot be exported, transformers is missing, or the outputs differ.
+    """
+    _require("transformers", "safetensors")
+    source = read_source(checkpoint)
+    with atomic_folder(folder) as temporary:
+        write(source, temporary, spec_augment)
+        differences = prove(source, temporary)
+        figures = parity.summary(differences)
+        (temporary / "README.md").write_text(model_card(source, _class_name(source), figures), encoding="utf-8")
+    flag = ", trust_remote_code=True" if source.ours else ""
+    auto = next(auto for auto, kind in AUTO_CLASSES.items() if kind == _kind(source))
+    return f'{figures}\n{folder}: transformers.{auto}.from_pretrained("{folder}"{flag})'
+
+
+def write(source: Source, folder: Path, spec_augment: bool | None = None) -> None:
+    """All files but the model card."""
+    from safetensors.torch import save_file
+
+    save_file(source.hf_state(), str(folder / "model.safetensors"), metadata={"format": "pt"})
+    _write_json(folder / "config.json", make_config(source, spec_augment))
+    _write_json(folder / "preprocessor_config.json", _preprocessor(source))
+    if source.ours:
+        for name, text in code_files(__version__).items():
+            (folder / name).write_text(text, encoding="utf-8")
+    if source.symbols is not None:
+        _write_tokenizer(source, folder)
+
+
+def make_config(source: Source, spec_augment: bool | None) -> dict[str, Any]:
+    """``config.json``. Below ``fairseq`` are fairseq's own fields, without paths, for the way back."""
+    config = {
+        "architectures": [_class_name(source)],
+        "model_type": "summarymixing" if source.ours else "wav2vec2",
+        "dtype": "float32",
+        **to_hf(source.fields, source.conv_layers, source.ours),
+    }
+    if source.ours:
+        config["auto_map"] = {"AutoConfig": "configuration_summarymixing.SummaryMixingConfig"} | {
+            auto: f"modeling_summarymixing.SummaryMixing{kind}" for auto, kind in AUTO_CLASSES.items()
+        }
+    if source.is_ctc:
+        config.update(mask_fields(source.recipe["ctc_model"]))
+        config.update(vocab_size=len(source.symbols), pad_token_id=0, bos_token_id=1, eos_token_id=2)
+        config.update(ctc_loss_reduction="mean", ctc_zero_infinity=True)
+    if spec_augment is not None:
+        config["apply_spec_augment"] = spec_augment
+    origin = {**source.recipe, "dtype": dtype_of(source.weights), "num_updates": source.num_updates}
+    return plain({**config, "fairseq": origin})
+
+
+def _preprocessor(source: Source) -> dict[str, Any]:
+    # Padding enters a group norm's statistics, mask or no mask; stock models of that kind are used without one
+    masked = source.ours or source.fields["extractor_mode"] != "default"
+    config = {
+        "feature_extractor_type": "Wav2Vec2FeatureExtractor",
+        "feature_size": 1,
+        "sampling_rate": 16000,
+        "padding_value": 0.0,
+        "padding_side": "right",
+        "do_normalize": source.normalize,
+        "return_attention_mask": masked,
+    }
+    return {**config, "processor_class": "Wav2Vec2Processor"} if source.symbols is not None else config
+
+
+def _write_tokenizer(source: Source, folder: Path) -> None:
+    symbols = [SPECIAL.get(symbol, symbol) for symbol in source.symbols]
+    special = {"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
+    tokenizer = {
+        "tokenizer_class": "Wav2Vec2CTCTokenizer",
+        "processor_class": "Wav2Vec2Processor",
+        "word_delimiter_token": WORD_DELIMITER if WORD_DELIMITER in symbols else " ",
+        "do_lower_case": False,
+        **special,
+    }
+    _write_json(folder / "vocab.json", {symbol: index for index, symbol in enumerate(symbols)})
+    _write_json(folder / "tokenizer_config.json", tokenizer)
+    _write_json(folder / "special_tokens_map.json", special)
+
+
+def prove(source: Source, folder: Path) -> dict[str, dict[str, float]]:
+    """Load the directory as its user would, and compare it with fairseq, with and without padding.
+
+    Raises:
+        UserError: parameters are missing or unknown, or an output differs.
+    """
+    import transformers
+
+    model, told = _load(source, folder, transformers)
+    wrong = {kind: sorted(map(str, names)) for kind, names in told.items() if names and kind != "error_msgs"}
+    if wrong:
+        raise UserError(f"the exported parameters do not fit: {wrong}")
+    differences = {}
+    for case, lengths in parity.CASES.items():
+        wave, padding_mask = parity.example(lengths)
+        expected, frames_mask = parity.fairseq_outputs(source, wave, padding_mask)
+        before_norm = expected.pop(parity.LAST)
+        if not source.ours and int(transformers.__version__.split(".")[0]) > 4:  # 4 gives it behind the norm
+            expected[f"hidden_states.{source.fields['encoder_layers']}"] = before_norm
+        attention_mask = None if padding_mask is None else (~padding_mask).long()
+        with torch.no_grad():
+            output = model(wave, attention_mask=attention_mask, output_hidden_states=True)
+        differences[case] = parity.compare(expected, _named(output), frames_mask)
+    return differences
+
+
+def _named(output: Any) -> dict[str, torch.Tensor]:
+    named = {name: value for name, value in output.items() if isinstance(value, torch.Tensor)}
+    return {**named, **{f"hidden_states.{index}": state for index, state in enumerate(output.hidden_states)}}
+
+
+def _load(source: Source, folder: Path, transformers: ModuleType) -> tuple[torch.nn.Module, dict[str, Any]]:
+    verbosity = transformers.logging.get_verbosity()
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    try:
+        code = import_code(folder) if source.ours else transformers
+        model, told = getattr(code, _class_name(source)).from_pretrained(str(folder), output_loading_info=True)
+    finally:
+        transformers.logging.set_verbosity(verbosity)
+        transformers.logging.enable_progress_bar()
+    return model.eval(), told
+
+
+def import_code(folder: Path) -> ModuleType:
+    """The modelling code that was written into the folder: not the modules it was made of."""
+    package = f"exported_{uuid.uuid4().hex}"
+    spec = ModuleSpec(package, None, is_package=True)
+    spec.submodule_search_locations = [str(folder)]
+    sys.modules[package] = importlib.util.module_from_spec(spec)
+    return importlib.import_module(f"{package}.modeling_summarymixing")
+
+
+def _kind(source: Source) -> str:
+    return "ForCTC" if source.is_ctc else "ForPreTraining" if source.has_quantizer else "Model"
+
+
+def _class_name(source: Source) -> str:
+    return ("SummaryMixing" if source.ours else "Wav2Vec2") + _kind(source)
+
+
+def _require(*packages: str) -> None:
+    hide_broken_torchaudio()
+    for package in packages:
+        try:
+            importlib.import_module(package)
+        except ImportError as error:
+            raise UserError(
+                f"this needs {package}, which cannot be imported ({error}): pip install 'fairseq-summarymixing[hf]'"
+            ) from error
+
+
+def _write_json(path: Path, content: Any) -> None:
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

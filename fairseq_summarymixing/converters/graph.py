@@ -1,0 +1,191 @@
+"""``export onnx`` and ``export torch``: a checkpoint as one graph, waveforms in, features or CTC logits out."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import os
+import tempfile
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..downstream.encoder import load_encoder
+from ..errors import UserError
+from ..modules.log_mel import normalise
+from ..modules.wav2vec2 import Wav2Vec2
+from . import parity
+from .source import Source, read_source
+
+INPUTS = ["input_values", "attention_mask"]
+LENGTHS = "output_lengths"
+OPSET = 18
+CASES = {**parity.CASES, "short": (9000,)}
+
+
+class WaveformModel(nn.Module):
+    """Normalisation, where the model wants it, encoder, and the CTC head of a fine-tuned model."""
+
+    def __init__(self, model: Wav2Vec2, normalize: bool, head: nn.Module | None):
+        super().__init__()
+        self.model, self.normalize, self.head = model, normalize, head
+
+    def forward(self, input_values: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
+        """input_values: (B, samples), 16 kHz; attention_mask: (B, samples), int64, 0 = padding.
+
+        Returns:
+            Features (B, T, D) or logits (B, T, V), and the number of real frames of each utterance (B,).
+        """
+        padding_mask = attention_mask == 0
+        if self.normalize:
+            input_values = normalise(input_values.unsqueeze(-1), padding_mask, eps=1e-5).squeeze(-1)
+        features = self.model.extract_normalised(input_values, padding_mask)
+        x = self.model.encoder(features.projected, features.padding_mask).x
+        lengths = (~features.padding_mask).sum(dim=1)
+        return (x if self.head is None else self.head(x)), lengths
+
+
+def export_onnx(checkpoint: str | Path, file: str | Path) -> str:
+    """Write an ONNX model (opset 18) of dynamic batch and length, checked with onnxruntime at three lengths.
+
+    Its metadata hold ``sample_rate`` and, of a CTC model, ``symbols``, the first of them the blank.
+
+    Raises:
+        UserError: a package is missing, the checkpoint cannot be exported, or the outputs differ from fairseq's.
+    """
+    _require("onnx", "onnxscript", "onnxruntime")
+    return _export(checkpoint, file, _write_onnx, _open_onnx)
+
+
+def export_torch(checkpoint: str | Path, file: str | Path) -> str:
+    """Write a ``torch.export`` program of dynamic batch and length, checked at three lengths.
+
+    Its extra file ``metadata.json`` holds what the metadata of :func:`export_onnx` do.
+
+    Raises:
+        UserError: the checkpoint cannot be exported, or the outputs differ from fairseq's.
+    """
+    return _export(checkpoint, file, _write_torch, _open_torch)
+
+
+def _export(checkpoint, file, write: Callable, open_written: Callable) -> str:
+    if not hasattr(torch.export, "Dim"):
+        raise UserError(f"this needs torch 2.5 or newer; here is {torch.__version__}")
+    source = read_source(checkpoint)
+    file = Path(file)
+    if file.is_dir():
+        raise UserError(f"{file} is a folder; name a file")
+    model = waveform_model(source)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{file.name}.", dir=file.parent) as folder, _quiet():
+            temporary = Path(folder) / file.name
+            write(model, temporary, _metadata(source))
+            differences = prove(source, open_written(temporary))
+            os.replace(temporary, file)
+    except OSError as error:
+        raise UserError(f"cannot write {file}: {error.strerror or error}; nothing was changed") from error
+    output = "logits" if source.is_ctc else "features"
+    return f"{parity.summary(differences)}\n{file}: {', '.join(INPUTS)} to {output}, {LENGTHS}"
+
+
+def waveform_model(source: Source) -> WaveformModel:
+    """In evaluation mode, fp32, without gradients."""
+    encoder = load_encoder(source.path, torch.device("cpu"))
+    head = source.model.w2v_encoder.proj if source.is_ctc else None
+    return WaveformModel(encoder.model, source.normalize, head).float().eval().requires_grad_(False)
+
+
+def prove(source: Source, run: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> dict[str, dict[str, float]]:
+    """Compare with fairseq at several lengths. Raises UserError where they differ."""
+    name = "logits" if source.is_ctc else f"hidden_states.{source.fields['encoder_layers']}"
+    differences = {}
+    for case, lengths in CASES.items():
+        wave, padding_mask = parity.example(lengths)
+        heard = normalise(wave.unsqueeze(-1), padding_mask, eps=1e-5).squeeze(-1) if source.normalize else wave
+        expected, frames_mask = parity.fairseq_outputs(source, heard, padding_mask)
+        mask = torch.ones(wave.shape, dtype=torch.int64) if padding_mask is None else (~padding_mask).long()
+        output, frames = run(wave, mask)
+        real = expected[name].shape[1] if frames_mask is None else (~frames_mask).sum(dim=1)
+        if not torch.equal(frames, torch.as_tensor(real).expand_as(frames)):
+            raise UserError(f"the exported model counts {frames.tolist()} frames, fairseq {real.tolist()}")
+        found = parity.compare({name: expected[name]}, {name: output}, frames_mask)
+        differences[case] = {"logits" if source.is_ctc else "features": found[name]}
+    return differences
+
+
+def _metadata(source: Source) -> dict[str, str]:
+    metadata = {"sample_rate": "16000"}
+    return {**metadata, "symbols": json.dumps(source.symbols)} if source.symbols else metadata
+
+
+def _arguments(model: WaveformModel) -> tuple[tuple[Tensor, Tensor], Any]:
+    wave, padding_mask = parity.example(parity.CASES["padded"])
+    shortest = model.model.feature_extractor.receptive_field
+    shape = {0: torch.export.Dim("batch"), 1: torch.export.Dim("samples", min=shortest)}
+    return (wave, (~padding_mask).long()), {name: shape for name in INPUTS}
+
+
+def _program(model: WaveformModel) -> Any:
+    arguments, shapes = _arguments(model)
+    with torch.no_grad():
+        return torch.export.export(model, arguments, dynamic_shapes=shapes)
+
+
+def _write_torch(model: WaveformModel, file: Path, metadata: dict[str, str]) -> None:
+    torch.export.save(_program(model), str(file), extra_files={"metadata.json": json.dumps(metadata)})
+
+
+def _open_torch(file: Path) -> Callable:
+    return torch.export.load(str(file)).module()
+
+
+def _write_onnx(model: WaveformModel, file: Path, metadata: dict[str, str]) -> None:
+    output = "features" if model.head is None else "logits"
+    program = torch.onnx.export(
+        _program(model), input_names=INPUTS, output_names=[output, LENGTHS], opset_version=OPSET, dynamo=True,
+        verbose=False,
+    )  # fmt: skip
+    program.model.metadata_props.update(metadata)
+    program.save(str(file), external_data=False)
+
+
+def _open_onnx(file: Path) -> Callable:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+
+    def run(wave: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
+        inputs = dict(zip(INPUTS, (wave.numpy(), mask.numpy())))
+        return tuple(map(torch.from_numpy, session.run(None, inputs)))
+
+    return run
+
+
+def _require(*packages: str) -> None:
+    for package in packages:
+        try:
+            importlib.import_module(package)
+        except ImportError as error:
+            raise UserError(
+                f"this needs {package}, which cannot be imported ({error}): pip install 'fairseq-summarymixing[onnx]'"
+            ) from error
+
+
+class _quiet(warnings.catch_warnings):
+    """The exporters tell of their own inside."""
+
+    def __enter__(self):
+        super().__enter__()
+        warnings.simplefilter("ignore")
+        self._disabled = logging.root.manager.disable
+        logging.disable(logging.WARNING)
+
+    def __exit__(self, *error):
+        logging.disable(self._disabled)
+        super().__exit__(*error)

@@ -1,0 +1,174 @@
+"""``import hf``: a directory of Hugging Face to a fairseq checkpoint that trains on."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..checkpoints import load_checkpoint
+from ..compat import quiet_fairseq
+from ..errors import UserError
+from ..files import atomic_write
+from ..hf_directory import read_config, read_json, read_weights, split_weights
+from ..keys import CTC, INSIDE, STOCK_LAYERS, Table, check_names, rename, reverse
+from ..restore import restore
+from .hf_config import from_hf, mask_fields_from_hf
+from .source import plain
+
+SPECIAL = ["<pad>", "<s>", "</s>", "<unk>"]
+DROPOUTS = ("dropout", "attention_dropout", "activation_dropout", "dropout_input", "dropout_features")
+
+
+def import_hf(folder: str | Path, checkpoint: str | Path) -> str:
+    """Write the checkpoint of a directory: of ``export hf``, further trained or not, or a public wav2vec 2.0.
+
+    Public ones become stock ``wav2vec2`` checkpoints; our classes, ``wav2vec2_summarymixing``. With a CTC head it
+    is a ``wav2vec_ctc`` checkpoint with its dictionary. fairseq builds the model before anything is written.
+
+    Returns:
+        What was written, for people.
+
+    Raises:
+        UserError: the directory is no such model, its parameters do not fit its configuration, or its vocabulary
+            does not begin as fairseq's.
+    """
+    config = read_config(folder)
+    with quiet_fairseq():
+        state = make_state(Path(folder), config)
+    path = Path(checkpoint)
+    with atomic_write(path, "wb") as file:
+        torch.save(state, file)
+        file.flush()
+        load_checkpoint(file.name)
+        restore(path, load_checkpoint(file.name), {})
+    model = state["cfg"]["model"]
+    inner = f" over {model['w2v_args']['model']['_name']}" if "w2v_args" in model else ""
+    return (
+        f"{path}: {model['_name']}{inner}, {len(state['model'])} parameters; "
+        f"train on with checkpoint.finetune_from_model={path}, fine-tune with model.w2v_path, or start other models "
+        "with model.init_from"
+    )
+
+
+def make_state(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
+    """What fairseq would have saved."""
+    origin = config.get("fairseq") or {}
+    model, task = _model(config, origin), {"_name": "audio_pretraining", **(origin.get("task") or {}), "data": ""}
+    task["normalize"] = _normalizes(folder)
+    try:
+        weights, head = split_weights(read_weights(folder), config)
+        if model["_name"] != "wav2vec2" and config["model_type"] == "wav2vec2":
+            weights = _renamed(weights, STOCK_LAYERS, strict=False)
+        is_ctc = any(name.startswith("lm_head.") for name in head)
+        head = _renamed(head, reverse(CTC)) if is_ctc else {}
+        check_names(weights, _expected(model, is_ctc), "the encoder")
+    except ValueError as error:
+        raise UserError(f"{folder} cannot be imported: {error}") from error
+    task_state = {}
+    if is_ctc:
+        weights = {**{INSIDE + name: value for name, value in weights.items()}, **head}
+        dictionary = _dictionary(folder, len(head["w2v_encoder.proj.weight"]))
+        model, task = _ctc_model(config, origin, model, task), _ctc_task(origin, task)
+        task_state = {"target_dictionary": dictionary}
+    dtype = getattr(torch, origin.get("dtype") or "float32")
+    return {
+        "args": None,
+        "cfg": {"common": {}, "model": model, "task": task, "criterion": None, "optimizer": None, "lr_scheduler": None},
+        "model": {name: value.to(dtype) for name, value in weights.items()},
+        "criterion": None,
+        "optimizer_history": [
+            {"optimizer_name": "", "lr_scheduler_state": {}, "num_updates": origin.get("num_updates") or 0}
+        ],
+        "task_state": task_state,
+        "extra_state": {"train_iterator": {"epoch": 1, "iterations_in_epoch": 0}},
+        "last_optimizer_state": None,
+    }
+
+
+def _renamed(weights: dict[str, Tensor], table: Table, **options: bool) -> dict[str, Tensor]:
+    names = rename(weights, table, **options)
+    return {names[name]: value for name, value in weights.items()}
+
+
+def _model(config: dict[str, Any], origin: dict[str, Any]) -> dict[str, Any]:
+    """fairseq's fields: those that it was exported with, and dropout as it is now; of public ones, what they say."""
+    ours = config["model_type"] == "summarymixing"
+    found = from_hf(config, ours)
+    if origin.get("model"):
+        return {**origin["model"], **{name: found[name] for name in DROPOUTS if name in found}}
+    if not ours:
+        del found["mixer"]
+    return {"_name": "wav2vec2_summarymixing" if ours else "wav2vec2", **found}
+
+
+def _expected(model: dict[str, Any], is_ctc: bool) -> list[str]:
+    """Parameter names of the model that fairseq would build, without building it."""
+    from fairseq.models import MODEL_DATACLASS_REGISTRY, MODEL_REGISTRY
+    from omegaconf import OmegaConf
+
+    importlib.import_module("fairseq_summarymixing.models")
+    defaults = OmegaConf.structured(MODEL_DATACLASS_REGISTRY[model["_name"]])
+    known = {name: value for name, value in model.items() if name in defaults}
+    with torch.device("meta"):
+        built = MODEL_REGISTRY[model["_name"]].build_model(OmegaConf.merge(defaults, known))
+    if is_ctc:
+        built.remove_pretraining_modules()
+    return list(built.state_dict())
+
+
+def _ctc_model(
+    config: dict[str, Any], origin: dict[str, Any], model: dict[str, Any], task: dict[str, Any]
+) -> dict[str, Any]:
+    """The fields around the pre-trained model; of public checkpoints, fairseq's defaults and the masks."""
+    outer = origin.get("ctc_model") or {**_ctc_defaults(), **mask_fields_from_hf(config)}
+    return {
+        **outer, "_name": "wav2vec_ctc", "w2v_path": "", "data": "", "normalize": task["normalize"],
+        "w2v_args": {"model": model, "task": task, "criterion": None, "optimizer": None, "lr_scheduler": None},
+    }  # fmt: skip
+
+
+def _ctc_defaults() -> dict[str, Any]:
+    from fairseq.models.wav2vec.wav2vec2_asr import Wav2Vec2CtcConfig
+
+    defaults = {one.name: one.default for one in fields(Wav2Vec2CtcConfig) if one.default is not MISSING}
+    # what other parts of a training run would fill in
+    return {name: None if str(value).startswith("${") else plain(value) for name, value in defaults.items()}
+
+
+def _ctc_task(origin: dict[str, Any], task: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "labels": "ltr", **(origin.get("ctc_task") or {}), "_name": "audio_finetuning", "data": "",
+        "normalize": task["normalize"],
+    }  # fmt: skip
+
+
+def _normalizes(folder: Path) -> bool:
+    path = folder / "preprocessor_config.json"
+    if not path.is_file():
+        raise UserError(f"{folder} holds no preprocessor_config.json, which says whether waveforms are normalised")
+    return bool(read_json(path).get("do_normalize", True))
+
+
+def _dictionary(folder: Path, classes: int) -> Any:
+    """fairseq's, of ``vocab.json``: the first four are special, and the first is the blank."""
+    from fairseq.data import Dictionary
+
+    path = folder / "vocab.json"
+    if not path.is_file():
+        raise UserError(f"{folder} has a CTC head but no vocab.json")
+    ids = read_json(path)
+    symbols = sorted(ids, key=ids.get)
+    if symbols[:4] != SPECIAL or [ids[one] for one in symbols] != list(range(classes)):
+        raise UserError(
+            f"{path} must number {classes} symbols from 0 on, first {', '.join(SPECIAL)}, as fairseq does; "
+            f"found {', '.join(symbols[:4])} first, {len(symbols)} in all. The encoder alone: model.init_from={folder}"
+        )
+    dictionary = Dictionary()
+    for symbol in symbols[4:]:
+        dictionary.add_symbol(symbol)
+    return dictionary

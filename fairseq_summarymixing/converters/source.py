@@ -1,0 +1,179 @@
+"""A fairseq checkpoint that is to become something else."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..checkpoints import load_checkpoint, model_config, pretrained_config, pretraining_task, task_config
+from ..errors import UserError
+from ..keys import AROUND, CTC, INSIDE, OURS, STOCK_LAYERS, WAV2VEC2, WAV2VEC2_NORMS, rename, reverse
+from ..restore import restore
+
+PRETRAINED = ("wav2vec2", "wav2vec2_summarymixing")
+FINETUNED = "wav2vec_ctc"
+PATHS = ("data", "w2v_path", "eval_wer_config", "precompute_mask_config")  # and what may hold some
+ACTIVATIONS = ("gelu", "relu", "swish", "tanh")
+
+
+@dataclass
+class Source:
+    """A model of fairseq, in evaluation mode, and what an export needs to know of it.
+
+    Attributes:
+        path: of the checkpoint.
+        weights: what it holds as ``model``.
+        recipe: fairseq's fields without paths: of the pre-trained ``model`` and its ``task``; after fine-tuning also of
+            ``ctc_model`` and ``ctc_task``.
+        num_updates: that it has seen; None where it does not say.
+        model: fairseq's.
+        encoder: the pre-trained model: ``model`` itself, or the one inside.
+        is_ctc: whether it was fine-tuned with CTC.
+        normalize: whether it hears waveforms of mean 0 and variance 1.
+        symbols: of a CTC model, one per class.
+        ours: whether it becomes our class; else Hugging Face's own ``Wav2Vec2Model`` is the same.
+    """
+
+    path: Path
+    weights: dict[str, Tensor]
+    recipe: dict[str, dict[str, Any]]
+    num_updates: int | None
+    model: nn.Module
+    encoder: nn.Module
+    is_ctc: bool
+    normalize: bool
+    symbols: list[str] | None
+    ours: bool
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """fairseq's fields of the pre-trained model, with defaults for those that the checkpoint does not name."""
+        return dict(self.encoder.cfg.items()) if hasattr(self.encoder.cfg, "items") else dict(vars(self.encoder.cfg))
+
+    @property
+    def is_stock(self) -> bool:
+        return self.fields.get("_name") == "wav2vec2"
+
+    @property
+    def has_quantizer(self) -> bool:
+        return getattr(self.encoder, "quantizer", None) is not None
+
+    @property
+    def conv_layers(self) -> tuple[tuple[int, int, int], ...]:
+        """(channels, kernel size, stride) of the front end's convolutions."""
+        from ..models.wav2vec2_summarymixing import parse_conv_layers
+
+        name = "mel_conv_layers" if self.fields.get("frontend") == "log_mel" else "conv_feature_layers"
+        return parse_conv_layers(self.fields[name], name)
+
+    def hf_state(self) -> dict[str, Tensor]:
+        """fp32 parameters under Hugging Face's names.
+
+        Raises:
+            UserError: lists the parameters that no table knows.
+        """
+        weights = {name: value.float() for name, value in self.model.state_dict().items()}
+        prefix = INSIDE if self.is_ctc else ""
+        encoder = {name[len(prefix) :]: value for name, value in weights.items() if name.startswith(prefix)}
+        try:
+            head = rename((name for name in weights if not name.startswith(prefix)), CTC)
+            inner = rename(encoder, self._layer_table(), strict=False)
+            final = rename(inner.values(), self._encoder_table())
+        except ValueError as error:
+            raise UserError(f"{self.path} cannot be exported: {error}") from error
+        left_out = () if self.has_quantizer else ("project_q.", "project_hid.")
+        named = {final[inner[name]]: value for name, value in encoder.items()}
+        named = {name: value.clone() for name, value in named.items() if not name.startswith(left_out)}
+        return {**named, **{head[name]: weights[name].clone() for name in head}}
+
+    def _layer_table(self):
+        if self.is_stock:
+            return STOCK_LAYERS if self.ours else ()
+        return () if self.ours else reverse(STOCK_LAYERS)
+
+    def _encoder_table(self):
+        return AROUND + (OURS if self.ours else WAV2VEC2 + WAV2VEC2_NORMS[str(self.fields["extractor_mode"])])
+
+
+def read_source(path: str | Path) -> Source:
+    """Read a pre-trained or CTC checkpoint, ours or stock ``wav2vec2``'s.
+
+    Raises:
+        UserError: it is something else, or a stock model has parts that have no counterpart.
+    """
+    path = Path(path)
+    state = load_checkpoint(path)
+    fields = model_config(state)
+    name, inner = fields.get("_name"), pretrained_config(fields)
+    is_ctc = name == FINETUNED
+    encoder_name = name if inner is None else inner.get("_name")
+    if encoder_name not in PRETRAINED or not (is_ctc or inner is None):
+        over = f" over {encoder_name!r}" if inner else ""
+        raise UserError(
+            f"{path} is a checkpoint of the model {name!r}{over}; expected {' or '.join(PRETRAINED)}, "
+            f"or {FINETUNED} over one of these, with its w2v_args"
+        )
+    recipe, num_updates = _recipe(state), (state.get("optimizer_history") or [{}])[-1].get("num_updates")
+    weights = state["model"]
+    restored = restore(path, state, {})
+    encoder = restored.model.w2v_encoder.w2v_model if is_ctc else restored.model
+    symbols = list(restored.task.target_dictionary.symbols) if is_ctc else None
+    normalize = bool((recipe.get("ctc_task") or recipe["task"]).get("normalize"))
+    source = Source(path, weights, recipe, num_updates, restored.model, encoder, is_ctc, normalize, symbols, ours=True)
+    _check_stock(source)
+    source.ours = not _is_wav2vec2(source)
+    return source
+
+
+def _check_stock(source: Source) -> None:
+    from ..models.wav2vec2_summarymixing import check_stock_fields
+
+    activation = str(source.fields["activation_fn"])
+    try:
+        check_stock_fields(source.encoder.cfg)
+    except ValueError as error:
+        raise UserError(f"{source.path} cannot be exported: {str(error).split(':')[0]}") from error
+    if activation not in ACTIVATIONS:
+        raise UserError(f"{source.path} cannot be exported: activation_fn={activation}, not {', '.join(ACTIVATIONS)}")
+
+
+def _is_wav2vec2(source: Source) -> bool:
+    """Whether Hugging Face's own class computes the same."""
+    fields = source.fields
+    asked = {"mixer": "self_attention", "encoder_layer": "transformer", "frontend": "waveform", "positions": "conv"}
+    return (
+        all(fields.get(name, value) == value for name, value in asked.items())
+        and source.conv_layers[-1][0] != fields["encoder_embed_dim"]  # theirs always projects
+    )
+
+
+def _recipe(state: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    model, task = model_config(state), task_config(state)
+    found = {"model": model, "task": task}
+    if model["_name"] == FINETUNED:
+        outer = {name: value for name, value in model.items() if name != "w2v_args"}
+        found = {
+            "model": pretrained_config(model),
+            "task": pretraining_task(model),
+            "ctc_model": outer,
+            "ctc_task": task,
+        }
+    return {
+        part: {name: value for name, value in plain(one).items() if name not in PATHS} for part, one in found.items()
+    }
+
+
+def plain(values: Any) -> Any:
+    """Only what JSON holds; enums and other objects by their text."""
+    return json.loads(json.dumps(values, default=str))
+
+
+def dtype_of(weights: dict[str, Tensor]) -> str:
+    """The precision in which a checkpoint keeps its parameters; float32 where it has several."""
+    kinds = {str(value.dtype)[len("torch.") :] for value in weights.values() if torch.is_floating_point(value)}
+    return kinds.pop() if len(kinds) == 1 else "float32"

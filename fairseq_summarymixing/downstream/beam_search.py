@@ -1,0 +1,172 @@
+"""CTC beam search with a word language model and a lexicon, by flashlight-text."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from ..errors import UserError
+from .hypothesis import Hypothesis
+
+LM_WEIGHTS = (0.5, 1.0, 1.5, 2.0, 3.0)
+WORD_SCORES = (-2.0, -1.0, 0.0, 1.0, 2.0)
+"""What is tried by ``--tune``."""
+
+
+@dataclass
+class BeamSearch:
+    """Settings, under the names that wav2vec 2.0 users know.
+
+    Attributes:
+        lm: n-gram model, ARPA or KenLM's binary.
+        lexicon: lines of ``word<TAB>symbols with spaces between``; the words that can be found.
+        lm_weight: of the language model's logarithm.
+        word_score: added for each word.
+        beam: hypotheses that are kept.
+        nbest: hypotheses that are written.
+        tune: split on which ``lm_weight`` and ``word_score`` are chosen; None = they are as given.
+
+    Raises:
+        UserError: a file is missing, or a number is out of range.
+    """
+
+    lm: str | Path
+    lexicon: str | Path
+    lm_weight: float = 2.0
+    word_score: float = -1.0
+    beam: int = 100
+    nbest: int = 1
+    tune: str | None = None
+
+    def __post_init__(self) -> None:
+        for option, path in (("--lm", self.lm), ("--lexicon", self.lexicon)):
+            if not Path(path).is_file():
+                raise UserError(f"{option}: there is no file {path}")
+        for option, count in (("--beam", self.beam), ("--nbest", self.nbest)):
+            if count < 1:
+                raise UserError(f"{option} must be at least 1; got {count}")
+        if self.nbest > self.beam:
+            raise UserError(f"--nbest {self.nbest} is more than --beam {self.beam} hypotheses")
+
+
+class BeamDecoder:
+    """Emissions of an utterance to its best hypotheses.
+
+    Args:
+        symbols: of the model, by token.
+        blank: token of CTC's blank.
+        delimiter: symbol between words.
+
+    Raises:
+        UserError: flashlight-text is missing, or the lexicon spells words in symbols that the model does not have.
+    """
+
+    def __init__(self, settings: BeamSearch, symbols: list[str], blank: int, delimiter: str = "|"):
+        try:
+            from flashlight.lib.text import decoder, dictionary
+        except ImportError as error:
+            raise UserError(
+                f"--lm needs flashlight-text, which cannot be imported ({error}): "
+                "pip install 'fairseq-summarymixing[lm]'"
+            ) from error
+        self._library, self.settings = decoder, settings
+        if delimiter not in symbols:
+            raise UserError(f"--lm needs a model that says where words end: {delimiter!r} is not in its dictionary")
+        self.blank, self.silence = blank, symbols.index(delimiter)
+        lexicon = read_lexicon(settings.lexicon, symbols)
+        words = dictionary.create_word_dict(lexicon)
+        self.unknown = words.get_index("<unk>")
+        try:
+            self.lm = decoder.KenLM(str(settings.lm), words)
+        except Exception as error:  # the binding raises what KenLM threw
+            raise UserError(f"--lm {settings.lm} cannot be read: {str(error).splitlines()[0]}") from error
+        self.trie = decoder.Trie(len(symbols), self.silence)
+        start, index = self.lm.start(False), {symbol: token for token, symbol in enumerate(symbols)}
+        for word, spellings in lexicon.items():
+            _, score = self.lm.score(start, words.get_index(word))
+            for spelling in spellings:
+                self.trie.insert([index[symbol] for symbol in spelling], words.get_index(word), score)
+        self.trie.smear(decoder.SmearingMode.MAX)
+        self.use(settings.lm_weight, settings.word_score)
+
+    def use(self, lm_weight: float, word_score: float) -> None:
+        """Decode with these from here on."""
+        self.lm_weight, self.word_score = lm_weight, word_score
+        options = self._library.LexiconDecoderOptions(
+            beam_size=self.settings.beam, beam_size_token=self.settings.beam, beam_threshold=25.0,
+            lm_weight=lm_weight, word_score=word_score, unk_score=float("-inf"), sil_score=0.0, log_add=False,
+            criterion_type=self._library.CriterionType.CTC,
+        )  # fmt: skip
+        self._decoder = self._library.LexiconDecoder(
+            options, self.trie, self.lm, self.silence, self.blank, self.unknown, [], False
+        )
+
+    def __call__(self, emissions: Tensor) -> list[Hypothesis]:
+        """(T, V) of any scale to ``nbest`` hypotheses, the best first."""
+        emissions = emissions.float().log_softmax(-1).cpu().contiguous()
+        if not len(emissions):
+            return [Hypothesis([], [])]
+        results = self._decoder.decode(emissions.data_ptr(), *emissions.shape)
+        return [self._hypothesis(one) for one in results[: self.settings.nbest]] or [Hypothesis([], [])]
+
+    def _hypothesis(self, result: Any) -> Hypothesis:
+        # one token before the first frame and one behind the last
+        path = torch.tensor(result.tokens)[1:-1]
+        kept = path != self.blank
+        kept[1:] &= path[1:] != path[:-1]
+        return Hypothesis(path[kept].tolist(), torch.nonzero(kept).flatten().tolist(), result.score)
+
+
+def read_lexicon(path: str | Path, symbols: list[str]) -> dict[str, list[list[str]]]:
+    """Spellings by word.
+
+    Raises:
+        UserError: a line is malformed, a symbol is not the model's (the first such line is told), or there is no word.
+    """
+    known, lexicon = set(symbols), {}
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"--lexicon {path} cannot be read: {error}") from error
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        word, *spelling = line.split()
+        unknown = [symbol for symbol in spelling if symbol not in known]
+        if not spelling or unknown:
+            told = f"not in the model's dictionary: {' '.join(unknown)}" if unknown else "no spelling"
+            raise UserError(f"{path}:{number}: {told}; expected 'WORD<TAB>W O R D |' in the model's symbols")
+        lexicon.setdefault(word, []).append(spelling)
+    if not lexicon:
+        raise UserError(f"--lexicon {path} holds no words")
+    return lexicon
+
+
+def tune(decoder: BeamDecoder, emissions: Sequence[Tensor], rate: Callable[[list[Hypothesis]], float]) -> str:
+    """Try every pair of :data:`LM_WEIGHTS` and :data:`WORD_SCORES`; the decoder then uses the best pair.
+
+    Args:
+        rate: word error rate of the best hypotheses of all utterances.
+
+    Returns:
+        A table of the rates in percent, a row for each weight of the language model.
+    """
+    rates = {}
+    for pair in tqdm(list(itertools.product(LM_WEIGHTS, WORD_SCORES)), desc="tuning", unit="pair", disable=None):
+        decoder.use(*pair)
+        rates[pair] = rate([decoder(one)[0] for one in emissions])
+    best = min(rates, key=rates.get)
+    decoder.use(*best)
+    lines = ["WER %, --word-score: " + "".join(f"{score:>8g}" for score in WORD_SCORES)]
+    for weight in LM_WEIGHTS:
+        lines.append(
+            f"--lm-weight {weight:<9g}" + "".join(f"{100 * rates[weight, score]:>8.1f}" for score in WORD_SCORES)
+        )
+    return "\n".join([*lines, f"best: --lm-weight {best[0]:g} --word-score {best[1]:g}"])

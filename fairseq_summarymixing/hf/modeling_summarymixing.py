@@ -1,0 +1,192 @@
+"""wav2vec 2.0 with SummaryMixing as Hugging Face models.
+
+The heads are those of ``transformers``' Wav2Vec2; front end, projection and encoder are this project's modules.
+"""
+
+from typing import Optional
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import weight_norm
+from transformers import (
+    Wav2Vec2ForCTC,
+    Wav2Vec2ForPreTraining,
+    Wav2Vec2ForSequenceClassification,
+    Wav2Vec2Model,
+    Wav2Vec2PreTrainedModel,
+)
+from transformers.modeling_outputs import Wav2Vec2BaseModelOutput
+from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2GumbelVectorQuantizer
+
+from ..modules.config import EncoderConfig, FrontendConfig, build_encoder, build_frontend
+from ..modules.dropout import Dropout
+from ..modules.linear import Linear
+from ..modules.log_mel import LogMel, mel_filters, padding_beyond, windowed_fourier
+from .configuration_summarymixing import SummaryMixingConfig
+
+
+def frontend_config(config: SummaryMixingConfig) -> FrontendConfig:
+    layers = tuple(zip(config.conv_dim, config.conv_kernel, config.conv_stride))
+    return FrontendConfig(
+        frontend=config.frontend,
+        extractor_mode={"group": "default", "layer": "layer_norm"}[config.feat_extract_norm],
+        conv_feature_layers=layers,
+        mel_conv_layers=layers,
+        conv_bias=config.conv_bias,
+        num_mel_bins=config.num_mel_bins,
+    )
+
+
+def encoder_config(config: SummaryMixingConfig) -> EncoderConfig:
+    return EncoderConfig(
+        mixer=config.mixer,
+        encoder_layer=config.encoder_layer,
+        positions=config.positions,
+        encoder_layers=config.num_hidden_layers,
+        encoder_embed_dim=config.hidden_size,
+        encoder_ffn_embed_dim=config.intermediate_size,
+        encoder_attention_heads=config.num_attention_heads,
+        summary_hidden_dim=config.summary_hidden_dim,
+        summary_branch_norm=config.summary_branch_norm,
+        activation_fn=config.hidden_act,
+        dropout=config.hidden_dropout,
+        attention_dropout=config.attention_dropout,
+        activation_dropout=config.activation_dropout,
+        encoder_layerdrop=config.layerdrop,
+        layer_norm_first=config.do_stable_layer_norm,
+        depthwise_conv_kernel_size=config.conv_depthwise_kernel_size,
+        conv_pos=config.num_conv_pos_embeddings,
+        conv_pos_groups=config.num_conv_pos_embedding_groups,
+    )
+
+
+class FeatureProjection(nn.Module):
+    """LayerNorm, a linear layer where the widths differ, dropout."""
+
+    def __init__(self, config: SummaryMixingConfig):
+        super().__init__()
+        features = config.conv_dim[-1]
+        self.layer_norm = nn.LayerNorm(features)
+        self.projection = Linear(features, config.hidden_size) if features != config.hidden_size else nn.Identity()
+        self.dropout = Dropout(config.feat_proj_dropout)
+
+    def forward(self, x: Tensor):
+        """x: (B, T, C). Returns (B, T, D) and the normalised features (B, T, C)."""
+        normalised = self.layer_norm(x)
+        return self.dropout(self.projection(normalised)), normalised
+
+
+def weight_norm_convolution(config: SummaryMixingConfig) -> nn.Module:
+    """The same as the module in its place, with the parameter names that transformers gives to every weight norm."""
+    kernel = config.num_conv_pos_embeddings
+    convolution = nn.Conv1d(
+        config.hidden_size, config.hidden_size, kernel, padding=kernel // 2, groups=config.num_conv_pos_embedding_groups
+    )
+    return weight_norm(convolution, dim=2)
+
+
+class SummaryMixingMixin:
+    """What all models share: how weights start, lengths, and what the front end is."""
+
+    config_class = SummaryMixingConfig
+    _no_split_modules = ["TransformerLayer", "ConformerLayer"]
+
+    def _init_weights(self, module):
+        """What no checkpoint holds; our modules have started themselves."""
+        if isinstance(module, LogMel):  # built without storage while weights are loaded
+            module.fourier.copy_(windowed_fourier())
+            module.filters.copy_(mel_filters(module.num_bins))
+        elif isinstance(module, SummaryMixingModel):
+            module.masked_spec_embed.data.uniform_()
+        elif isinstance(module, (nn.Linear, Wav2Vec2GumbelVectorQuantizer)) or module is self:
+            super()._init_weights(module)
+
+    def _get_feat_extract_output_lengths(self, input_lengths, add_adapter=None):
+        frontend = self.base_model.feature_extractor
+        return frontend.output_lengths(torch.as_tensor(input_lengths))
+
+    def freeze_feature_encoder(self):
+        self.base_model.feature_extractor.requires_grad_(False)
+
+
+class SummaryMixingModel(SummaryMixingMixin, Wav2Vec2Model):
+    """Waveforms to hidden states."""
+
+    def __init__(self, config: SummaryMixingConfig):
+        Wav2Vec2PreTrainedModel.__init__(self, config)
+        self.feature_extractor = build_frontend(frontend_config(config))
+        self.feature_projection = FeatureProjection(config)
+        self.masked_spec_embed = nn.Parameter(torch.rand(config.hidden_size))
+        self.encoder = build_encoder(encoder_config(config))
+        if config.positions == "conv":
+            self.encoder.pos_conv[0] = weight_norm_convolution(config)
+        self.gradient_checkpointing = False
+        self.post_init()
+
+    def forward(
+        self,
+        input_values: Tensor,
+        attention_mask: Optional[Tensor] = None,
+        mask_time_indices: Optional[Tensor] = None,
+        output_attentions: Optional[bool] = None,
+        output_hidden_states: Optional[bool] = None,
+        return_dict: Optional[bool] = None,
+        **kwargs,
+    ):
+        """input_values: (B, samples); attention_mask: (B, samples), 0 = padding, None = there is none.
+
+        ``hidden_states`` are the first layer's input and each layer's output, whatever layerdrop skips;
+        the last of them is ``last_hidden_state``. There are no attentions to return.
+        """
+        hidden_wanted = self.config.output_hidden_states if output_hidden_states is None else output_hidden_states
+        lengths = None if attention_mask is None else (attention_mask != 0).sum(dim=1)
+        features, lengths = self.feature_extractor(input_values, lengths)
+        hidden, extract_features = self.feature_projection(features.to(self.masked_spec_embed.dtype))
+        padding_mask = padding_beyond(lengths, hidden.shape[1])
+        frame_mask = None if padding_mask is None else (~padding_mask).long()
+        hidden = self._mask_hidden_states(hidden, mask_time_indices, frame_mask)
+        self.encoder.checkpoint_activations = self.gradient_checkpointing
+        x, states = self.encoder(hidden, padding_mask, return_hidden_states=bool(hidden_wanted))
+        if states is not None:
+            states = (*states[:-1], x)
+        if return_dict is False or (return_dict is None and not self.config.return_dict):
+            return tuple(one for one in (x, extract_features, states) if one is not None)
+        return Wav2Vec2BaseModelOutput(last_hidden_state=x, extract_features=extract_features, hidden_states=states)
+
+
+class SummaryMixingForPreTraining(SummaryMixingMixin, Wav2Vec2ForPreTraining):
+    """With quantiser and projections; arguments and outputs as ``Wav2Vec2ForPreTraining``."""
+
+    def __init__(self, config: SummaryMixingConfig):
+        Wav2Vec2PreTrainedModel.__init__(self, config)
+        self.wav2vec2 = SummaryMixingModel(config)
+        self.dropout_features = nn.Dropout(config.feat_quantizer_dropout)
+        self.quantizer = Wav2Vec2GumbelVectorQuantizer(config)
+        self.project_hid = nn.Linear(config.hidden_size, config.proj_codevector_dim)
+        self.project_q = nn.Linear(config.codevector_dim, config.proj_codevector_dim)
+        self.post_init()
+
+
+class SummaryMixingForCTC(SummaryMixingMixin, Wav2Vec2ForCTC):
+    """With a linear layer to ``vocab_size`` logits; arguments and outputs as ``Wav2Vec2ForCTC``."""
+
+    def __init__(self, config: SummaryMixingConfig, target_lang: Optional[str] = None):
+        Wav2Vec2PreTrainedModel.__init__(self, config)
+        self.wav2vec2 = SummaryMixingModel(config)
+        self.dropout = nn.Dropout(config.final_dropout)
+        self.target_lang = target_lang
+        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size)
+        self.post_init()
+
+
+class SummaryMixingForSequenceClassification(SummaryMixingMixin, Wav2Vec2ForSequenceClassification):
+    """With pooling over time and a classifier; arguments and outputs as ``Wav2Vec2ForSequenceClassification``."""
+
+    def __init__(self, config: SummaryMixingConfig):
+        Wav2Vec2PreTrainedModel.__init__(self, config)
+        self.wav2vec2 = SummaryMixingModel(config)
+        if config.use_weighted_layer_sum:
+            self.layer_weights = nn.Parameter(torch.ones(config.num_hidden_layers + 1) / (config.num_hidden_layers + 1))
+        self.projector = nn.Linear(config.hidden_size, config.classifier_proj_size)
+        self.classifier = nn.Linear(config.classifier_proj_size, config.num_labels)
+        self.post_init()

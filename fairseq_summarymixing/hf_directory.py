@@ -1,0 +1,116 @@
+"""Reading a Hugging Face directory: its configuration and its parameters, without running any of its code."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .errors import UserError
+from .keys import AROUND, OURS, WAV2VEC2, WAV2VEC2_NORMS, WEIGHT_NORM, Table, rename, reverse
+
+MODEL_TYPES = ("wav2vec2", "summarymixing")
+NORMS = {"group": "default", "layer": "layer_norm"}
+HEADS = ("lm_head.", "projector.", "classifier.", "layer_weights")
+
+
+def is_directory(path: str | Path) -> bool:
+    return (Path(path) / "config.json").is_file()
+
+
+def read_config(folder: str | Path) -> dict[str, Any]:
+    """``config.json``.
+
+    Raises:
+        UserError: the folder holds none, or one of a model that is neither wav2vec 2.0 nor ours.
+    """
+    path = Path(folder) / "config.json"
+    if not path.is_file():
+        raise UserError(
+            f"{folder} holds no config.json; expected a directory of Hugging Face (of a model on the hub: "
+            "download it first, with hf download)"
+        )
+    config = read_json(path)
+    if config.get("model_type") not in MODEL_TYPES:
+        raise UserError(f"{path} is of a model {config.get('model_type')!r}; expected {' or '.join(MODEL_TYPES)}")
+    for name in ("adapter_attn_dim", "add_adapter"):
+        if config.get(name):
+            raise UserError(f"{path}: {name}={config[name]}: adapters have no counterpart in fairseq's wav2vec2")
+    return config
+
+
+def read_weights(folder: str | Path) -> dict[str, Tensor]:
+    """All parameters, by their names in the file or files.
+
+    Raises:
+        UserError: there is none, or a file is damaged or wants to run code.
+    """
+    folder = Path(folder)
+    for name, read in (("model.safetensors", _read_safetensors), ("pytorch_model.bin", _read_pickle)):
+        index = folder / f"{name}.index.json"
+        if (folder / name).is_file():
+            return read(folder / name)
+        if index.is_file():
+            parts = sorted(set(read_json(index)["weight_map"].values()))
+            return {key: value for part in parts for key, value in read(folder / Path(part).name).items()}
+    raise UserError(f"{folder} holds neither model.safetensors nor pytorch_model.bin")
+
+
+def encoder_table(config: dict[str, Any]) -> Table:
+    """Hugging Face's names | fairseq's: stock's for wav2vec2, ours for our own classes."""
+    if config["model_type"] == "summarymixing":
+        return reverse(AROUND + OURS)
+    return reverse(AROUND + WAV2VEC2 + WAV2VEC2_NORMS[NORMS[config.get("feat_extract_norm", "group")]])
+
+
+def split_weights(weights: dict[str, Tensor], config: dict[str, Any]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The pre-trained model's parameters under fairseq's names, and a head's under Hugging Face's.
+
+    Raises:
+        ValueError: lists the parameters that no table knows.
+    """
+    if not any(name.startswith("wav2vec2.") for name in weights):  # saved from the model without a head
+        weights = {f"wav2vec2.{name}": value for name, value in weights.items()}
+    new = rename(weights, WEIGHT_NORM, strict=False)
+    weights = {new[name]: value for name, value in weights.items()}
+    heads = {name: value for name, value in weights.items() if name.startswith(HEADS)}
+    encoder = {name: value for name, value in weights.items() if name not in heads}
+    names = rename(encoder, encoder_table(config))
+    return {names[name]: value for name, value in encoder.items()}, heads
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """An object of a JSON file. Raises UserError where it is none."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} holds a {type(content).__name__}, not an object")
+    return content
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+    except ImportError as error:
+        raise UserError("this needs safetensors: pip install 'fairseq-summarymixing[hf]'") from error
+    try:
+        return load_file(str(path))
+    except (SafetensorError, OSError, ValueError) as error:
+        raise UserError(f"{path} is damaged or no safetensors file: {error}; copy it again") from error
+
+
+def _read_pickle(path: Path) -> dict[str, Tensor]:
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+        raise UserError(f"{path} is damaged, or wants to run code and was refused: {str(error)[:120]}") from error
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise UserError(f"{path} holds something else than parameters by name")
+    return state

@@ -1,0 +1,1 @@
+"""Exported directories inside other tools. Needs torch, transformers and the tool; never fairseq."""

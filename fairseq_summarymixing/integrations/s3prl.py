@@ -1,0 +1,98 @@
+"""Exported directories in s3prl: an upstream expert, and ``run_downstream`` with it.
+
+    python -m fairseq_summarymixing.integrations.s3prl -u summarymixing_local -k DIR -d asr -m train -n NAME
+
+runs s3prl's own ``run_downstream`` with its own arguments. In Python, :func:`register` and then
+``S3PRLUpstream("summarymixing_local", path_or_url=DIR)``.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+
+from ..errors import UserError, exit_status
+from ..hf_directory import read_config, read_json
+
+NAME = "summarymixing_local"
+
+
+class UpstreamExpert(nn.Module):
+    """s3prl's interface over a directory of ``export hf``, ours or stock wav2vec 2.0.
+
+    Raises:
+        UserError: ``ckpt`` is no such directory.
+    """
+
+    def __init__(self, ckpt: str, model_config: Any = None, **_: Any):
+        super().__init__()
+        from transformers import AutoModel
+
+        from .. import hf  # noqa: F401 (registers our classes: no code of the directory is run)
+
+        read_config(ckpt)
+        self.model = AutoModel.from_pretrained(ckpt, trust_remote_code=False)
+        self.model.config.apply_spec_augment = False
+        preprocessor = read_json(Path(ckpt) / "preprocessor_config.json")
+        self.normalize = preprocessor["do_normalize"]
+        self.masked = preprocessor["return_attention_mask"]
+
+    def get_downsample_rates(self, key: str) -> int:
+        """Samples per frame, the same for all layers."""
+        return self.model.config.inputs_to_logits_ratio
+
+    def forward(self, wavs: list[Tensor]) -> dict[str, list[Tensor]]:
+        """wavs: (samples,) each, 16 kHz. ``hidden_states``: (B, T, D) for the first layer's input and each layer."""
+        if self.normalize:
+            wavs = [F.layer_norm(wave, wave.shape) for wave in wavs]
+        lengths = torch.tensor([len(wave) for wave in wavs], device=wavs[0].device)
+        padded = pad_sequence(wavs, batch_first=True)
+        mask = (torch.arange(padded.shape[1], device=padded.device) < lengths.unsqueeze(1)).long()
+        output = self.model(padded, attention_mask=mask if self.masked else None, output_hidden_states=True)
+        return {"hidden_states": list(output.hidden_states)}
+
+
+def summarymixing_local(ckpt: str, *args: Any, **kwargs: Any) -> UpstreamExpert:
+    """The entry in ``s3prl.hub``."""
+    return UpstreamExpert(ckpt, *args, **kwargs)
+
+
+def register() -> None:
+    """Make ``s3prl.hub`` importable beside current packages and put :data:`NAME` there."""
+    from .torchaudio_shim import install
+
+    install()
+    _fill_huggingface_hub()
+    import s3prl.hub
+
+    setattr(s3prl.hub, NAME, summarymixing_local)
+
+
+def _fill_huggingface_hub() -> None:
+    """s3prl 0.4.18 imports names that huggingface_hub 1.0 removed; they are for uploads alone."""
+    import huggingface_hub
+
+    for name in ("HfFolder", "Repository"):
+        if not hasattr(huggingface_hub, name):
+            setattr(huggingface_hub, name, types.SimpleNamespace(get_token=lambda: None))
+
+
+def main() -> None:
+    try:
+        register()
+    except ImportError as error:
+        raise UserError(f"this needs s3prl, which cannot be imported: {error}") from error
+    from s3prl.run_downstream import main as run_downstream
+
+    run_downstream()
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(main))

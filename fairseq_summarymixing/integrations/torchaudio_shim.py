@@ -1,0 +1,65 @@
+"""What tools still ask of torchaudio and its versions from 2.9 on no longer have, on soundfile."""
+
+from __future__ import annotations
+
+import sys
+import types
+from collections import namedtuple
+from typing import Any
+
+import torch
+
+AudioMetaData = namedtuple("AudioMetaData", "sample_rate num_frames num_channels bits_per_sample encoding")
+
+
+def info(path: Any, **_: Any) -> AudioMetaData:
+    """Of a file: rate, length in samples of one channel, channels."""
+    import soundfile
+
+    found = soundfile.info(str(path))
+    return AudioMetaData(found.samplerate, found.frames, found.channels, 16, found.subtype)
+
+
+def load(
+    path: Any,
+    frame_offset: int = 0,
+    num_frames: int = -1,
+    normalize: bool = True,
+    channels_first: bool = True,
+    **_: Any,
+) -> tuple[torch.Tensor, int]:
+    """(channels, samples) in [-1, 1], fp32, and the sample rate."""
+    import soundfile
+
+    path = path if hasattr(path, "read") else str(path)
+    samples, rate = soundfile.read(path, start=frame_offset, frames=num_frames, dtype="float32", always_2d=True)
+    wave = torch.from_numpy(samples)
+    return (wave.t() if channels_first else wave), rate
+
+
+def install() -> None:
+    """Fill the gaps of the installed torchaudio; what it has stays."""
+    import torchaudio
+
+    gaps = {
+        "set_audio_backend": lambda backend: None,
+        "get_audio_backend": lambda: "soundfile",
+        "list_audio_backends": lambda: ["soundfile"],
+        "info": info,
+        "AudioMetaData": AudioMetaData,
+    }
+    for name, stand_in in gaps.items():
+        if not hasattr(torchaudio, name):
+            setattr(torchaudio, name, stand_in)
+    try:
+        import torchcodec  # noqa: F401
+    except (ImportError, OSError, RuntimeError):  # without it torchaudio.load raises
+        torchaudio.load = load
+    if "torchaudio.sox_effects" not in sys.modules and not hasattr(torchaudio, "sox_effects"):
+        module = types.ModuleType("torchaudio.sox_effects")
+        module.apply_effects_tensor = module.apply_effects_file = _no_sox
+        sys.modules["torchaudio.sox_effects"] = torchaudio.sox_effects = module
+
+
+def _no_sox(*args: Any, **kwargs: Any) -> None:
+    raise RuntimeError("this torchaudio has no sox effects")

@@ -1,0 +1,102 @@
+"""Starting a model from another's parameters: what is the same is taken, the rest is new."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ..checkpoints import load_checkpoint, model_config, pretrained_config
+from ..errors import UserError
+from ..hf_directory import is_directory, read_config, read_weights, split_weights
+from ..keys import INSIDE, STOCK_LAYERS, rename
+
+SOURCES = ("wav2vec2", "wav2vec2_summarymixing")
+
+
+def read_encoder(path: str | Path) -> dict[str, Tensor]:
+    """The pre-trained model's parameters, under our names.
+
+    Args:
+        path: a fairseq checkpoint, stock ``wav2vec2``'s or ours, pre-trained or fine-tuned; or a directory of Hugging
+            Face, of wav2vec 2.0 or of ``export hf``.
+
+    Raises:
+        UserError: it is something else.
+    """
+    if Path(path).is_dir() and is_directory(path):
+        try:
+            weights, _ = split_weights(read_weights(path), read_config(path))
+        except ValueError as error:
+            raise UserError(f"model.init_from={path}: {error}") from error
+    else:
+        state = load_checkpoint(path)
+        fields = model_config(state)
+        inner = pretrained_config(fields)
+        name = (fields if inner is None else inner).get("_name")
+        if name not in SOURCES:
+            raise UserError(f"model.init_from={path} is a checkpoint of {name!r}; expected {' or '.join(SOURCES)}")
+        prefix = "" if inner is None else INSIDE
+        weights = {key[len(prefix) :]: one for key, one in state["model"].items() if key.startswith(prefix)}
+    names = rename(weights, STOCK_LAYERS, strict=False)
+    return {names[name]: value for name, value in weights.items()}
+
+
+def warm_start(model: nn.Module, path: str | Path) -> str:
+    """Copy every parameter of ``path`` that the model has under the same name; the others stay as they are.
+
+    Returns:
+        A table of what was taken, what is new, and what was left, by parts of the model.
+
+    Raises:
+        UserError: parameters of one name have two shapes, all of them listed; or nothing could be taken.
+    """
+    found, own = read_encoder(path), model.state_dict()
+    wrong = [
+        f"{name} {tuple(found[name].shape)}, here {tuple(value.shape)}"
+        for name, value in own.items()
+        if name in found and found[name].shape != value.shape
+    ]
+    if wrong:
+        told = "; ".join(wrong[:8]) + (f" and {len(wrong) - 8} more" if len(wrong) > 8 else "")
+        raise UserError(f"model.init_from={path} has other sizes: {told}. The recipe's sizes must be the checkpoint's")
+    taken = [name for name in own if name in found]
+    if not taken:
+        raise UserError(f"model.init_from={path}: no parameter has a name of this model's")
+    with torch.no_grad():
+        for name in taken:
+            own[name].copy_(found[name])
+    return table(own, found, taken)
+
+
+def table(own: Mapping[str, Tensor], found: Mapping[str, Tensor], taken: Iterable[str]) -> str:
+    """Millions of parameters of each part: taken, new, left."""
+    columns = {
+        "taken": _sizes(own, taken),
+        "new": _sizes(own, own.keys() - set(taken)),
+        "left": _sizes(found, found.keys() - set(own)),
+    }
+    parts = list(dict.fromkeys(part_of(name) for name in [*own, *found]))
+    lines = [f"{'part':<32}" + "".join(f"{title:>10}" for title in columns)]
+    for part in [*parts, "total"]:
+        numbers = [sum(sizes.values()) if part == "total" else sizes[part] for sizes in columns.values()]
+        lines.append(f"{part:<32}" + "".join(f"{number / 1e6:>9.2f}M" if number else f"{'':>10}" for number in numbers))
+    return "\n".join(lines)
+
+
+def part_of(name: str) -> str:
+    """``encoder.layers.3.mixer.q_proj.weight`` is of ``encoder.layers.*.mixer``."""
+    pieces = name.split(".")
+    if pieces[:2] == ["encoder", "layers"]:
+        return f"encoder.layers.*.{pieces[3]}"
+    return ".".join(pieces[:2]) if pieces[0] == "encoder" else pieces[0]
+
+
+def _sizes(tensors: Mapping[str, Tensor], names: Iterable[str]) -> Counter:
+    sizes: Counter = Counter()
+    for name in names:
+        sizes[part_of(name)] += tensors[name].numel()
+    return sizes
