@@ -5,8 +5,6 @@ from __future__ import annotations
 import importlib
 import json
 import logging
-import os
-import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +15,7 @@ from torch import Tensor, nn
 
 from ..downstream.encoder import load_encoder
 from ..errors import UserError
+from ..files import atomic_file
 from ..modules.log_mel import normalise
 from ..modules.wav2vec2 import Wav2Vec2
 from . import parity
@@ -25,7 +24,8 @@ from .source import Source, read_source
 INPUTS = ["input_values", "attention_mask"]
 LENGTHS = "output_lengths"
 OPSET = 18
-CASES = {**parity.CASES, "short": (9000,)}
+CASES = {**parity.CASES, "short": (9000, 6000, 8000, 5000)}
+ONNX_TOLERANCE = 1e-4  # onnxruntime's group norm sums a whole utterance in fp32
 
 
 class WaveformModel(nn.Module):
@@ -51,7 +51,7 @@ class WaveformModel(nn.Module):
 
 
 def export_onnx(checkpoint: str | Path, file: str | Path) -> str:
-    """Write an ONNX model (opset 18) of dynamic batch and length, checked with onnxruntime at three lengths.
+    """Write an ONNX model (opset 18) of dynamic batch and length, checked with onnxruntime at several lengths (1e-4).
 
     Its metadata hold ``sample_rate`` and, of a CTC model, ``symbols``, the first of them the blank.
 
@@ -59,37 +59,27 @@ def export_onnx(checkpoint: str | Path, file: str | Path) -> str:
         UserError: a package is missing, the checkpoint cannot be exported, or the outputs differ from fairseq's.
     """
     _require("onnx", "onnxscript", "onnxruntime")
-    return _export(checkpoint, file, _write_onnx, _open_onnx)
+    return _export(checkpoint, file, _write_onnx, _open_onnx, ONNX_TOLERANCE)
 
 
 def export_torch(checkpoint: str | Path, file: str | Path) -> str:
-    """Write a ``torch.export`` program of dynamic batch and length, checked at three lengths.
+    """Write a ``torch.export`` program of dynamic batch and length, checked at several lengths (1e-5).
 
     Its extra file ``metadata.json`` holds what the metadata of :func:`export_onnx` do.
 
     Raises:
         UserError: the checkpoint cannot be exported, or the outputs differ from fairseq's.
     """
-    return _export(checkpoint, file, _write_torch, _open_torch)
+    return _export(checkpoint, file, _write_torch, _open_torch, parity.TOLERANCE)
 
 
-def _export(checkpoint, file, write: Callable, open_written: Callable) -> str:
+def _export(checkpoint: str | Path, file: str | Path, write: Callable, open_written: Callable, tolerance: float) -> str:
     if not hasattr(torch.export, "Dim"):
         raise UserError(f"this needs torch 2.5 or newer; here is {torch.__version__}")
     source = read_source(checkpoint)
-    file = Path(file)
-    if file.is_dir():
-        raise UserError(f"{file} is a folder; name a file")
-    model = waveform_model(source)
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{file.name}.", dir=file.parent) as folder, _quiet():
-            temporary = Path(folder) / file.name
-            write(model, temporary, _metadata(source))
-            differences = prove(source, open_written(temporary))
-            os.replace(temporary, file)
-    except OSError as error:
-        raise UserError(f"cannot write {file}: {error.strerror or error}; nothing was changed") from error
+    with atomic_file(file) as temporary, _quiet():
+        write(waveform_model(source), temporary, _metadata(source))
+        differences = prove(source, open_written(temporary), tolerance)
     output = "logits" if source.is_ctc else "features"
     return f"{parity.summary(differences)}\n{file}: {', '.join(INPUTS)} to {output}, {LENGTHS}"
 
@@ -101,8 +91,10 @@ def waveform_model(source: Source) -> WaveformModel:
     return WaveformModel(encoder.model, source.normalize, head).float().eval().requires_grad_(False)
 
 
-def prove(source: Source, run: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]) -> dict[str, dict[str, float]]:
-    """Compare with fairseq at several lengths. Raises UserError where they differ."""
+def prove(
+    source: Source, run: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], tolerance: float
+) -> dict[str, dict[str, float]]:
+    """Compare with fairseq for several batches and lengths. Raises UserError where they differ."""
     name = "logits" if source.is_ctc else f"hidden_states.{source.fields['encoder_layers']}"
     differences = {}
     for case, lengths in CASES.items():
@@ -114,7 +106,7 @@ def prove(source: Source, run: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
         real = expected[name].shape[1] if frames_mask is None else (~frames_mask).sum(dim=1)
         if not torch.equal(frames, torch.as_tensor(real).expand_as(frames)):
             raise UserError(f"the exported model counts {frames.tolist()} frames, fairseq {real.tolist()}")
-        found = parity.compare({name: expected[name]}, {name: output}, frames_mask)
+        found = parity.compare({name: expected[name]}, {name: output}, frames_mask, tolerance)
         differences[case] = {"logits" if source.is_ctc else "features": found[name]}
     return differences
 
@@ -126,7 +118,8 @@ def _metadata(source: Source) -> dict[str, str]:
 
 def _arguments(model: WaveformModel) -> tuple[tuple[Tensor, Tensor], Any]:
     wave, padding_mask = parity.example(parity.CASES["padded"])
-    shortest = model.model.feature_extractor.receptive_field
+    frontend = model.model.feature_extractor
+    shortest = frontend.receptive_field + frontend.hop  # two frames: a single one would be a case of its own
     shape = {0: torch.export.Dim("batch"), 1: torch.export.Dim("samples", min=shortest)}
     return (wave, (~padding_mask).long()), {name: shape for name in INPUTS}
 
@@ -134,7 +127,10 @@ def _arguments(model: WaveformModel) -> tuple[tuple[Tensor, Tensor], Any]:
 def _program(model: WaveformModel) -> Any:
     arguments, shapes = _arguments(model)
     with torch.no_grad():
-        return torch.export.export(model, arguments, dynamic_shapes=shapes)
+        # whether tensors of odd strides may be viewed anew cannot be proven for all lengths: asked at run time
+        return torch.export.export(
+            model, arguments, dynamic_shapes=shapes, prefer_deferred_runtime_asserts_over_guards=True
+        )
 
 
 def _write_torch(model: WaveformModel, file: Path, metadata: dict[str, str]) -> None:

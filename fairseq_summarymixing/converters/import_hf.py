@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from torch import Tensor
 from ..checkpoints import load_checkpoint
 from ..compat import quiet_fairseq
 from ..errors import UserError
-from ..files import atomic_write
+from ..files import atomic_file
 from ..hf_directory import read_config, read_json, read_weights, split_weights
 from ..keys import CTC, INSIDE, STOCK_LAYERS, Table, check_names, rename, reverse
 from ..restore import restore
@@ -41,11 +40,9 @@ def import_hf(folder: str | Path, checkpoint: str | Path) -> str:
     with quiet_fairseq():
         state = make_state(Path(folder), config)
     path = Path(checkpoint)
-    with atomic_write(path, "wb") as file:
-        torch.save(state, file)
-        file.flush()
-        load_checkpoint(file.name)
-        restore(path, load_checkpoint(file.name), {})
+    with atomic_file(path) as temporary:
+        torch.save(state, temporary)
+        restore(temporary, load_checkpoint(temporary), {})
     model = state["cfg"]["model"]
     inner = f" over {model['w2v_args']['model']['_name']}" if "w2v_args" in model else ""
     return (
@@ -62,8 +59,9 @@ def make_state(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
     task["normalize"] = _normalizes(folder)
     try:
         weights, head = split_weights(read_weights(folder), config)
-        if model["_name"] != "wav2vec2" and config["model_type"] == "wav2vec2":
-            weights = _renamed(weights, STOCK_LAYERS, strict=False)
+        stock_names, is_stock = config["model_type"] == "wav2vec2", model["_name"] == "wav2vec2"
+        if stock_names != is_stock:
+            weights = _renamed(weights, STOCK_LAYERS if stock_names else reverse(STOCK_LAYERS), strict=False)
         is_ctc = any(name.startswith("lm_head.") for name in head)
         head = _renamed(head, reverse(CTC)) if is_ctc else {}
         check_names(weights, _expected(model, is_ctc), "the encoder")
@@ -108,17 +106,18 @@ def _model(config: dict[str, Any], origin: dict[str, Any]) -> dict[str, Any]:
 
 def _expected(model: dict[str, Any], is_ctc: bool) -> list[str]:
     """Parameter names of the model that fairseq would build, without building it."""
-    from fairseq.models import MODEL_DATACLASS_REGISTRY, MODEL_REGISTRY
-    from omegaconf import OmegaConf
+    from ..models.wav2vec2_summarymixing import Wav2Vec2SummaryMixingConfig, Wav2Vec2SummaryMixingModel
 
-    importlib.import_module("fairseq_summarymixing.models")
-    defaults = OmegaConf.structured(MODEL_DATACLASS_REGISTRY[model["_name"]])
-    known = {name: value for name, value in model.items() if name in defaults}
+    is_stock = model["_name"] == "wav2vec2"
+    known = {one.name: model[one.name] for one in fields(Wav2Vec2SummaryMixingConfig) if one.name in model}
+    if is_stock:
+        known["mixer"] = "self_attention"
     with torch.device("meta"):
-        built = MODEL_REGISTRY[model["_name"]].build_model(OmegaConf.merge(defaults, known))
+        built = Wav2Vec2SummaryMixingModel(Wav2Vec2SummaryMixingConfig(**known))
     if is_ctc:
         built.remove_pretraining_modules()
-    return list(built.state_dict())
+    names = built.state_dict()
+    return list(rename(names, reverse(STOCK_LAYERS), strict=False).values() if is_stock else names)
 
 
 def _ctc_model(

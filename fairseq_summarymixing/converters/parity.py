@@ -65,11 +65,13 @@ def _quantized(source: Source, features: Tensor) -> Tensor:
     return source.encoder.project_q(quantized)
 
 
-def compare(expected: Outputs, found: Outputs, padding_mask: Tensor | None) -> dict[str, float]:
+def compare(
+    expected: Outputs, found: Outputs, padding_mask: Tensor | None, tolerance: float = TOLERANCE
+) -> dict[str, float]:
     """Largest difference of each output over real frames, over its largest magnitude where that is above 1.
 
     Raises:
-        UserError: an output is missing, has another shape, or differs by more than :data:`TOLERANCE`.
+        UserError: an output is missing, has another shape, or differs by more than ``tolerance``.
     """
     differences = {}
     for name, one in expected.items():
@@ -80,9 +82,9 @@ def compare(expected: Outputs, found: Outputs, padding_mask: Tensor | None) -> d
         if padding_mask is not None:
             one, other = one[~padding_mask], other[~padding_mask]
         difference = ((one - other.float()).abs().max() / one.abs().max().clamp(min=1)).item()
-        if not difference <= TOLERANCE:
+        if not difference <= tolerance:
             raise UserError(
-                f"the exported model's {name} differs from fairseq's by {difference:.1e}, more than {TOLERANCE:g}: "
+                f"the exported model's {name} differs from fairseq's by {difference:.1e}, more than {tolerance:g}: "
                 "nothing was written"
             )
         differences[name] = difference

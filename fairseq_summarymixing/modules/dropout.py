@@ -1,6 +1,7 @@
 """Dropout whose mask is drawn apart from its use, so that what is computed again in backward has the same mask."""
 
-from typing import Optional
+import math
+from typing import Optional, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -23,15 +24,17 @@ class Dropout(nn.Module):
             raise ValueError(f"dropout must lie between 0 and 1; got {p}")
         self.p = p
 
-    def draw(self, x: Tensor) -> Optional[Tensor]:
-        """Which elements stay: the shape of x, bool; None where all do."""
+    def draw(self, x: Tensor, shape: Optional[Sequence[int]] = None) -> Optional[Tensor]:
+        """Which elements stay: bool, of this shape or else that of x, where x is; None where all do."""
         if not self.training or self.p == 0:
             return None
+        shape = x.shape if shape is None else shape
         if x.is_cuda or is_compiling():
-            return torch.empty_like(x, dtype=torch.bool).bernoulli_(1 - self.p)
-        words = torch.empty((x.numel() + 3) // 4, dtype=torch.int64, device=x.device).random_(-(2**63), None)
+            return torch.empty(shape, dtype=torch.bool, device=x.device).bernoulli_(1 - self.p)
+        size = math.prod(shape)
+        words = torch.empty((size + 3) // 4, dtype=torch.int64, device=x.device).random_(-(2**63), None)
         threshold = min(round(self.p * 2**16), 2**16 - 1) - 2**15
-        return (words.view(torch.int16)[: x.numel()] >= threshold).view(x.shape)
+        return (words.view(torch.int16)[:size] >= threshold).view(shape)
 
     def apply_mask(self, x: Tensor, mask: Optional[Tensor]) -> Tensor:
         """x with the mask that :meth:`draw` gave."""

@@ -76,25 +76,24 @@ class Branch(nn.Module):
         self.activation = get_activation(activation)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.second(self.first(x), len(x))
+        return self.second(self.first(x), *x.shape[:2])
 
     def first(self, x: Tensor) -> Tensor:
         """(B, T, D) to (n, B x T, D'/n), not yet activated."""
-        batch, frames, dim = x.shape
-        return self.linear1(x.reshape(batch * frames, self.num_heads, dim // self.num_heads).transpose(0, 1))
+        return self.linear1(x.flatten(0, 1).unflatten(1, (self.num_heads, -1)).transpose(0, 1))
 
-    def second(self, hidden: Tensor, batch: int) -> Tensor:
+    def second(self, hidden: Tensor, batch: int, frames: int) -> Tensor:
         """(n, B x T, D'/n) to (B, T, D')."""
         # forward, not a call: it may run again in backward, and what is hooked into modules must not
         x = self.activation(self.linear2.forward(self.activation(hidden)))
-        return x.transpose(0, 1).reshape(batch, x.shape[1] // batch, -1)
+        return x.transpose(0, 1).flatten(1).unflatten(0, (batch, frames))
 
 
 def branch_mean(branch: Branch, x: Tensor, padding_mask: Optional[Tensor]) -> Tensor:
     """masked_mean(branch(x), padding_mask). x: (B, T, D). Returns (B, 1, D')."""
 
     def mean(hidden: Tensor, padding_mask: Optional[Tensor]) -> Tensor:
-        return masked_mean(branch.second(hidden, len(x)), padding_mask)
+        return masked_mean(branch.second(hidden, *x.shape[:2]), padding_mask)
 
     return recompute(mean, branch.first(x), padding_mask)
 
@@ -153,8 +152,7 @@ class SummaryMixing(nn.Module):
         """What each frame of x (B, T, D) becomes beside ``mean`` (B, 1, D'), the mean of s over the utterance."""
         summary = self.dropout(self.summary_norm(mean))
         hidden = self.local.first(x)
-        # only the shape (B, T, D') of what it will be matters here
-        mask = self.dropout.draw(hidden.reshape(*x.shape[:2], -1))
+        mask = self.dropout.draw(x, (*x.shape[:2], mean.shape[-1]))
         local_weight, summary_weight = self.combiner.weight.chunk(2, dim=1)
         combined = linear_after(
             self._finish_local, local_weight, None, hidden, mask,
@@ -163,7 +161,7 @@ class SummaryMixing(nn.Module):
         return self.activation(combined.view_as(x) + linear(summary, summary_weight, self.combiner.bias))
 
     def _finish_local(self, hidden: Tensor, mask: Optional[Tensor]) -> Tensor:
-        local = self.local_norm.forward(self.local.second(hidden, 1))
+        local = self.local_norm.forward(self.local.second(hidden, 1, hidden.shape[1]))
         return self.dropout.apply_mask(local, None if mask is None else mask.view_as(local))
 
 

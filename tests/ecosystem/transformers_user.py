@@ -89,9 +89,7 @@ def every_layer_in_training():
     model = load(AutoModel).train()
     output = model(torch.randn(2, 16000), output_hidden_states=True)
     assert len(output.hidden_states) == settings["num_hidden_layers"] + 1
-    assert not trust or torch.equal(
-        output.hidden_states[-1], output.last_hidden_state
-    )
+    assert not trust or torch.equal(output.hidden_states[-1], output.last_hidden_state)
     assert isinstance(model(torch.randn(1, 16000), return_dict=False), tuple)
 
 
@@ -112,8 +110,9 @@ def heads_train():
     assert plain and all(one.isfinite().all() for one in plain.values())
     model.train()
     for module in model.modules():
-        if isinstance(getattr(module, "p", None), float):
-            module.p = 0.0
+        for name in ("p", "dropout"):
+            if isinstance(getattr(module, name, None), float):
+                setattr(module, name, 0.0)
     model.config.apply_spec_augment = False
     plain = gradients(model, **inputs)
     model.gradient_checkpointing_enable()
@@ -152,7 +151,7 @@ def saves_and_loads():
         again = AutoModel.from_pretrained(folder, **trust)
     wave = torch.randn(1, 16000)
     with torch.no_grad():
-        assert torch.equal(model.eval()(wave)[0], again.eval()(wave)[0])
+        assert torch.allclose(model.eval()(wave)[0], again.eval()(wave)[0], atol=1e-5)
 
 
 def pipelines():
