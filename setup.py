@@ -12,6 +12,9 @@ VERSION = next(
 EXTRAS = {
     "demo": ["espeakng-loader>=0.2.4", "scipy"],
     "report": ["matplotlib>=3.5"],
+    "hf": ["transformers>=4.57; python_version >= '3.9'", "safetensors"],
+    "onnx": ["onnx", "onnxscript", "onnxruntime"],
+    "lm": ["flashlight-text"],
     "dev": ["pytest>=7", "ruff", "librosa>=0.10; python_version >= '3.11'"],
 }
 

@@ -136,7 +136,8 @@ def _ctc_defaults() -> dict[str, Any]:
 
     defaults = {one.name: one.default for one in fields(Wav2Vec2CtcConfig) if one.default is not MISSING}
     # what other parts of a training run would fill in
-    return {name: None if str(value).startswith("${") else plain(value) for name, value in defaults.items()}
+    known = {name: None if str(value).startswith("${") else plain(value) for name, value in defaults.items()}
+    return {**known, "ddp_backend": "legacy_ddp"}
 
 
 def _ctc_task(origin: dict[str, Any], task: dict[str, Any]) -> dict[str, Any]:

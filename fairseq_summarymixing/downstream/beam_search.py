@@ -81,7 +81,7 @@ class BeamDecoder:
             raise UserError(f"--lm needs a model that says where words end: {delimiter!r} is not in its dictionary")
         self.blank, self.silence = blank, symbols.index(delimiter)
         lexicon = read_lexicon(settings.lexicon, symbols)
-        words = dictionary.create_word_dict(lexicon)
+        words = dictionary.create_word_dict({**lexicon, "<unk>": []})
         self.unknown = words.get_index("<unk>")
         try:
             self.lm = decoder.KenLM(str(settings.lm), words)

@@ -73,18 +73,18 @@ def warm_start(model: nn.Module, path: str | Path) -> str:
 
 
 def table(own: Mapping[str, Tensor], found: Mapping[str, Tensor], taken: Iterable[str]) -> str:
-    """Millions of parameters of each part: taken, new, left."""
+    """Parameters of each part: taken, new, left."""
     columns = {
         "taken": _sizes(own, taken),
         "new": _sizes(own, own.keys() - set(taken)),
         "left": _sizes(found, found.keys() - set(own)),
     }
     parts = list(dict.fromkeys(part_of(name) for name in [*own, *found]))
-    lines = [f"{'part':<32}" + "".join(f"{title:>10}" for title in columns)]
-    for part in [*parts, "total"]:
-        numbers = [sum(sizes.values()) if part == "total" else sizes[part] for sizes in columns.values()]
-        lines.append(f"{part:<32}" + "".join(f"{number / 1e6:>9.2f}M" if number else f"{'':>10}" for number in numbers))
-    return "\n".join(lines)
+    rows = [["parameters", *columns]]
+    rows += [[part, *(f"{sizes[part]:,}" if sizes[part] else "" for sizes in columns.values())] for part in parts]
+    rows.append(["total", *(f"{sum(sizes.values()):,}" for sizes in columns.values())])
+    width = max(len(row[0]) for row in rows)
+    return "\n".join(f"{row[0]:<{width}}" + "".join(f"{cell:>14}" for cell in row[1:]) for row in rows)
 
 
 def part_of(name: str) -> str:

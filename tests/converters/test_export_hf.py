@@ -1,0 +1,153 @@
+"""Does an exported directory hold everything, and only where the numbers are the same?"""
+
+import ast
+import json
+import sys
+
+import pytest
+
+transformers = pytest.importorskip("transformers", reason="the hf extra is not installed")
+pytest.importorskip("fairseq")
+
+import checkpoint_files
+import torch
+from safetensors.torch import load_file
+
+from fairseq_summarymixing import __version__
+from fairseq_summarymixing.cli import main
+from fairseq_summarymixing.converters import export_hf as module
+from fairseq_summarymixing.converters.export_hf import export_hf
+from fairseq_summarymixing.converters.hf_code import MODELING, code_files, join
+from fairseq_summarymixing.converters.source import Source
+from fairseq_summarymixing.errors import UserError
+
+NATIVE = ("twin", "stock", "stock-group_norm")
+
+
+@pytest.mark.parametrize("ctc", [False, True], ids=["pretrained", "ctc"])
+@pytest.mark.parametrize("kind", checkpoint_files.KINDS)
+def test_every_kind_is_exported_with_proof(checkpoint, tmp_path, kind, ctc, capsys):
+    assert main(["export", "hf", str(checkpoint(kind, ctc)), str(tmp_path / "out")]) == 0
+    told = capsys.readouterr().out
+    assert "alone: 3 hidden states" in told and "padded: 3 hidden states" in told
+    assert ("logits" if ctc else "projected_quantized_states") in told
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert {"config.json", "model.safetensors", "preprocessor_config.json", "README.md"} <= names
+    assert ("modeling_summarymixing.py" in names) == (kind not in NATIVE)
+    assert ("vocab.json" in names) == ctc
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert config["layerdrop"] == 0 and len(config.get("auto_map", [])) == (0 if kind in NATIVE else 5)
+    assert "/somewhere" not in (tmp_path / "out" / "config.json").read_text()
+
+
+def test_the_blank_has_their_name_and_its_old_place(exported):
+    vocabulary = json.loads((exported("paper", ctc=True) / "vocab.json").read_text())
+    assert list(vocabulary)[:5] == ["<pad>", "<s>", "</s>", "<unk>", "|"]
+    config = json.loads((exported("paper", ctc=True) / "config.json").read_text())
+    assert config["pad_token_id"] == vocabulary["<pad>"] == 0 and config["vocab_size"] == len(vocabulary)
+
+
+def test_normalisation_is_what_the_task_said(tmp_path):
+    for normalize in (False, True):
+        path = checkpoint_files.pretrained(tmp_path / f"{normalize}.pt", "lite", normalize=normalize)
+        export_hf(path, tmp_path / str(normalize))
+        preprocessor = json.loads((tmp_path / str(normalize) / "preprocessor_config.json").read_text())
+        assert preprocessor["do_normalize"] is normalize
+
+
+def test_masks_in_training_are_the_users_choice(checkpoint, tmp_path):
+    for choice in ("on", "off"):
+        assert main(["export", "hf", str(checkpoint("lite")), str(tmp_path / choice), "--spec-augment", choice]) == 0
+        assert json.loads((tmp_path / choice / "config.json").read_text())["apply_spec_augment"] is (choice == "on")
+
+
+def test_a_model_without_quantiser_is_exported_as_an_encoder(tmp_path):
+    path = checkpoint_files.pretrained(tmp_path / "plain.pt", "lite", quantize_targets=False)
+    export_hf(path, tmp_path / "out")
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert config["architectures"] == ["SummaryMixingModel"]
+    assert not any("project" in name.split(".")[0] for name in load_file(tmp_path / "out" / "model.safetensors"))
+
+
+def test_wrong_numbers_leave_nothing(checkpoint, tmp_path, monkeypatch):
+    right = Source.hf_state
+
+    def wrong(self):
+        state = right(self)
+        state["wav2vec2.encoder.layers.1.mixer.combiner.weight"][0, 0] += 0.01
+        return state
+
+    monkeypatch.setattr(Source, "hf_state", wrong)
+    with pytest.raises(UserError, match=r"hidden_states\.2 differs from fairseq's by .* nothing was written"):
+        export_hf(checkpoint("lite"), tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_there_stays(checkpoint, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine").write_text("mine")
+    with pytest.raises(UserError, match="out is there already: name a new folder"):
+        export_hf(checkpoint("lite"), tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine"]
+
+
+def test_a_missing_package_is_named(checkpoint, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    with pytest.raises(UserError, match=r"needs safetensors.*pip install 'fairseq-summarymixing\[hf\]'"):
+        module.export_hf(checkpoint("lite"), tmp_path / "out")
+
+
+@pytest.mark.parametrize("field, value", [("activation_fn", "gelu_fast"), ("quantizer_depth", 2)])
+def test_a_stock_model_without_counterpart_is_refused_by_name(tmp_path, field, value):
+    path = checkpoint_files.pretrained(tmp_path / "odd.pt", "stock", **{field: value})
+    with pytest.raises(UserError, match=field):
+        export_hf(path, tmp_path / "out")
+
+
+def test_another_models_checkpoint_is_named(checkpoint, tmp_path):
+    state = torch.load(checkpoint("lite"), weights_only=False)
+    state["cfg"]["model"]["_name"] = "hubert"
+    torch.save(state, tmp_path / "hubert.pt")
+    with pytest.raises(UserError, match="checkpoint of the model 'hubert'; expected wav2vec2"):
+        export_hf(tmp_path / "hubert.pt", tmp_path / "out")
+
+
+def test_the_code_needs_torch_and_transformers_alone():
+    for text in code_files(__version__).values():
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Import):
+                roots = {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                roots = {node.module.split(".")[0]} if not node.level else set()
+                assert not node.level or node.module == "configuration_summarymixing"
+            else:
+                continue
+            assert roots <= {"torch", "transformers", *sys.stdlib_module_names}
+
+
+def test_the_code_is_that_of_the_modules(exported):
+    text = join(MODELING, __version__)
+    assert (exported("paper") / "modeling_summarymixing.py").read_text() == text
+    for name in ("class SummaryMixing(nn.Module):", "def masked_mean(", "class LogMelExtractor", "class ConformerLayer"):
+        assert text.count(name) == 1
+
+
+def test_two_things_of_one_name_are_refused(tmp_path, monkeypatch):
+    package = tmp_path / "package"
+    (package / "hf").mkdir(parents=True)
+    (package / "modules").mkdir()
+    (package / "modules" / "a.py").write_text('"""A."""\n\nSIZE = 1\n')
+    (package / "hf" / "b.py").write_text('"""B."""\n\nfrom ..modules.a import SIZE\n\n\nclass SIZE:\n    pass\n')
+    from fairseq_summarymixing.converters import hf_code
+
+    monkeypatch.setattr(hf_code, "PACKAGE", package)
+    monkeypatch.setattr(hf_code, "MODELING", package / "hf" / "b.py")
+    with pytest.raises(ValueError, match=r"a\.py and b\.py both define SIZE"):
+        join(package / "hf" / "b.py", "0")
+
+
+def test_registered_classes_need_no_trust(exported):
+    import fairseq_summarymixing.hf as ours
+
+    for auto, model in ours.AUTO_CLASSES.values():
+        assert type(auto.from_pretrained(str(exported("paper")), trust_remote_code=False)) is model

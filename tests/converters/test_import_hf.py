@@ -1,0 +1,162 @@
+"""Do checkpoints come back as they were, and do public ones train?"""
+
+import json
+
+import pytest
+
+transformers = pytest.importorskip("transformers", reason="the hf extra is not installed")
+pytest.importorskip("fairseq")
+
+import checkpoint_files
+import tiny
+import torch
+from safetensors.torch import load_file, save_file
+
+from fairseq_summarymixing.checkpoints import load_checkpoint
+from fairseq_summarymixing.cli import main
+from fairseq_summarymixing.converters.export_hf import export_hf
+from fairseq_summarymixing.converters.import_hf import import_hf
+from fairseq_summarymixing.errors import UserError
+from fairseq_summarymixing.restore import restore
+
+
+def parameters(path):
+    return torch.load(path, weights_only=False)["model"]
+
+
+def assert_same(found, expected):
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert found[name].dtype == value.dtype and torch.equal(found[name], value), name
+
+
+@pytest.mark.parametrize("ctc", [False, True], ids=["pretrained", "ctc"])
+@pytest.mark.parametrize("kind", checkpoint_files.KINDS)
+def test_there_and_back_is_bit_identical(checkpoint, exported, tmp_path, kind, ctc):
+    assert main(["import", "hf", str(exported(kind, ctc)), str(tmp_path / "back.pt")]) == 0
+    assert_same(parameters(tmp_path / "back.pt"), parameters(checkpoint(kind, ctc)))
+    fields, before = (torch.load(path, weights_only=False)["cfg"]["model"] for path in
+                      (tmp_path / "back.pt", checkpoint(kind, ctc)))  # fmt: skip
+    inner = [one["w2v_args"]["model"] if ctc else one for one in (fields, before)]
+    assert inner[0] == inner[1]
+
+
+def test_half_precision_comes_back_as_it_was(checkpoint, tmp_path):
+    state = torch.load(checkpoint("lite"), weights_only=False)
+    state["model"] = {name: value.half() for name, value in state["model"].items()}
+    torch.save(state, tmp_path / "half.pt")
+    export_hf(tmp_path / "half.pt", tmp_path / "out")
+    import_hf(tmp_path / "out", tmp_path / "back.pt")
+    assert_same(parameters(tmp_path / "back.pt"), state["model"])
+
+
+def public(folder, head, **fields):
+    """A wav2vec 2.0 directory as the hub has them, by transformers alone."""
+    sizes = dict(
+        hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=48, conv_dim=(16, 24),
+        conv_kernel=(10, 8), conv_stride=(40, 8), num_conv_pos_embeddings=16, num_conv_pos_embedding_groups=4,
+        num_codevectors_per_group=6, codevector_dim=12, proj_codevector_dim=12, vocab_size=7,
+    )  # fmt: skip
+    model = getattr(transformers, head)(transformers.Wav2Vec2Config(**{**sizes, **fields})).eval()
+    model.save_pretrained(folder)
+    (folder / "preprocessor_config.json").write_text(json.dumps({"do_normalize": True, "sampling_rate": 16000}))
+    if head == "Wav2Vec2ForCTC":
+        symbols = ["<pad>", "<s>", "</s>", "<unk>", "|", "A", "B"]
+        (folder / "vocab.json").write_text(json.dumps({symbol: index for index, symbol in enumerate(symbols)}))
+    return model
+
+
+@pytest.mark.parametrize("fields", [{}, {"feat_extract_norm": "layer", "do_stable_layer_norm": True, "conv_bias": True}])
+def test_a_public_checkpoint_says_the_same_in_fairseq(tmp_path, fields):
+    model = public(tmp_path, "Wav2Vec2ForPreTraining", **fields)
+    import_hf(tmp_path, tmp_path / "stock.pt")
+    state = load_checkpoint(tmp_path / "stock.pt")
+    assert state["cfg"]["model"]["_name"] == "wav2vec2" and state["cfg"]["task"]["normalize"]
+    stock = restore(tmp_path / "stock.pt", state, {}).model
+    wave = torch.randn(1, 12000)
+    with torch.no_grad():
+        expected = model(wave)
+        found = stock.extract_features(wave, None)["x"]
+        assert (stock.final_proj(found) - expected.projected_states).abs().max() < 1e-5
+
+
+def test_a_public_ctc_checkpoint_decodes_in_fairseq(tmp_path):
+    model = public(tmp_path, "Wav2Vec2ForCTC")
+    import_hf(tmp_path, tmp_path / "ctc.pt")
+    restored = restore(tmp_path / "ctc.pt", load_checkpoint(tmp_path / "ctc.pt"), {})
+    assert restored.task.target_dictionary.symbols == ["<s>", "<pad>", "</s>", "<unk>", "|", "A", "B"]
+    wave = torch.randn(1, 12000)
+    with torch.no_grad():
+        found = restored.model.w2v_encoder(source=wave, padding_mask=None)["encoder_out"].transpose(0, 1)
+        assert (found - model(wave).logits).abs().max() < 1e-5
+
+
+def test_an_imported_checkpoint_trains_on(exported, tmp_path):
+    data = tiny.write_corpus(tmp_path / "data")
+    import_hf(exported("summary_mixing"), tmp_path / "back.pt")
+    settings = {
+        **tiny.TINY_PRETRAINING, "task.data": str(data), "checkpoint.save_dir": str(tmp_path / "run"),
+        "model.extractor_mode": "layer_norm", "model.latent_dim": 12, "optimizer.adam_betas": "(0.9,0.98)",
+        "checkpoint.finetune_from_model": str(tmp_path / "back.pt"), "optimization.lr": [0.0],
+    }  # fmt: skip
+    tiny.train("pretraining", "summarymixing_base_librispeech", settings)
+    assert_same(parameters(tmp_path / "run" / "checkpoint_last.pt"), parameters(tmp_path / "back.pt"))
+
+
+def test_missing_and_unknown_parameters_are_listed_together(exported, tmp_path):
+    folder = copy(exported("lite"), tmp_path / "out")
+    state = load_file(folder / "model.safetensors")
+    state["wav2vec2.encoder.more"] = state.pop("wav2vec2.encoder.layer_norm.bias")
+    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(UserError, match=r"missing encoder\.layer_norm\.bias; unknown encoder\.more"):
+        import_hf(folder, tmp_path / "back.pt")
+    state["something.else"] = state.pop("wav2vec2.encoder.more")
+    save_file(state, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(UserError, match=r"unknown parameters: something\.else"):
+        import_hf(folder, tmp_path / "back.pt")
+    assert not (tmp_path / "back.pt").exists()
+
+
+def test_files_are_named_as_what_they_are(exported, tmp_path):
+    with pytest.raises(UserError, match="holds no config.json"):
+        import_hf(tmp_path, tmp_path / "back.pt")
+    folder = copy(exported("lite"), tmp_path / "cut")
+    (folder / "model.safetensors").write_bytes((folder / "model.safetensors").read_bytes()[:-100])
+    with pytest.raises(UserError, match="model.safetensors is damaged"):
+        import_hf(folder, tmp_path / "back.pt")
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(UserError, match="neither model.safetensors nor pytorch_model.bin"):
+        import_hf(folder, tmp_path / "back.pt")
+    (folder / "config.json").write_text('{"model_type": "bert"}')
+    with pytest.raises(UserError, match="is of a model 'bert'; expected wav2vec2 or summarymixing"):
+        import_hf(folder, tmp_path / "back.pt")
+
+
+class Harmful:
+    def __reduce__(self):
+        return exec, ("raise SystemExit('code of a checkpoint was run')",)
+
+
+def test_no_code_of_a_directory_is_run(exported, tmp_path):
+    folder = copy(exported("lite"), tmp_path / "out")
+    (folder / "modeling_summarymixing.py").write_text("raise SystemExit('code of a directory was run')")
+    import_hf(folder, tmp_path / "back.pt")
+    (folder / "model.safetensors").unlink()
+    torch.save({"weight": Harmful()}, folder / "pytorch_model.bin")
+    with pytest.raises(UserError, match="wants to run code and was refused"):
+        import_hf(folder, tmp_path / "again.pt")
+
+
+def test_a_vocabulary_in_another_order_is_refused(exported, tmp_path):
+    folder = copy(exported("lite", ctc=True), tmp_path / "out")
+    symbols = list(json.loads((folder / "vocab.json").read_text()))
+    (folder / "vocab.json").write_text(json.dumps({one: index for index, one in enumerate(reversed(symbols))}))
+    with pytest.raises(UserError, match=r"must number 10 symbols from 0 on, first <pad>"):
+        import_hf(folder, tmp_path / "back.pt")
+
+
+def copy(folder, to):
+    to.mkdir()
+    for path in folder.iterdir():
+        (to / path.name).write_bytes(path.read_bytes())
+    return to
