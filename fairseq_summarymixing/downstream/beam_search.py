@@ -86,7 +86,7 @@ class BeamDecoder:
         try:
             self.lm = decoder.KenLM(str(settings.lm), words)
         except Exception as error:  # the binding raises what KenLM threw
-            raise UserError(f"--lm {settings.lm} cannot be read: {str(error).splitlines()[0]}") from error
+            raise UserError(f"--lm {settings.lm} cannot be read: {str(error).splitlines()[-1]}") from error
         self.trie = decoder.Trie(len(symbols), self.silence)
         start, index = self.lm.start(False), {symbol: token for token, symbol in enumerate(symbols)}
         for word, spellings in lexicon.items():

@@ -128,7 +128,12 @@ def test_the_code_needs_torch_and_transformers_alone():
 def test_the_code_is_that_of_the_modules(exported):
     text = join(MODELING, __version__)
     assert (exported("paper") / "modeling_summarymixing.py").read_text() == text
-    for name in ("class SummaryMixing(nn.Module):", "def masked_mean(", "class LogMelExtractor", "class ConformerLayer"):
+    for name in (
+        "class SummaryMixing(nn.Module):",
+        "def masked_mean(",
+        "class LogMelExtractor",
+        "class ConformerLayer",
+    ):
         assert text.count(name) == 1
 
 

@@ -66,7 +66,9 @@ def public(folder, head, **fields):
     return model
 
 
-@pytest.mark.parametrize("fields", [{}, {"feat_extract_norm": "layer", "do_stable_layer_norm": True, "conv_bias": True}])
+@pytest.mark.parametrize(
+    "fields", [{}, {"feat_extract_norm": "layer", "do_stable_layer_norm": True, "conv_bias": True}]
+)
 def test_a_public_checkpoint_says_the_same_in_fairseq(tmp_path, fields):
     model = public(tmp_path, "Wav2Vec2ForPreTraining", **fields)
     import_hf(tmp_path, tmp_path / "stock.pt")
