@@ -1,4 +1,4 @@
-# make quickstart | test | test-legacy | lint | install | clean
+# make quickstart | test | test-legacy | test-ecosystem | lint | install | clean
 
 PYTHON ?= python3
 PYTHON_LEGACY ?= python3.10
@@ -12,7 +12,7 @@ MODEL_OPTION := $(if $(MODEL),--model "$(MODEL)")
 SEED_OPTION := $(if $(SEED),--seed "$(SEED)")
 TRANSCRIPTS_OPTION := $(if $(TRANSCRIPTS),--transcripts "$(TRANSCRIPTS)")
 
-.PHONY: install quickstart test test-legacy lint clean
+.PHONY: install quickstart test test-legacy test-ecosystem lint clean
 
 install: $(VENV)/.installed
 
@@ -23,7 +23,7 @@ $(VENV)/.dependencies: setup.py constraints.txt
 	$(VENV)/bin/pip install -c constraints.txt pip setuptools wheel
 	$(VENV)/bin/pip install -c constraints.txt torch numpy cython
 	$(VENV)/bin/pip install -c constraints.txt --no-build-isolation fairseq-fixed
-	$(VENV)/bin/pip install -c constraints.txt --no-build-isolation '.[demo,report,dev]'
+	$(VENV)/bin/pip install -c constraints.txt --no-build-isolation '.[demo,report,hf,onnx,lm,dev]' accelerate
 	touch $@
 
 # A copy, not a link: fairseq finds a user_dir that lies beside it from any folder
@@ -62,9 +62,22 @@ $(LEGACY)/.installed: $(LEGACY)/.dependencies $(PACKAGE)
 	@rm -rf build fairseq_summarymixing.egg-info
 	touch $@
 
+# Each tool that reads exported directories, in an environment of its own
+ECOSYSTEM := transformers4 speechbrain s3prl
+
+test-ecosystem: install $(ECOSYSTEM:%=.venv-%/.installed)
+	$(VENV)/bin/python -m pytest tests/ecosystem $(PYTEST_OPTIONS)
+
+.venv-%/.installed: tests/ecosystem/requirements-%.txt $(PACKAGE)
+	test -x .venv-$*/bin/python || $(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/pip install --quiet -r tests/ecosystem/requirements-$*.txt
+	.venv-$*/bin/pip install --quiet --no-deps --force-reinstall .
+	@rm -rf build fairseq_summarymixing.egg-info
+	touch $@
+
 lint: install
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
 clean:
-	rm -rf $(VENV) $(LEGACY) build *.egg-info .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(LEGACY) $(ECOSYSTEM:%=.venv-%) build *.egg-info .pytest_cache .ruff_cache

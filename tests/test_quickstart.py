@@ -9,6 +9,7 @@ from tiny import ROOT, tone, write_wave
 
 pytest.importorskip("fairseq", reason="trains with fairseq")
 pytest.importorskip("matplotlib", reason="draws plots")
+pytest.importorskip("transformers", reason="ends with an export")
 
 
 def quickstart(*arguments):
@@ -25,6 +26,7 @@ def test_the_whole_job_on_the_demo_corpus_twice(tmp_path):
     assert page.stat().st_size > 10_000
     runs = json.loads((out / "comparison" / "compare.json").read_text())
     assert len(runs) == 7
+    assert "in an environment with torch and transformers alone" in first.stdout and "\nheard: " in first.stdout
     checkpoints = {path: path.stat().st_mtime for path in out.glob("*/*/checkpoints/*.pt")}
 
     again = quickstart("--minutes", "3", "--out", str(out))

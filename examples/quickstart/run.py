@@ -1,4 +1,4 @@
-"""The main job on a demo corpus, or on your own audio: pre-train, fine-tune, decode, compare.
+"""The main job on a demo corpus, or on your own audio: pre-train, fine-tune, decode, compare, export.
 
     python examples/quickstart/run.py [--audio DIR] [--model log_mel] [--out quickstart]
 
@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 from typing import Dict, List, Optional, Tuple
 
+from environment import link_packages
 from tqdm import tqdm
 
 from fairseq_summarymixing.data.manifest import read_manifest
@@ -195,6 +196,8 @@ def main() -> None:
     else:
         print("\nno transcripts, so no fine-tuning; --transcripts gives them")
     call("compare", *map(str, runs), "--out", str(out / "comparison"))
+    if (out / "finetuning").exists():
+        _export(out, data)
     print(f"\n{(time.time() - begun) / 60:.1f} minutes. Open {out / 'comparison' / 'compare.html'}")
 
 
@@ -225,6 +228,26 @@ def _finetune(out: Path, data: Path, args: argparse.Namespace) -> List[Path]:
         call("decode", str(run / "checkpoints" / "checkpoint_best.pt"), "--data", str(data), "--split", "test")
         runs.append(run)
     return runs
+
+
+def _export(out: Path, data: Path) -> None:
+    """The fine-tuned model that made the fewest word errors, to Hugging Face, and what it hears of a test utterance."""
+    results = {path: json.loads(path.read_text()) for path in out.glob("finetuning/*/checkpoints/decode/*/result.json")}
+    best = min(results, key=lambda path: results[path]["wer"])
+    checkpoint, said = results[best]["checkpoint"], (best.parent / "references.wrd").read_text(encoding="utf-8")
+    name = Path(checkpoint).parent.parent.name
+    folder = out / "huggingface" / name
+    if not (folder / "config.json").exists():
+        call("export", "hf", checkpoint, str(folder))
+    root, rows = read_manifest(data / "test.tsv")
+    print(
+        f"\nthe model {name} in an environment with torch and transformers alone\nsaid:  {said.splitlines()[0]}",
+        flush=True,
+    )
+    python = link_packages(out / "huggingface" / "site-packages", ["torch", "transformers", "soundfile"])
+    command = [*python, str(HERE / "transcribe.py"), str(folder), os.path.join(root, rows[0][0])]
+    if subprocess.run(command, env={**os.environ, "HF_HUB_OFFLINE": "1"}).returncode:
+        raise UserError("transformers could not use the exported model; see above")
 
 
 if __name__ == "__main__":
