@@ -20,8 +20,14 @@ MUST_NOT_IMPORT = {
                 "fairseq_summarymixing.data", "fairseq_summarymixing.cli"],
     "data": ["fairseq", "transformers", "torch", "scipy", "espeakng_loader", "fairseq_summarymixing.modules",
              "fairseq_summarymixing.cli"],
-    "models": ["transformers", "fairseq_summarymixing.tasks", "fairseq_summarymixing.cli"],
+    "models": ["transformers", "fairseq_summarymixing.tasks", "fairseq_summarymixing.converters",
+               "fairseq_summarymixing.cli"],
     "tasks": ["transformers", "fairseq_summarymixing.models", "fairseq_summarymixing.cli"],
+    "hf": ["fairseq", "omegaconf", "fairseq_summarymixing.models", "fairseq_summarymixing.converters",
+           "fairseq_summarymixing.cli"],
+    "converters": ["fairseq_summarymixing.cli"],
+    "hf_directory": ["fairseq", "transformers", "fairseq_summarymixing.models", "fairseq_summarymixing.cli"],
+    "keys": ["fairseq", "transformers", "torch"],
     "downstream": ["transformers", "fairseq_summarymixing.cli"],
     "compare": ["transformers", "matplotlib", "fairseq_summarymixing.cli"],
     "cli": ["fairseq", "transformers", "torch", "numpy", "soundfile"],
@@ -33,6 +39,8 @@ def test_part_imports_without_what_it_must_not_know(part):
     needs_fairseq = "fairseq" not in MUST_NOT_IMPORT[part]
     if needs_fairseq:
         pytest.importorskip("fairseq", reason=f"{part} is built on fairseq")
+    if part in ("hf", "converters"):
+        pytest.importorskip("transformers", reason="the hf extra is not installed")
     code = BLOCK.format(blocked=MUST_NOT_IMPORT[part], part=part)
     process = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert process.returncode == 0, process.stderr

@@ -1,6 +1,10 @@
 """Hugging Face classes. Importing this registers them: directories of ``export hf`` then load without a trust flag."""
 
-from transformers import (
+from ..compat import hide_broken_torchaudio
+
+hide_broken_torchaudio()
+
+from transformers import (  # noqa: E402
     AutoConfig,
     AutoModel,
     AutoModelForAudioClassification,
@@ -8,8 +12,8 @@ from transformers import (
     AutoModelForPreTraining,
 )
 
-from .configuration_summarymixing import SummaryMixingConfig
-from .modeling_summarymixing import (
+from .configuration_summarymixing import SummaryMixingConfig  # noqa: E402
+from .modeling_summarymixing import (  # noqa: E402
     SummaryMixingForCTC,
     SummaryMixingForPreTraining,
     SummaryMixingForSequenceClassification,
