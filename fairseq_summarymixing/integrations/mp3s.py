@@ -13,50 +13,58 @@ from __future__ import annotations
 import runpy
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..errors import UserError, exit_status
 
 OPTION = "--use-lengths"
+SHORTEST = 1600  # samples; enough for a frame of every front end
 
 
 def lengths_of_padded(wav: Tensor) -> Tensor:
-    """(B, samples), padded with zeros, to (B,): samples up to the last that is not zero, at least 1."""
+    """(B, samples), padded with zeros, to (B,): samples up to the last that is not zero, at least 0.1 s.
+
+    Zeros at the end of a recording cannot be told from padding; they count as padding alone and in a batch.
+    """
     places = torch.arange(1, wav.shape[1] + 1, device=wav.device)
-    return ((wav != 0) * places).amax(dim=1).clamp(min=1)
+    return ((wav != 0) * places).amax(dim=1).clamp(min=min(SHORTEST, wav.shape[1]))
 
 
 def use_lengths() -> None:
-    """Let SpeechBrain's wav2vec 2.0 interfaces tell the model which samples are padding."""
-    from speechbrain.integrations.huggingface.wav2vec2 import Wav2Vec2
-    from speechbrain.integrations.huggingface.weighted_ssl import WeightedSSLModel
+    """Let each WeightedSSLModel that is built from now on tell its model which samples are padding."""
+    try:
+        from speechbrain.integrations.huggingface import huggingface
+    except ImportError:  # before 1.1
+        from speechbrain.lobes.models.huggingface_transformers import huggingface
 
-    for interface in (WeightedSSLModel, Wav2Vec2):
-        build = interface.__init__
+    # SpeechBrain 1.1 loads WeightedSSLModel once more for each old name of its module; the base class is but one.
+    base = huggingface.HFTransformersInterface
+    build = base.__init__
 
-        def __init__(self, *args, build=build, **kwargs):
-            build(self, *args, **kwargs)
+    def __init__(self, *args, **kwargs):
+        build(self, *args, **kwargs)
+        if type(self).__name__ == "WeightedSSLModel":
             self.model.register_forward_pre_hook(_add_mask, with_kwargs=True)
 
-        interface.__init__ = __init__
+    base.__init__ = __init__
 
 
-def _add_mask(model, inputs, named):
-    if named.get("attention_mask") is None:
-        wav = inputs[0] if inputs else named["input_values"]
-        lengths = lengths_of_padded(wav)
-        named["attention_mask"] = (torch.arange(wav.shape[1], device=wav.device) < lengths.unsqueeze(1)).long()
-    return inputs, named
+def _add_mask(model: nn.Module, inputs: tuple, named: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
+    wav = inputs[0] if inputs else named["input_values"]
+    if named.get("attention_mask") is not None:
+        return inputs, named
+    places = torch.arange(wav.shape[1], device=wav.device)
+    return inputs, {**named, "attention_mask": (places < lengths_of_padded(wav).unsqueeze(1)).long()}
 
 
 def main() -> None:
     arguments = [one for one in sys.argv[1:] if one != OPTION]
     if not arguments or not Path(arguments[0]).is_file():
-        raise UserError(
-            f"expected an MP3S script, such as LibriSpeech/LSTM/train.py; found {arguments[:1] or 'nothing'}"
-        )
+        found = arguments[0] if arguments else "nothing"
+        raise UserError(f"expected an MP3S script, such as LibriSpeech/LSTM/train.py; found {found}")
     try:
         from .torchaudio_shim import install
 
