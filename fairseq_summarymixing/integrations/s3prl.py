@@ -8,6 +8,7 @@ runs s3prl's own ``run_downstream`` with its own arguments. In Python, :func:`re
 
 from __future__ import annotations
 
+import argparse
 import sys
 import types
 from pathlib import Path
@@ -38,25 +39,28 @@ class UpstreamExpert(nn.Module):
         from .. import hf  # noqa: F401 (registers our classes: no code of the directory is run)
 
         read_config(ckpt)
-        self.model = AutoModel.from_pretrained(ckpt, trust_remote_code=False)
-        self.model.config.apply_spec_augment = False
+        self.model = AutoModel.from_pretrained(ckpt, trust_remote_code=False, layerdrop=0.0, apply_spec_augment=False)
         preprocessor = read_json(Path(ckpt) / "preprocessor_config.json")
-        self.normalize = preprocessor["do_normalize"]
-        self.masked = preprocessor["return_attention_mask"]
+        self.normalize = preprocessor.get("do_normalize", True)  # transformers' own defaults
+        self.masked = preprocessor.get("return_attention_mask", False)
 
     def get_downsample_rates(self, key: str) -> int:
         """Samples per frame, the same for all layers."""
         return self.model.config.inputs_to_logits_ratio
 
     def forward(self, wavs: list[Tensor]) -> dict[str, list[Tensor]]:
-        """wavs: (samples,) each, 16 kHz. ``hidden_states``: (B, T, D) for the first layer's input and each layer."""
+        """wavs: (samples,) each, 16 kHz.
+
+        ``hidden_states``: (B, T, D) for the first layer's input and each layer's output, their number always the
+        same; ``last_hidden_state``: (B, T, D), the encoder's output.
+        """
         if self.normalize:
             wavs = [F.layer_norm(wave, wave.shape) for wave in wavs]
         lengths = torch.tensor([len(wave) for wave in wavs], device=wavs[0].device)
         padded = pad_sequence(wavs, batch_first=True)
         mask = (torch.arange(padded.shape[1], device=padded.device) < lengths.unsqueeze(1)).long()
         output = self.model(padded, attention_mask=mask if self.masked else None, output_hidden_states=True)
-        return {"hidden_states": list(output.hidden_states)}
+        return {"hidden_states": list(output.hidden_states), "last_hidden_state": output.last_hidden_state}
 
 
 def summarymixing_local(ckpt: str, *args: Any, **kwargs: Any) -> UpstreamExpert:
@@ -70,6 +74,7 @@ def register() -> None:
 
     install()
     _fill_huggingface_hub()
+    _trust_arguments()
     import s3prl.hub
 
     setattr(s3prl.hub, NAME, summarymixing_local)
@@ -84,13 +89,19 @@ def _fill_huggingface_hub() -> None:
             setattr(huggingface_hub, name, types.SimpleNamespace(get_token=lambda: None))
 
 
+def _trust_arguments() -> None:
+    """s3prl 0.4.18 keeps its arguments in checkpoints and reads them back without ``weights_only``, which is true by
+    default from torch 2.6 on."""
+    if hasattr(torch.serialization, "add_safe_globals"):
+        torch.serialization.add_safe_globals([argparse.Namespace])
+
+
 def main() -> None:
     try:
         register()
+        from s3prl.run_downstream import main as run_downstream
     except ImportError as error:
         raise UserError(f"this needs s3prl, which cannot be imported: {error}") from error
-    from s3prl.run_downstream import main as run_downstream
-
     run_downstream()
 
 

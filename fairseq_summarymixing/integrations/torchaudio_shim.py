@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import types
 from collections import namedtuple
@@ -38,9 +39,12 @@ def load(
 
 
 def install() -> None:
-    """Fill the gaps of the installed torchaudio; what it has stays."""
-    import torchaudio
+    """Make ``import torchaudio`` work and fill the gaps of the installed version; what it has stays.
 
+    Raises:
+        ImportError: torchaudio is not installed.
+    """
+    torchaudio = import_torchaudio()
     gaps = {
         "set_audio_backend": lambda backend: None,
         "get_audio_backend": lambda: "soundfile",
@@ -59,6 +63,22 @@ def install() -> None:
         module = types.ModuleType("torchaudio.sox_effects")
         module.apply_effects_tensor = module.apply_effects_file = _no_sox
         sys.modules["torchaudio.sox_effects"] = torchaudio.sox_effects = module
+
+
+def import_torchaudio() -> types.ModuleType:
+    """torchaudio, without its compiled libraries where these do not load.
+
+    Its wheels on PyPI are built for CUDA and raise OSError beside a CPU's torch, while a torchaudio that has no
+    library files works, but for a few functions (RNN-T loss, alignment, fast filters).
+    """
+    if sys.modules.get("torchaudio", ...) is None:  # hidden by compat.hide_broken_torchaudio
+        del sys.modules["torchaudio"]
+    try:
+        return importlib.import_module("torchaudio")
+    except OSError:
+        # A module that was imported stays when its package fails, and is the one that the package finds next time.
+        sys.modules["torchaudio._extension.utils"]._load_lib = lambda lib: False
+        return importlib.import_module("torchaudio")
 
 
 def _no_sox(*args: Any, **kwargs: Any) -> None:
