@@ -278,8 +278,9 @@ def _commit() -> str | None:
 def run(out: str | Path, **options: Any) -> str:
     """Append the records of :func:`measure` to ``out`` as they come. Returns one line for people."""
     count = 0
+    records = measure(**options)
     _append(out, "")  # a mistake in the path is told before anything is measured
-    for record in measure(**options):
+    for record in records:
         _append(out, json.dumps(record) + "\n")
         count += 1
     return f"{count} records in {out}; next: fairseq-summarymixing bench report {out} --out DIR"

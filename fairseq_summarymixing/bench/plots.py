@@ -38,6 +38,8 @@ def draw(groups: Sequence[Sequence[Record]], out: Path) -> None:
 
 
 def _curves(group: Sequence[Record], out: Path) -> None:
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     records = measured(group)
     lengths = sorted({one["seconds"] for one in records})
     for name, label, value in CURVES:
@@ -49,7 +51,9 @@ def _curves(group: Sequence[Record], out: Path) -> None:
         axes.set(xscale="log", yscale="log", xlabel="seconds of audio per utterance", ylabel=label)
         axes.set_xticks(lengths, [f"{one:g}" for one in lengths])
         axes.set_xticks([], minor=True)
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter(NullFormatter())
         axes.set_title(title(group[0]), loc="left", fontsize=10)
         axes.grid(alpha=0.3)
         axes.legend(frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))

@@ -23,9 +23,11 @@ from fairseq_summarymixing.converters.source import read_source
 HERE = Path(__file__).parent
 TRANSFORMERS = [
     ("paper", False), ("paper", True), ("summary_mixing", False), ("summary_mixing-group_norm", True), ("lite", True),
-    ("paper_twin", True), ("twin", True), ("stock", False), ("stock", True), ("stock-same_width", False),
+    ("paper_twin", True), ("twin", False), ("twin", True), ("stock", False), ("stock", True),
+    ("stock-same_width", False),
 ]  # fmt: skip
-FEW = [("paper", False), ("summary_mixing", False), ("twin", False), ("stock", False), ("paper", True)]
+FEW = [("paper", False), ("paper", True), ("summary_mixing", False), ("twin", False), ("twin", True), ("stock", False),
+       ("stock", True)]  # fmt: skip
 
 
 def reference(source, path):
