@@ -53,10 +53,24 @@ def measure(
     """
     _check(work, shape, names, device, dtype)
     _check_counts(seconds, batch, repeat)
+    return _measure(work, shape, seconds, names or CANDIDATES[work], batch, repeat, device, dtype, compiled)
+
+
+def _measure(
+    work: str,
+    shape: str,
+    seconds: Sequence[float],
+    names: Iterable[str],
+    batch: int,
+    repeat: int,
+    device: str,
+    dtype: str,
+    compiled: bool,
+) -> Iterator[dict[str, Any]]:
     machine = describe_machine(device, DTYPES[dtype])
     for length in seconds:
         runners: list[_Runner] = []
-        for name in names or CANDIDATES[work]:
+        for name in names:
             record = {
                 "work": work, "shape": shape, "candidate": name, "batch": batch, "seconds": length,
                 "dtype": dtype, "device": device, "compiled": compiled, "repeat": repeat, **machine,
@@ -278,8 +292,8 @@ def _commit() -> str | None:
 def run(out: str | Path, **options: Any) -> str:
     """Append the records of :func:`measure` to ``out`` as they come. Returns one line for people."""
     count = 0
-    records = measure(**options)
-    _append(out, "")  # a mistake in the path is told before anything is measured
+    records = measure(**options)  # mistakes in options and path are told before anything is measured
+    _append(out, "")
     for record in records:
         _append(out, json.dumps(record) + "\n")
         count += 1
