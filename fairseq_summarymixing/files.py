@@ -62,6 +62,8 @@ def atomic_folder(path: Union[str, Path]) -> Iterator[Path]:
         raise UserError(f"cannot write {path}: {error.strerror}; nothing was changed") from error
     try:
         yield temporary
+        for file in temporary.iterdir():  # some libraries write for their user alone
+            os.chmod(file, 0o666 & ~_UMASK)
         os.chmod(temporary, 0o777 & ~_UMASK)
         os.replace(temporary, path)
     except OSError as error:
