@@ -45,6 +45,7 @@ def install() -> None:
         ImportError: torchaudio is not installed.
     """
     torchaudio = import_torchaudio()
+    since_2_9 = not hasattr(torchaudio, "list_audio_backends")
     gaps = {
         "set_audio_backend": lambda backend: None,
         "get_audio_backend": lambda: "soundfile",
@@ -55,9 +56,7 @@ def install() -> None:
     for name, stand_in in gaps.items():
         if not hasattr(torchaudio, name):
             setattr(torchaudio, name, stand_in)
-    try:
-        import torchcodec  # noqa: F401
-    except (ImportError, OSError, RuntimeError):  # without it torchaudio.load raises
+    if since_2_9 and not _has_torchcodec():
         torchaudio.load = load
     if "torchaudio.sox_effects" not in sys.modules and not hasattr(torchaudio, "sox_effects"):
         module = types.ModuleType("torchaudio.sox_effects")
@@ -77,8 +76,20 @@ def import_torchaudio() -> types.ModuleType:
         return importlib.import_module("torchaudio")
     except OSError:
         # A module that was imported stays when its package fails, and is the one that the package finds next time.
-        sys.modules["torchaudio._extension.utils"]._load_lib = lambda lib: False
+        loader = sys.modules.get("torchaudio._extension.utils")
+        if loader is None:
+            raise
+        loader._load_lib = lambda lib: False  # what it says where there is no file
         return importlib.import_module("torchaudio")
+
+
+def _has_torchcodec() -> bool:
+    """What ``torchaudio.load`` is from 2.9 on."""
+    try:
+        import torchcodec  # noqa: F401
+    except (ImportError, OSError, RuntimeError):  # the last two where FFmpeg's libraries are missing
+        return False
+    return True
 
 
 def _no_sox(*args: Any, **kwargs: Any) -> None:
