@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import importlib
 import logging
 import os
 import sys
@@ -75,15 +76,18 @@ def keep_everything_while_looking_for_nan() -> None:
     NanDetector.keeping, NanDetector.__enter__, NanDetector.__exit__ = None, __enter__, __exit__
 
 
-def hide_broken_torchaudio() -> None:
-    """torchaudio's wheels on PyPI are built for CUDA and do not load beside a CPU's torch (2.11 and 2.13 here);
-    fairseq-fixed asks for one, and transformers 5 imports it where it is installed, without need."""
+def mend_torchaudio() -> None:
+    """Let ``import torchaudio`` work where it is installed. Its wheels on PyPI are built for CUDA and raise OSError
+    beside a CPU's torch (2.11 and 2.13 here), while a torchaudio that has no library files works, but for a few
+    functions (RNN-T loss, alignment). fairseq-fixed asks for one, and transformers 5 imports it without need."""
     try:
-        import torchaudio  # noqa: F401
+        importlib.import_module("torchaudio")
     except ImportError:
         return
     except OSError:
-        sys.modules["torchaudio"] = None
+        # a module that was imported stays when its package fails, and is the one that the package finds next time
+        sys.modules["torchaudio._extension.utils"]._load_lib = lambda lib: False  # as where there is no file
+        importlib.import_module("torchaudio")
 
 
 @contextlib.contextmanager

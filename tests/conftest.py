@@ -10,10 +10,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import torch  # noqa: E402
 
-from fairseq_summarymixing.compat import avoid_wrong_gelu_gradients, hide_broken_torchaudio  # noqa: E402
+from fairseq_summarymixing.compat import avoid_wrong_gelu_gradients, mend_torchaudio  # noqa: E402
 
 avoid_wrong_gelu_gradients()
-hide_broken_torchaudio()
+mend_torchaudio()
 
 
 @pytest.fixture(autouse=True)

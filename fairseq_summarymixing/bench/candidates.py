@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..compat import hide_broken_torchaudio
+from ..compat import mend_torchaudio
 from ..modules.config import MIXERS, EncoderConfig, FrontendConfig, ObjectiveConfig, build_encoder
 from ..modules.contrastive import diversity_loss
 from ..modules.wav2vec2 import Wav2Vec2
@@ -195,7 +195,7 @@ def _fairseq_loss(model: nn.Module, source: Tensor) -> Tensor:
 
 
 def _huggingface_step(sizes: Shape):
-    hide_broken_torchaudio()
+    mend_torchaudio()
     try:
         from transformers import Wav2Vec2Config, Wav2Vec2ForPreTraining
         from transformers.models.wav2vec2 import modeling_wav2vec2 as helpers

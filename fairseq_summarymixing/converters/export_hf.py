@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from .. import __version__
-from ..compat import hide_broken_torchaudio
+from ..compat import mend_torchaudio
 from ..errors import UserError
 from ..files import atomic_folder
 from . import parity
@@ -189,7 +189,7 @@ def _class_name(source: Source) -> str:
 
 
 def _require(*packages: str) -> None:
-    hide_broken_torchaudio()
+    mend_torchaudio()
     for package in packages:
         try:
             importlib.import_module(package)

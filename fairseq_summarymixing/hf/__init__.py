@@ -1,8 +1,8 @@
 """Hugging Face classes. Importing this registers them: directories of ``export hf`` then load without a trust flag."""
 
-from ..compat import hide_broken_torchaudio
+from ..compat import mend_torchaudio
 
-hide_broken_torchaudio()
+mend_torchaudio()
 
 from transformers import (  # noqa: E402
     AutoConfig,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 import types
 from collections import namedtuple
 from typing import Any
 
 import torch
+
+from ..compat import mend_torchaudio
 
 AudioMetaData = namedtuple("AudioMetaData", "sample_rate num_frames num_channels bits_per_sample encoding")
 
@@ -44,7 +45,9 @@ def install() -> None:
     Raises:
         ImportError: torchaudio is not installed.
     """
-    torchaudio = import_torchaudio()
+    mend_torchaudio()
+    import torchaudio
+
     since_2_9 = not hasattr(torchaudio, "list_audio_backends")
     gaps = {
         "set_audio_backend": lambda backend: None,
@@ -62,25 +65,6 @@ def install() -> None:
         module = types.ModuleType("torchaudio.sox_effects")
         module.apply_effects_tensor = module.apply_effects_file = _no_sox
         sys.modules["torchaudio.sox_effects"] = torchaudio.sox_effects = module
-
-
-def import_torchaudio() -> types.ModuleType:
-    """torchaudio, without its compiled libraries where these do not load.
-
-    Its wheels on PyPI are built for CUDA and raise OSError beside a CPU's torch, while a torchaudio that has no
-    library files works, but for a few functions (RNN-T loss, alignment, fast filters).
-    """
-    if sys.modules.get("torchaudio", ...) is None:  # hidden by compat.hide_broken_torchaudio
-        del sys.modules["torchaudio"]
-    try:
-        return importlib.import_module("torchaudio")
-    except OSError:
-        # A module that was imported stays when its package fails, and is the one that the package finds next time.
-        loader = sys.modules.get("torchaudio._extension.utils")
-        if loader is None:
-            raise
-        loader._load_lib = lambda lib: False  # what it says where there is no file
-        return importlib.import_module("torchaudio")
 
 
 def _has_torchcodec() -> bool:

@@ -22,10 +22,8 @@ import numpy as np
 import torch
 import transformers
 
-from fairseq_summarymixing.compat import hide_broken_torchaudio
 from fairseq_summarymixing.integrations.torchaudio_shim import install
 
-hide_broken_torchaudio()  # as our classes do: the order must not matter
 install()
 import speechbrain
 import torchaudio
