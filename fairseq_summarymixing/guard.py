@@ -154,7 +154,8 @@ def fitting_pretrained_model(cfg: Any, *args, **kwargs) -> Iterator[None]:
     """``w2v_path`` must name a pre-trained encoder whose parameters fit its configuration."""
     with complete_config():
         path = getattr(cfg, "w2v_path", None)
-        if hasattr(cfg, "w2v_path") and not path and not getattr(cfg, "w2v_args", None):
+        fields = cfg if hasattr(cfg, "keys") else vars(cfg)  # omegaconf 2.0 has every attribute, None
+        if "w2v_path" in fields and not path and not getattr(cfg, "w2v_args", None):
             raise UserError("model.w2v_path is empty: name the pre-trained checkpoint to fine-tune")
         try:
             yield

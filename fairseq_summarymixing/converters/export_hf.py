@@ -52,27 +52,29 @@ def export_hf(checkpoint: str | Path, folder: str | Path, spec_augment: bool | N
     _require("transformers", "safetensors")
     source = read_source(checkpoint)
     with atomic_folder(folder) as temporary:
-        write(source, temporary, spec_augment)
+        config = write(source, temporary, spec_augment)
         differences = prove(source, temporary)
         figures = parity.summary(differences)
-        (temporary / "README.md").write_text(model_card(source, _class_name(source), figures), encoding="utf-8")
+        (temporary / "README.md").write_text(model_card(source, config, figures), encoding="utf-8")
     flag = ", trust_remote_code=True" if source.ours else ""
     auto = next(auto for auto, kind in AUTO_CLASSES.items() if kind == _kind(source))
     return f'{figures}\n{folder}: transformers.{auto}.from_pretrained("{folder}"{flag})'
 
 
-def write(source: Source, folder: Path, spec_augment: bool | None = None) -> None:
-    """All files but the model card."""
+def write(source: Source, folder: Path, spec_augment: bool | None = None) -> dict[str, Any]:
+    """All files but the model card. Returns what ``config.json`` holds."""
     from safetensors.torch import save_file
 
+    config = make_config(source, spec_augment)
     save_file(source.hf_state(), str(folder / "model.safetensors"), metadata={"format": "pt"})
-    _write_json(folder / "config.json", make_config(source, spec_augment))
+    _write_json(folder / "config.json", config)
     _write_json(folder / "preprocessor_config.json", _preprocessor(source))
     if source.ours:
         for name, text in code_files(__version__).items():
             (folder / name).write_text(text, encoding="utf-8")
     if source.symbols is not None:
         _write_tokenizer(source, folder)
+    return config
 
 
 def make_config(source: Source, spec_augment: bool | None) -> dict[str, Any]:

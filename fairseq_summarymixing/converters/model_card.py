@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .. import __version__
+from .hf_config import frames_per_second
 from .source import Source
 
 CARD = """\
@@ -14,7 +17,7 @@ tags: [speech, wav2vec2{tags}]
 
 # {title}
 
-{parameters:.1f}M parameters. Input: 16 kHz mono waveforms{normalised}; output: {rate:g} frames a second of {width}
+{parameters} parameters. Input: 16 kHz mono waveforms{normalised}; output: {rate:g} frames a second of {width}
 features. Converted from a fairseq checkpoint by fairseq_summarymixing {version}.
 
 ```python
@@ -42,36 +45,44 @@ An utterance's output depends on what shares its padded batch: the front end has
 """
 
 
-def model_card(source: Source, class_name: str, figures: str) -> str:
-    """Markdown: sizes, the recipe and where it comes from."""
-    fields, ours = source.fields, source.ours
-    auto = {"Model": "AutoModel", "ForPreTraining": "AutoModelForPreTraining", "ForCTC": "AutoModelForCTC",
-            }  # fmt: skip
-    kind = class_name.replace("SummaryMixing", "").replace("Wav2Vec2", "")
-    mixer = fields.get("mixer", "self_attention")
-    rows = {
-        "mixer": mixer,
-        "layers": f"{fields['encoder_layers']} x {fields.get('encoder_layer', 'transformer')}, "
-                  f"{fields['encoder_embed_dim']} wide, {fields['encoder_attention_heads']} heads",
-        "feed-forward": fields["encoder_ffn_embed_dim"],
-        "front end": f"{fields.get('frontend', 'waveform')}, convolutions {list(source.conv_layers)}",
-        "updates": source.num_updates,
-        "fairseq model": source.fields.get("_name") + (" in wav2vec_ctc" if source.is_ctc else ""),
-        "input masked in training (`apply_spec_augment`)": "see config.json",
-    }  # fmt: skip
-    from .hf_config import frames_per_second, to_hf
+AUTO = {
+    "Model": "AutoModel",
+    "ForPreTraining": "AutoModelForPreTraining",
+    "ForCTC": "AutoModelForCTC",
+}
 
-    grouped = fields.get("frontend", "waveform") == "waveform" and str(fields["extractor_mode"]) == "default"
+
+def model_card(source: Source, config: dict[str, Any], figures: str) -> str:
+    """Markdown: sizes, the recipe, where it comes from, and how far it lies from fairseq's outputs.
+
+    Args:
+        config: ``config.json``.
+        figures: lines of :func:`~.parity.summary`.
+    """
+    fields, ours, title = source.fields, source.ours, config["architectures"][0]
+    layer, frontend = fields.get("encoder_layer", "transformer"), fields.get("frontend", "waveform")
+    sizes = f"{fields['encoder_embed_dim']} wide, {fields['encoder_attention_heads']} heads"
+    masked = config.get("apply_spec_augment", True)
+    rows = {
+        "mixer": fields.get("mixer", "self_attention"),
+        "layers": f"{fields['encoder_layers']} x {layer}, {sizes}, feed-forward {fields['encoder_ffn_embed_dim']}",
+        "front end": f"{frontend}, convolutions (channels, kernel size, stride) {list(source.conv_layers)}",
+        "fairseq model": fields["_name"] + (" in wav2vec_ctc" if source.is_ctc else ""),
+        "updates": source.num_updates,
+        "input masked in training mode": f"{'yes' if masked else 'no'} (`apply_spec_augment`)",
+    }
+    grouped = frontend == "waveform" and str(fields["extractor_mode"]) == "default"
+    parameters = sum(one.numel() for one in source.model.parameters())
     return CARD.format(
         task="automatic-speech-recognition" if source.is_ctc else "feature-extraction",
         tags=", summarymixing" if ours else "",
-        title=class_name,
-        parameters=sum(one.numel() for one in source.model.parameters()) / 1e6,
+        title=title,
+        parameters=f"{parameters / 1e6:.1f}M" if parameters > 1e5 else f"{parameters:,}",
         normalised=" of mean 0 and variance 1 (the preprocessor sees to it)" if source.normalize else "",
-        rate=frames_per_second(to_hf(fields, source.conv_layers, ours)),
+        rate=frames_per_second(config),
         width=fields["encoder_embed_dim"],
         version=__version__,
-        auto=auto[kind],
+        auto=AUTO[title.replace("SummaryMixing", "").replace("Wav2Vec2", "")],
         flag=", trust_remote_code=True" if ours else "",
         rows="\n".join(f"| {name} | {value} |" for name, value in rows.items()),
         figures="\n".join(f"    {line}" for line in figures.splitlines()),
