@@ -14,13 +14,13 @@ from typing import Any
 import torch
 
 from .. import __version__
-from ..compat import mend_torchaudio
 from ..errors import UserError
 from ..files import atomic_folder
 from . import parity
 from .hf_code import code_files
 from .hf_config import mask_fields, to_hf
 from .model_card import model_card
+from .packages import require
 from .source import Source, dtype_of, plain, read_source
 
 AUTO_CLASSES = {
@@ -49,7 +49,7 @@ def export_hf(checkpoint: str | Path, folder: str | Path, spec_augment: bool | N
     Raises:
         UserError: the checkpoint cannot be exported, transformers is missing, or the outputs differ.
     """
-    _require("transformers", "safetensors")
+    require("hf", "transformers", "safetensors")
     source = read_source(checkpoint)
     with atomic_folder(folder) as temporary:
         config = write(source, temporary, spec_augment)
@@ -188,17 +188,6 @@ def _kind(source: Source) -> str:
 
 def _class_name(source: Source) -> str:
     return ("SummaryMixing" if source.ours else "Wav2Vec2") + _kind(source)
-
-
-def _require(*packages: str) -> None:
-    mend_torchaudio()
-    for package in packages:
-        try:
-            importlib.import_module(package)
-        except ImportError as error:
-            raise UserError(
-                f"this needs {package}, which cannot be imported ({error}): pip install 'fairseq-summarymixing[hf]'"
-            ) from error
 
 
 def _write_json(path: Path, content: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import logging
 import warnings
@@ -19,6 +18,7 @@ from ..files import atomic_file
 from ..modules.log_mel import normalise
 from ..modules.wav2vec2 import Wav2Vec2
 from . import parity
+from .packages import require
 from .source import Source, read_source
 
 INPUTS = ["input_values", "attention_mask"]
@@ -58,7 +58,7 @@ def export_onnx(checkpoint: str | Path, file: str | Path) -> str:
     Raises:
         UserError: a package is missing, the checkpoint cannot be exported, or the outputs differ from fairseq's.
     """
-    _require("onnx", "onnxscript", "onnxruntime")
+    require("onnx", "onnx", "onnxscript", "onnxruntime")
     return _export(checkpoint, file, _write_onnx, _open_onnx, ONNX_TOLERANCE)
 
 
@@ -161,16 +161,6 @@ def _open_onnx(file: Path) -> Callable:
         return tuple(map(torch.from_numpy, session.run(None, inputs)))
 
     return run
-
-
-def _require(*packages: str) -> None:
-    for package in packages:
-        try:
-            importlib.import_module(package)
-        except ImportError as error:
-            raise UserError(
-                f"this needs {package}, which cannot be imported ({error}): pip install 'fairseq-summarymixing[onnx]'"
-            ) from error
 
 
 class _quiet(warnings.catch_warnings):

@@ -20,6 +20,7 @@ from .hf_config import from_hf, mask_fields_from_hf
 from .source import plain
 
 SPECIAL = ["<pad>", "<s>", "</s>", "<unk>"]
+PRETRAINING_HEADS = ("quantizer.", "project_q.", "final_proj.")
 DROPOUTS = ("dropout", "attention_dropout", "activation_dropout", "dropout_input", "dropout_features")
 
 
@@ -64,7 +65,9 @@ def make_state(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
             weights = _renamed(weights, STOCK_LAYERS if stock_names else reverse(STOCK_LAYERS), strict=False)
         is_ctc = any(name.startswith("lm_head.") for name in head)
         head = _renamed(head, reverse(CTC)) if is_ctc else {}
-        check_names(weights, _expected(model, is_ctc), "the encoder")
+        expected = _expected(model, is_ctc)
+        _check_heads(folder, weights, expected)
+        check_names(weights, expected, "the encoder")
     except ValueError as error:
         raise UserError(f"{folder} cannot be imported: {error}") from error
     task_state = {}
@@ -118,6 +121,15 @@ def _expected(model: dict[str, Any], is_ctc: bool) -> list[str]:
         built.remove_pretraining_modules()
     names = built.state_dict()
     return list(rename(names, reverse(STOCK_LAYERS), strict=False).values() if is_stock else names)
+
+
+def _check_heads(folder: Path, weights: dict[str, Tensor], expected: list[str]) -> None:
+    missing = set(expected) - set(weights)
+    if missing and all(name.startswith(PRETRAINING_HEADS) for name in missing):
+        raise UserError(
+            f"{folder} holds the encoder alone, not the quantiser and projections that pre-training needs: start a "
+            f"model from it with model.init_from={folder}"
+        )
 
 
 def _ctc_model(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from ..checkpoints import load_checkpoint, model_config, pretrained_config, pretraining_task, task_config
+from ..compat import quiet_fairseq
 from ..errors import UserError
 from ..keys import AROUND, CTC, INSIDE, OURS, STOCK_LAYERS, WAV2VEC2, WAV2VEC2_NORMS, rename, reverse
 from ..restore import restore
 
 PRETRAINED = ("wav2vec2", "wav2vec2_summarymixing")
 FINETUNED = "wav2vec_ctc"
-PATHS = ("data", "w2v_path", "eval_wer_config", "precompute_mask_config")  # and what may hold some
+PATHS = {"data", "w2v_path", "init_from", "tensorboard_logdir", "eval_wer_config", "precompute_mask_config"}
 ACTIVATIONS = ("gelu", "relu", "swish", "tanh")
 
 
@@ -108,8 +110,8 @@ def read_source(path: str | Path) -> Source:
     """
     path = Path(path)
     state = load_checkpoint(path)
-    fields = model_config(state)
-    name, inner = fields.get("_name"), pretrained_config(fields)
+    outer = model_config(state)
+    name, inner = outer.get("_name"), pretrained_config(outer)
     is_ctc = name == FINETUNED
     encoder_name = name if inner is None else inner.get("_name")
     if encoder_name not in PRETRAINED or not (is_ctc or inner is None):
@@ -144,27 +146,34 @@ def _check_stock(source: Source) -> None:
 
 def _is_wav2vec2(source: Source) -> bool:
     """Whether Hugging Face's own class computes the same."""
-    fields = source.fields
     asked = {"mixer": "self_attention", "encoder_layer": "transformer", "frontend": "waveform", "positions": "conv"}
     return (
-        all(fields.get(name, value) == value for name, value in asked.items())
-        and source.conv_layers[-1][0] != fields["encoder_embed_dim"]  # theirs always projects
+        all(source.fields.get(name, value) == value for name, value in asked.items())
+        and source.conv_layers[-1][0] != source.fields["encoder_embed_dim"]  # theirs always projects
     )
 
 
 def _recipe(state: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Only fields of model and task: old checkpoints also hold everything else that the command line said."""
+    with quiet_fairseq():
+        from fairseq.models import MODEL_DATACLASS_REGISTRY
+        from fairseq.tasks import TASK_DATACLASS_REGISTRY
+
+        importlib.import_module("fairseq_summarymixing.models")  # registers our names
+        importlib.import_module("fairseq_summarymixing.tasks")
+
+    def known(values: dict[str, Any], registry: dict[str, Any]) -> dict[str, Any]:
+        names = {one.name for one in fields(registry[values["_name"]])} - PATHS | {"_name"}
+        return {name: value for name, value in plain(values).items() if name in names}
+
     model, task = model_config(state), task_config(state)
-    found = {"model": model, "task": task}
-    if model["_name"] == FINETUNED:
-        outer = {name: value for name, value in model.items() if name != "w2v_args"}
-        found = {
-            "model": pretrained_config(model),
-            "task": pretraining_task(model),
-            "ctc_model": outer,
-            "ctc_task": task,
-        }
+    if model["_name"] != FINETUNED:
+        return {"model": known(model, MODEL_DATACLASS_REGISTRY), "task": known(task, TASK_DATACLASS_REGISTRY)}
     return {
-        part: {name: value for name, value in plain(one).items() if name not in PATHS} for part, one in found.items()
+        "model": known(pretrained_config(model), MODEL_DATACLASS_REGISTRY),
+        "task": known(pretraining_task(model), TASK_DATACLASS_REGISTRY),
+        "ctc_model": known({**model, "w2v_args": None}, MODEL_DATACLASS_REGISTRY),
+        "ctc_task": known(task, TASK_DATACLASS_REGISTRY),
     }
 
 

@@ -3,6 +3,7 @@
 import ast
 import json
 import sys
+from argparse import Namespace
 
 import pytest
 
@@ -102,6 +103,16 @@ def test_a_stock_model_without_counterpart_is_refused_by_name(tmp_path, field, v
     path = checkpoint_files.pretrained(tmp_path / "odd.pt", "stock", **{field: value})
     with pytest.raises(UserError, match=field):
         export_hf(path, tmp_path / "out")
+
+
+def test_a_checkpoint_of_fairseqs_older_format_is_exported_without_its_paths(checkpoint, tmp_path):
+    state = torch.load(checkpoint("stock"), weights_only=False)
+    cfg = state.pop("cfg")
+    args = {**cfg["task"], **cfg["model"], "arch": "wav2vec2", "task": "audio_pretraining", "save_dir": "/somewhere"}
+    state["args"] = Namespace(**args, criterion="wav2vec", optimizer="adam", lr_scheduler="fixed")
+    torch.save(state, tmp_path / "old.pt")
+    export_hf(tmp_path / "old.pt", tmp_path / "out")
+    assert "/somewhere" not in (tmp_path / "out" / "config.json").read_text()
 
 
 def test_another_models_checkpoint_is_named(checkpoint, tmp_path):
