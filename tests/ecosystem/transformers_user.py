@@ -26,6 +26,7 @@ except (ImportError, OSError):  # OSError: built for CUDA, beside a CPU's torch
 import numpy as np
 import torch
 import transformers
+from safetensors.torch import load_file
 from transformers import (
     AutoConfig,
     AutoFeatureExtractor,
@@ -83,6 +84,16 @@ def same_numbers():
                     expected, found = expected[frames], found[frames]
                 difference = ((expected - found).abs().max() / expected.abs().max().clamp(min=1)).item()
                 assert difference < 1e-5, (name, case, difference)
+
+
+def every_parameter_is_the_files():
+    model = load(AutoModelForCTC if is_ctc else AutoModelForPreTraining)
+    found = model.state_dict()
+    for name, value in load_file(os.path.join(directory, "model.safetensors")).items():
+        for old, new in (("weight_g", "original0"), ("weight_v", "original1")):
+            if name.endswith(old) and name not in found:
+                name = name.replace(old, f"parametrizations.weight.{new}")
+        assert torch.equal(found[name], value), name
 
 
 def every_layer_in_training():
@@ -199,7 +210,15 @@ def trainer():
         assert result.global_step == 2 and not torch.equal(before, model.classifier.weight.cpu())
 
 
-steps = [same_numbers, every_layer_in_training, heads_train, half_precision, saves_and_loads, pipelines]
+steps = [
+    same_numbers,
+    every_parameter_is_the_files,
+    every_layer_in_training,
+    heads_train,
+    half_precision,
+    saves_and_loads,
+    pipelines,
+]
 if not is_ctc and "Model" not in settings["architectures"][0][-5:]:
     steps.append(pretraining_goes_on)
 try:
