@@ -68,6 +68,8 @@ def make_state(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
         expected = _expected(model, is_ctc)
         _check_heads(folder, weights, expected)
         check_names(weights, expected, "the encoder")
+    except UserError:
+        raise
     except ValueError as error:
         raise UserError(f"{folder} cannot be imported: {error}") from error
     task_state = {}

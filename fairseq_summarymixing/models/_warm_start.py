@@ -30,6 +30,8 @@ def read_encoder(path: str | Path) -> dict[str, Tensor]:
     if Path(path).is_dir() and is_directory(path):
         try:
             weights, _ = split_weights(read_weights(path), read_config(path))
+        except UserError:
+            raise
         except ValueError as error:
             raise UserError(f"model.init_from={path}: {error}") from error
     else:
