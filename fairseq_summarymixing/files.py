@@ -53,21 +53,19 @@ def atomic_folder(path: Union[str, Path]) -> Iterator[Path]:
         UserError: there is something at ``path`` already, or the folder around it cannot be written to.
     """
     path = Path(path)
-    if path.is_file() or (path.is_dir() and any(path.iterdir())):
-        raise UserError(f"{path} is there already: name a new folder, or remove it first")
-    try:
+    with _told_in_one_line(path):
+        is_empty_folder = path.is_dir() and not path.is_symlink() and not any(path.iterdir())
+        if os.path.lexists(path) and (not is_empty_folder or path.resolve() == Path.cwd()):
+            raise UserError(f"{path} is there already: name a new folder, or remove it first")
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}; nothing was changed") from error
     try:
         yield temporary
-        for file in temporary.iterdir():  # some libraries write for their user alone
-            os.chmod(file, 0o666 & ~_UMASK)
-        os.chmod(temporary, 0o777 & ~_UMASK)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}; nothing was changed") from error
+        with _told_in_one_line(path):
+            for file in temporary.iterdir():  # some libraries write for their user alone
+                os.chmod(file, 0o666 & ~_UMASK)
+            os.chmod(temporary, 0o777 & ~_UMASK)
+            os.replace(temporary, path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -77,16 +75,25 @@ def atomic_file(path: Union[str, Path]) -> Iterator[Path]:
     """A name beside ``path`` for a file that others write; it becomes ``path`` when the block ends without error.
 
     Raises:
-        UserError: ``path`` is a folder, or its folder cannot be written to.
+        UserError: ``path`` is a folder or a device, or its folder cannot be written to.
     """
-    path = Path(path)
-    if path.is_dir():
-        raise UserError(f"{path} is a folder; name a file")
-    try:
+    is_folder_name, path = str(path).endswith(os.sep), Path(path)
+    with _told_in_one_line(path):
+        if is_folder_name or (path.exists() and not path.is_file()):
+            raise UserError(f"{path} is no file: name a new one")
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", suffix=".part", dir=path.parent) as folder:
-            temporary = Path(folder) / path.name
-            yield temporary
-            os.replace(temporary, path)
+        folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    try:
+        yield folder / path.name
+        with _told_in_one_line(path):
+            os.replace(folder / path.name, path)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _told_in_one_line(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}; nothing was changed") from error

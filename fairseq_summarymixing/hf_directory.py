@@ -15,6 +15,8 @@ from .keys import AROUND, OURS, WAV2VEC2, WAV2VEC2_NORMS, WEIGHT_NORM, Table, re
 
 MODEL_TYPES = ("wav2vec2", "summarymixing")
 NORMS = {"group": "default", "layer": "layer_norm"}
+# What both fairseq's models and ours do not let one choose
+FIXED = {"feat_extract_activation": "gelu", "layer_norm_eps": 1e-5, "add_adapter": False, "adapter_attn_dim": None}
 HEADS = ("lm_head.", "projector.", "classifier.", "layer_weights")
 
 
@@ -37,10 +39,28 @@ def read_config(folder: str | Path) -> dict[str, Any]:
     config = read_json(path)
     if config.get("model_type") not in MODEL_TYPES:
         raise UserError(f"{path} is of a model {config.get('model_type')!r}; expected {' or '.join(MODEL_TYPES)}")
-    for name in ("adapter_attn_dim", "add_adapter"):
-        if config.get(name):
-            raise UserError(f"{path}: {name}={config[name]}: adapters have no counterpart in fairseq's wav2vec2")
+    for name, value in FIXED.items():
+        if config.get(name, value) not in (value, str(value)):
+            raise UserError(f"{path}: {name}={config[name]} has no counterpart in fairseq, only {value}")
     return config
+
+
+def read_preprocessor(folder: str | Path) -> dict[str, Any]:
+    """What waveforms go through: ``preprocessor_config.json``, or that part of transformers 5's ``processor_config.json``.
+
+    Raises:
+        UserError: there is neither.
+    """
+    alone, whole = Path(folder) / "preprocessor_config.json", Path(folder) / "processor_config.json"
+    if alone.is_file():
+        return read_json(alone)
+    found = read_json(whole).get("feature_extractor") if whole.is_file() else None
+    if not isinstance(found, dict):
+        raise UserError(
+            f"{folder} holds neither preprocessor_config.json nor processor_config.json, which say whether waveforms "
+            "are normalised: save the feature extractor (or processor) there too"
+        )
+    return found
 
 
 def read_weights(folder: str | Path) -> dict[str, Tensor]:
@@ -55,7 +75,7 @@ def read_weights(folder: str | Path) -> dict[str, Tensor]:
         if (folder / name).is_file():
             return read(folder / name)
         if index.is_file():
-            parts = sorted(set(read_json(index)["weight_map"].values()))
+            parts = sorted(set(read_json(index).get("weight_map", {}).values()))
             return {key: value for part in parts for key, value in read(folder / Path(part).name).items()}
     raise UserError(f"{folder} holds neither model.safetensors nor pytorch_model.bin")
 
@@ -110,7 +130,7 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
-        raise UserError(f"{path} is damaged, or wants to run code and was refused: {str(error)[:120]}") from error
+        raise UserError(f"{path} is damaged, or wants to run code and was refused: nothing in it was run") from error
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise UserError(f"{path} holds something else than parameters by name")
     return state

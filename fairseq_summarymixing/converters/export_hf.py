@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import sys
 import uuid
+from collections.abc import Iterator
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
@@ -53,8 +55,7 @@ def export_hf(checkpoint: str | Path, folder: str | Path, spec_augment: bool | N
     source = read_source(checkpoint)
     with atomic_folder(folder) as temporary:
         config = write(source, temporary, spec_augment)
-        differences = prove(source, temporary)
-        figures = parity.summary(differences)
+        figures = parity.summary(prove(source, load(source, temporary)))
         (temporary / "README.md").write_text(model_card(source, config, figures), encoding="utf-8")
     flag = ", trust_remote_code=True" if source.ours else ""
     auto = next(auto for auto, kind in AUTO_CLASSES.items() if kind == _kind(source))
@@ -129,18 +130,14 @@ def _write_tokenizer(source: Source, folder: Path) -> None:
     _write_json(folder / "special_tokens_map.json", special)
 
 
-def prove(source: Source, folder: Path) -> dict[str, dict[str, float]]:
-    """Load the directory as its user would, and compare it with fairseq, with and without padding.
+def prove(source: Source, model: torch.nn.Module) -> dict[str, dict[str, float]]:
+    """Compare a model of transformers with fairseq's, with and without padding.
 
     Raises:
-        UserError: parameters are missing or unknown, or an output differs.
+        UserError: an output differs.
     """
     import transformers
 
-    model, told = _load(source, folder, transformers)
-    wrong = {kind: sorted(map(str, names)) for kind, names in told.items() if names and kind != "error_msgs"}
-    if wrong:
-        raise UserError(f"the exported parameters do not fit: {wrong}")
     differences = {}
     for case, lengths in parity.CASES.items():
         wave, padding_mask = parity.example(lengths)
@@ -160,17 +157,36 @@ def _named(output: Any) -> dict[str, torch.Tensor]:
     return {**named, **{f"hidden_states.{index}": state for index, state in enumerate(output.hidden_states)}}
 
 
-def _load(source: Source, folder: Path, transformers: ModuleType) -> tuple[torch.nn.Module, dict[str, Any]]:
-    verbosity = transformers.logging.get_verbosity()
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
-    try:
-        code = import_code(folder) if source.ours else transformers
+def load(source: Source, folder: Path) -> torch.nn.Module:
+    """The directory's model, by the code that was written into it.
+
+    Raises:
+        UserError: parameters are missing or unknown.
+    """
+    import transformers
+
+    code = import_code(folder) if source.ours else transformers
+    with quiet_transformers():
         model, told = getattr(code, _class_name(source)).from_pretrained(str(folder), output_loading_info=True)
+    wrong = {kind: sorted(map(str, names)) for kind, names in told.items() if names}
+    if wrong:
+        raise UserError(f"the exported parameters do not fit: {wrong}")
+    return model.eval()
+
+
+@contextlib.contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """No progress bars and reports while a model is loaded."""
+    from transformers.utils import logging
+
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
     finally:
-        transformers.logging.set_verbosity(verbosity)
-        transformers.logging.enable_progress_bar()
-    return model.eval(), told
+        logging.set_verbosity(verbosity)
+        logging.enable_progress_bar()
 
 
 def import_code(folder: Path) -> ModuleType:
@@ -179,7 +195,11 @@ def import_code(folder: Path) -> ModuleType:
     spec = ModuleSpec(package, None, is_package=True)
     spec.submodule_search_locations = [str(folder)]
     sys.modules[package] = importlib.util.module_from_spec(spec)
-    return importlib.import_module(f"{package}.modeling_summarymixing")
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # the folder is the user's
+    try:
+        return importlib.import_module(f"{package}.modeling_summarymixing")
+    finally:
+        sys.dont_write_bytecode = before
 
 
 def _kind(source: Source) -> str:

@@ -3,6 +3,8 @@
 import math
 from typing import Any, Dict, Mapping, Sequence, Tuple
 
+from ..hf_directory import NORMS
+
 # fairseq's field (stock's or ours) | Hugging Face's
 FIELDS = (
     ("encoder_layers", "num_hidden_layers"),
@@ -37,7 +39,6 @@ OUR_FIELDS = (
     ("depthwise_conv_kernel_size", "conv_depthwise_kernel_size"),
     ("num_mel_bins", "num_mel_bins"),
 )
-NORMS = {"default": "group", "layer_norm": "layer"}
 # Masks of fine-tuning: fairseq's wav2vec_ctc | Hugging Face's
 MASKS = (
     ("mask_prob", "mask_time_prob"),
@@ -65,7 +66,7 @@ def to_hf(fields: Mapping[str, Any], conv_layers: ConvLayers, ours: bool) -> Dic
     named["codevector_dim"] = fields["latent_dim"] or named["proj_codevector_dim"]
     named["hidden_act"] = str(fields["activation_fn"])
     named["conv_dim"], named["conv_kernel"], named["conv_stride"] = (list(column) for column in zip(*conv_layers))
-    named["feat_extract_norm"] = NORMS[str(fields["extractor_mode"])]
+    named["feat_extract_norm"] = {name: theirs for theirs, name in NORMS.items()}[str(fields["extractor_mode"])]
     # what tools call on a training model must give every layer each time
     return {**named, "layerdrop": 0.0, "initializer_range": 0.02, "layer_norm_eps": 1e-5}
 
@@ -79,7 +80,7 @@ def from_hf(config: Mapping[str, Any], ours: bool) -> Dict[str, Any]:
         fields["mel_conv_layers"] = layers
     else:
         fields["conv_feature_layers"] = layers
-        fields["extractor_mode"] = {theirs: name for name, theirs in NORMS.items()}[config["feat_extract_norm"]]
+        fields["extractor_mode"] = NORMS[config["feat_extract_norm"]]
     if not ours:
         fields["mixer"] = "self_attention"
     fields["quantize_targets"] = True

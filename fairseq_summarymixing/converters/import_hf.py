@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
@@ -9,15 +10,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..checkpoints import load_checkpoint
 from ..compat import quiet_fairseq
 from ..errors import UserError
 from ..files import atomic_file
-from ..hf_directory import read_config, read_json, read_weights, split_weights
+from ..hf_directory import read_config, read_json, read_preprocessor, read_weights, split_weights
 from ..keys import CTC, INSIDE, STOCK_LAYERS, Table, check_names, rename, reverse
-from ..restore import restore
+from . import parity
+from .export_hf import prove, quiet_transformers
 from .hf_config import from_hf, mask_fields_from_hf
-from .source import plain
+from .packages import require
+from .source import plain, read_source
 
 SPECIAL = ["<pad>", "<s>", "</s>", "<unk>"]
 PRETRAINING_HEADS = ("quantizer.", "project_q.", "final_proj.")
@@ -28,7 +30,8 @@ def import_hf(folder: str | Path, checkpoint: str | Path) -> str:
     """Write the checkpoint of a directory: of ``export hf``, further trained or not, or a public wav2vec 2.0.
 
     Public ones become stock ``wav2vec2`` checkpoints; our classes, ``wav2vec2_summarymixing``. With a CTC head it
-    is a ``wav2vec_ctc`` checkpoint with its dictionary. fairseq builds the model before anything is written.
+    is a ``wav2vec_ctc`` checkpoint with its dictionary. Nothing is written unless fairseq's outputs and those of
+    transformers agree within 1e-5.
 
     Returns:
         What was written, for people.
@@ -37,20 +40,35 @@ def import_hf(folder: str | Path, checkpoint: str | Path) -> str:
         UserError: the directory is no such model, its parameters do not fit its configuration, or its vocabulary
             does not begin as fairseq's.
     """
-    config = read_config(folder)
-    with quiet_fairseq():
-        state = make_state(Path(folder), config)
-    path = Path(checkpoint)
-    with atomic_file(path) as temporary:
+    require("hf", "transformers", "safetensors")
+    read_config(folder)
+    with atomic_file(checkpoint) as temporary, quiet_fairseq():
+        theirs = _open(Path(folder))
+        state = make_state(Path(folder), {**theirs.config.to_dict(), **read_config(folder)})
         torch.save(state, temporary)
-        restore(temporary, load_checkpoint(temporary), {})
+        figures = parity.summary(prove(read_source(temporary), theirs))
     model = state["cfg"]["model"]
-    inner = f" over {model['w2v_args']['model']['_name']}" if "w2v_args" in model else ""
+    name, use = model["_name"], f"fine-tune with model.w2v_path={checkpoint}"
+    if "w2v_args" in model:
+        name, use = f"{name} over {model['w2v_args']['model']['_name']}", "decode with fairseq-summarymixing decode"
     return (
-        f"{path}: {model['_name']}{inner}, {len(state['model'])} parameters; "
-        f"train on with checkpoint.finetune_from_model={path}, fine-tune with model.w2v_path, or start other models "
-        "with model.init_from"
+        f"{figures}\n{checkpoint}: {name}, {len(state['model'])} parameters; {use}, train on with "
+        f"checkpoint.finetune_from_model={checkpoint}, or start other models with model.init_from={checkpoint}"
     )
+
+
+def _open(folder: Path) -> torch.nn.Module:
+    """The model as transformers has it, with our registered classes, not with code of the folder."""
+    import transformers
+
+    importlib.import_module("fairseq_summarymixing.hf")
+    has_head = any(name.startswith("lm_head.") for name in read_weights(folder))
+    auto = transformers.AutoModelForCTC if has_head else transformers.AutoModelForPreTraining
+    with quiet_transformers():
+        try:
+            return auto.from_pretrained(str(folder), trust_remote_code=False, dtype=torch.float32).eval()
+        except (ValueError, TypeError, KeyError, OSError, RuntimeError) as error:
+            raise UserError(f"{folder}: transformers cannot load it: {str(error).strip().splitlines()[0]}") from error
 
 
 def make_state(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
@@ -162,10 +180,7 @@ def _ctc_task(origin: dict[str, Any], task: dict[str, Any]) -> dict[str, Any]:
 
 
 def _normalizes(folder: Path) -> bool:
-    path = folder / "preprocessor_config.json"
-    if not path.is_file():
-        raise UserError(f"{folder} holds no preprocessor_config.json, which says whether waveforms are normalised")
-    return bool(read_json(path).get("do_normalize", True))
+    return bool(read_preprocessor(folder).get("do_normalize", True))
 
 
 def _dictionary(folder: Path, classes: int) -> Any:
@@ -176,6 +191,8 @@ def _dictionary(folder: Path, classes: int) -> Any:
     if not path.is_file():
         raise UserError(f"{folder} has a CTC head but no vocab.json")
     ids = read_json(path)
+    if not all(isinstance(number, int) for number in ids.values()):
+        raise UserError(f"{path} must give each symbol a number")
     symbols = sorted(ids, key=ids.get)
     if symbols[:4] != SPECIAL or [ids[one] for one in symbols] != list(range(classes)):
         raise UserError(

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import sys
 import types
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from ..errors import UserError, exit_status
-from ..hf_directory import read_config, read_json
+from ..hf_directory import read_config, read_preprocessor
 
 NAME = "summarymixing_local"
 
@@ -40,7 +39,7 @@ class UpstreamExpert(nn.Module):
 
         read_config(ckpt)
         self.model = AutoModel.from_pretrained(ckpt, trust_remote_code=False, layerdrop=0.0, apply_spec_augment=False)
-        preprocessor = read_json(Path(ckpt) / "preprocessor_config.json")
+        preprocessor = read_preprocessor(ckpt)
         self.normalize = preprocessor.get("do_normalize", True)  # transformers' own defaults
         self.masked = preprocessor.get("return_attention_mask", False)
 
