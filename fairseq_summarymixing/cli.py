@@ -129,15 +129,11 @@ def _add_decode(verbs) -> None:
     decode.add_argument("--timestamps", action="store_true", help="also write hypotheses.ctm, the words' times")
     decode.add_argument("--lm", metavar="FILE", help="n-gram language model (ARPA or KenLM's binary); needs --lexicon")
     decode.add_argument("--lexicon", metavar="FILE", help="lines of 'WORD<TAB>W O R D |': words that can be found")
-    decode.add_argument("--lm-weight", type=float, default=2.0, metavar="X", help="default %(default)g")
-    decode.add_argument(
-        "--word-score", type=float, default=-1.0, metavar="X", help="for each word, default %(default)g"
-    )
-    decode.add_argument("--beam", type=int, default=100, metavar="N", help="hypotheses kept (default %(default)s)")
-    decode.add_argument("--nbest", type=int, default=1, metavar="N", help="above 1: also write nbest.tsv; needs --lm")
-    decode.add_argument(
-        "--tune", metavar="SPLIT", help="choose --lm-weight and --word-score on this split, such as valid; needs --lm"
-    )
+    decode.add_argument("--lm-weight", type=float, metavar="X", help="default 2, or what --tune chooses")
+    decode.add_argument("--word-score", type=float, metavar="X", help="for each word; default -1, or --tune's choice")
+    decode.add_argument("--beam", type=int, metavar="N", help="hypotheses kept (default 100)")
+    decode.add_argument("--nbest", type=int, metavar="N", help="above 1: also write nbest.tsv")
+    decode.add_argument("--tune", metavar="SPLIT", help="choose --lm-weight and --word-score on it, such as valid")
     _add_long_form(decode)
     decode.set_defaults(run=_run_decode)
 
@@ -164,13 +160,15 @@ def _add_long_form(verb) -> None:
 def _run_decode(args: argparse.Namespace) -> None:
     from .downstream.decode import BeamSearch, decode, summary
 
-    if (args.lm is None) != (args.lexicon is None) or (args.lm is None and (args.tune or args.nbest > 1)):
-        raise UserError("--lm, --lexicon, and with them --tune and --nbest, belong together")
-    beam_search = None
-    if args.lm is not None:
-        beam_search = BeamSearch(
-            args.lm, args.lexicon, args.lm_weight, args.word_score, args.beam, args.nbest, args.tune
+    names = ("lm_weight", "word_score", "beam", "nbest", "tune")
+    given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    if (args.lm is None) != (args.lexicon is None) or (args.lm is None and given):
+        raise UserError(
+            "--lm, --lexicon and with them --lm-weight, --word-score, --beam, --nbest, --tune belong together"
         )
+    if args.tune and {"lm_weight", "word_score"} & given.keys():
+        raise UserError("--tune chooses --lm-weight and --word-score: give one or the other")
+    beam_search = None if args.lm is None else BeamSearch(args.lm, args.lexicon, **given)
     result = decode(
         args.checkpoint, args.data, args.split, args.out, args.batch_seconds, args.device, args.block_seconds,
         args.window, beam_search, args.timestamps,

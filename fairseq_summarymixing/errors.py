@@ -26,7 +26,7 @@ def exit_status(work: Callable[[], None]) -> int:
     except BrokenPipeError:  # of ``... | head``
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
-        print("interrupted; what was finished is kept, run the same command to go on", file=sys.stderr)
+        print("interrupted: run the same command again; what was finished is kept", file=sys.stderr)
         return 130
     return 0
 

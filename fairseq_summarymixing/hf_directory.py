@@ -46,7 +46,7 @@ def read_config(folder: str | Path) -> dict[str, Any]:
 
 
 def read_preprocessor(folder: str | Path) -> dict[str, Any]:
-    """What waveforms go through: ``preprocessor_config.json``, or that part of transformers 5's ``processor_config.json``.
+    """What waveforms go through: ``preprocessor_config.json``, or its part of transformers 5's processor_config.json.
 
     Raises:
         UserError: there is neither.

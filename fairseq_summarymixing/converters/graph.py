@@ -53,7 +53,7 @@ class WaveformModel(nn.Module):
 def export_onnx(checkpoint: str | Path, file: str | Path) -> str:
     """Write an ONNX model (opset 18) of dynamic batch and length, checked with onnxruntime at several lengths (1e-4).
 
-    Its metadata hold ``sample_rate`` and, of a CTC model, ``symbols``, the first of them the blank.
+    Its metadata hold ``sample_rate``, ``min_samples`` and, of a CTC model, ``symbols``, the first of them the blank.
 
     Raises:
         UserError: a package is missing, the checkpoint cannot be exported, or the outputs differ from fairseq's.
@@ -73,12 +73,21 @@ def export_torch(checkpoint: str | Path, file: str | Path) -> str:
     return _export(checkpoint, file, _write_torch, _open_torch, parity.TOLERANCE)
 
 
+def shortest(model: Wav2Vec2) -> int:
+    """Samples of two frames, the least that a graph takes: a single one would be a case of its own."""
+    return model.feature_extractor.receptive_field + model.feature_extractor.hop
+
+
 def _export(checkpoint: str | Path, file: str | Path, write: Callable, open_written: Callable, tolerance: float) -> str:
-    if not hasattr(torch.export, "Dim"):
-        raise UserError(f"this needs torch 2.5 or newer; here is {torch.__version__}")
+    if not hasattr(torch, "export") or not hasattr(torch.export, "Dim"):
+        raise UserError(f"this needs torch.export with dynamic shapes, of torch 2.5; here is {torch.__version__}")
     source = read_source(checkpoint)
     with atomic_file(file) as temporary, _quiet():
-        write(waveform_model(source), temporary, _metadata(source))
+        model = waveform_model(source)
+        metadata = {"sample_rate": "16000", "min_samples": str(shortest(model.model))}
+        if source.symbols is not None:
+            metadata["symbols"] = json.dumps(source.symbols)
+        write(model, temporary, metadata)
         differences = prove(source, open_written(temporary), tolerance)
     output = "logits" if source.is_ctc else "features"
     return f"{parity.summary(differences)}\n{file}: {', '.join(INPUTS)} to {output}, {LENGTHS}"
@@ -111,16 +120,9 @@ def prove(
     return differences
 
 
-def _metadata(source: Source) -> dict[str, str]:
-    metadata = {"sample_rate": "16000"}
-    return {**metadata, "symbols": json.dumps(source.symbols)} if source.symbols else metadata
-
-
 def _arguments(model: WaveformModel) -> tuple[tuple[Tensor, Tensor], Any]:
     wave, padding_mask = parity.example(parity.CASES["padded"])
-    frontend = model.model.feature_extractor
-    shortest = frontend.receptive_field + frontend.hop  # two frames: a single one would be a case of its own
-    shape = {0: torch.export.Dim("batch"), 1: torch.export.Dim("samples", min=shortest)}
+    shape = {0: torch.export.Dim("batch"), 1: torch.export.Dim("samples", min=shortest(model.model))}
     return (wave, (~padding_mask).long()), {name: shape for name in INPUTS}
 
 

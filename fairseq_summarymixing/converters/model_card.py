@@ -17,12 +17,11 @@ tags: [speech, wav2vec2{tags}]
 
 # {title}
 
-{parameters} parameters. Input: 16 kHz mono waveforms{normalised}; output: {rate:g} frames a second of {width}
-features. Converted from a fairseq checkpoint by fairseq_summarymixing {version}.
+{parameters} parameters. Input: 16 kHz mono waveforms{normalised}; output: {rate:g} frames a second of {output}.
+Converted from a fairseq checkpoint by fairseq_summarymixing {version}.
 
 ```python
-from transformers import {auto}
-model = {auto}.from_pretrained(DIRECTORY{flag})
+{usage}
 ```
 
 | | |
@@ -35,6 +34,16 @@ Whether the conversion is right was checked before these files were written, on 
 
 `hidden_states` are the first layer's input and each layer's output, the last of them behind the encoder's final norm.
 {notes}"""
+
+MODEL = """\
+from transformers import AutoFeatureExtractor, {auto}
+features = AutoFeatureExtractor.from_pretrained(DIRECTORY{flag})
+model = {auto}.from_pretrained(DIRECTORY{flag})"""
+PIPELINE = """\
+from transformers import AutoModelForCTC, AutoProcessor, pipeline
+recognise = pipeline("automatic-speech-recognition", model=DIRECTORY{flag})
+processor = AutoProcessor.from_pretrained(DIRECTORY{flag})  # or the two apart
+model = AutoModelForCTC.from_pretrained(DIRECTORY{flag})"""
 
 LOOSE = """
 Loaded by `Wav2Vec2Model` itself instead of `AutoModel`, the encoder's weights would be random, with no more than a
@@ -80,10 +89,12 @@ def model_card(source: Source, config: dict[str, Any], figures: str) -> str:
         parameters=f"{parameters / 1e6:.1f}M" if parameters > 1e5 else f"{parameters:,}",
         normalised=" of mean 0 and variance 1 (the preprocessor sees to it)" if source.normalize else "",
         rate=frames_per_second(config),
-        width=fields["encoder_embed_dim"],
+        output=f"{len(source.symbols)} CTC logits" if source.is_ctc else f"{fields['encoder_embed_dim']} features",
         version=__version__,
-        auto=AUTO[title.replace("SummaryMixing", "").replace("Wav2Vec2", "")],
-        flag=", trust_remote_code=True" if ours else "",
+        usage=(PIPELINE if source.is_ctc else MODEL).format(
+            auto=AUTO[title.replace("SummaryMixing", "").replace("Wav2Vec2", "")],
+            flag=", trust_remote_code=True" if ours else "",
+        ),
         rows="\n".join(f"| {name} | {value} |" for name, value in rows.items()),
         figures="\n".join(f"    {line}" for line in figures.splitlines()),
         notes=(LOOSE if ours else "") + (PADDING if grouped else ""),

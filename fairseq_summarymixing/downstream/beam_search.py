@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+import math
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,9 @@ from tqdm import tqdm
 from ..errors import UserError
 from .hypothesis import Hypothesis
 
-LM_WEIGHTS = (0.5, 1.0, 1.5, 2.0, 3.0)
+# What --tune tries
+LM_WEIGHTS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
 WORD_SCORES = (-2.0, -1.0, 0.0, 1.0, 2.0)
-"""What is tried by ``--tune``."""
 
 
 @dataclass
@@ -26,8 +28,8 @@ class BeamSearch:
 
     Attributes:
         lm: n-gram model, ARPA or KenLM's binary.
-        lexicon: lines of ``word<TAB>symbols with spaces between``; the words that can be found.
-        lm_weight: of the language model's logarithm.
+        lexicon: lines of ``WORD<TAB>W O R D |``, in the model's symbols; the words that can be found.
+        lm_weight: of the language model's logarithm, to base 10.
         word_score: added for each word.
         beam: hypotheses that are kept.
         nbest: hypotheses that are written.
@@ -52,6 +54,9 @@ class BeamSearch:
         for option, count in (("--beam", self.beam), ("--nbest", self.nbest)):
             if count < 1:
                 raise UserError(f"{option} must be at least 1; got {count}")
+        for option, value in (("--lm-weight", self.lm_weight), ("--word-score", self.word_score)):
+            if not math.isfinite(value):
+                raise UserError(f"{option} must be a number; got {value}")
         if self.nbest > self.beam:
             raise UserError(f"--nbest {self.nbest} is more than --beam {self.beam} hypotheses")
 
@@ -80,8 +85,9 @@ class BeamDecoder:
         if delimiter not in symbols:
             raise UserError(f"--lm needs a model that says where words end: {delimiter!r} is not in its dictionary")
         self.blank, self.silence = blank, symbols.index(delimiter)
-        lexicon = read_lexicon(settings.lexicon, symbols)
-        words = dictionary.create_word_dict({**lexicon, "<unk>": []})
+        lexicon = read_lexicon(settings.lexicon, symbols, delimiter)
+        check_vocabulary(settings, lexicon)
+        self.words = words = dictionary.create_word_dict({**lexicon, "<unk>": []})
         self.unknown = words.get_index("<unk>")
         try:
             self.lm = decoder.KenLM(str(settings.lm), words)
@@ -121,18 +127,20 @@ class BeamDecoder:
         path = torch.tensor(result.tokens)[1:-1]
         kept = path != self.blank
         kept[1:] &= path[1:] != path[:-1]
-        return Hypothesis(path[kept].tolist(), torch.nonzero(kept).flatten().tolist(), result.score)
+        words = [self.words.get_entry(word) for word in result.words if word >= 0]
+        return Hypothesis(path[kept].tolist(), torch.nonzero(kept).flatten().tolist(), result.score, words)
 
 
-def read_lexicon(path: str | Path, symbols: list[str]) -> dict[str, list[list[str]]]:
+def read_lexicon(path: str | Path, symbols: list[str], delimiter: str = "|") -> dict[str, list[list[str]]]:
     """Spellings by word.
 
     Raises:
-        UserError: a line is malformed, a symbol is not the model's (the first such line is told), or there is no word.
+        UserError: a line is malformed, a symbol is not the model's, a spelling does not end with the delimiter (the
+            first such line is told), or there is no word.
     """
     known, lexicon = set(symbols), {}
     try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
+        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"--lexicon {path} cannot be read: {error}") from error
     for number, line in enumerate(lines, 1):
@@ -140,13 +148,49 @@ def read_lexicon(path: str | Path, symbols: list[str]) -> dict[str, list[list[st
             continue
         word, *spelling = line.split()
         unknown = [symbol for symbol in spelling if symbol not in known]
-        if not spelling or unknown:
+        if not spelling or unknown or spelling[-1] != delimiter:
             told = f"not in the model's dictionary: {' '.join(unknown)}" if unknown else "no spelling"
-            raise UserError(f"{path}:{number}: {told}; expected 'WORD<TAB>W O R D |' in the model's symbols")
+            told = told if unknown or not spelling else f"the spelling does not end with {delimiter}"
+            raise UserError(f"{path}:{number}: {told}; expected 'WORD<TAB>W O R D {delimiter}' in the model's symbols")
         lexicon.setdefault(word, []).append(spelling)
     if not lexicon:
         raise UserError(f"--lexicon {path} holds no words")
     return lexicon
+
+
+def check_vocabulary(settings: BeamSearch, lexicon: Iterable[str]) -> None:
+    """Tells how many words an ARPA file lacks; a model in KenLM's binary form does not say.
+
+    Raises:
+        UserError: it lacks all of them.
+    """
+    known = arpa_words(settings.lm)
+    missing = [word for word in lexicon if known and word not in known]
+    if missing and len(missing) == len(list(lexicon)):
+        raise UserError(
+            f"--lm {settings.lm} knows none of the words of --lexicon {settings.lexicon}, such as {missing[0]!r}: "
+            "are they of one case?"
+        )
+    if missing:
+        told = f"{len(missing)} words of the lexicon, such as {missing[0]!r}, are unknown to {settings.lm}"
+        print(f"warning: {told}", file=sys.stderr)
+
+
+def arpa_words(path: str | Path) -> set[str]:
+    """The unigrams of an ARPA file; none where it is no such file."""
+    words: set[str] = set()
+    inside = False
+    with open(path, encoding="utf-8", errors="replace") as file:
+        for number, line in enumerate(file):
+            if line.startswith("\\"):
+                if inside:
+                    break
+                inside = line.strip() == "\\1-grams:"
+            elif inside and len(line.split()) > 1:
+                words.add(line.split()[1])
+            elif not inside and number > 1000:
+                break
+    return words
 
 
 def tune(decoder: BeamDecoder, emissions: Sequence[Tensor], rate: Callable[[list[Hypothesis]], float]) -> str:
@@ -169,4 +213,7 @@ def tune(decoder: BeamDecoder, emissions: Sequence[Tensor], rate: Callable[[list
         lines.append(
             f"--lm-weight {weight:<9g}" + "".join(f"{100 * rates[weight, score]:>8.1f}" for score in WORD_SCORES)
         )
-    return "\n".join([*lines, f"best: --lm-weight {best[0]:g} --word-score {best[1]:g}"])
+    told = f"best: --lm-weight {best[0]:g} --word-score {best[1]:g}"
+    if best[0] == LM_WEIGHTS[-1] or best[1] in (WORD_SCORES[0], WORD_SCORES[-1]):
+        told += " (at the edge of what was tried: there may be better ones)"
+    return "\n".join([*lines, told])

@@ -68,6 +68,10 @@ class Recogniser:
         """Symbols, joined by spaces."""
         return self.task.target_dictionary.string(hypothesis.tokens)
 
+    def words_of(self, hypothesis: Hypothesis) -> str:
+        """Words, joined by spaces: the lexicon's, where there was one."""
+        return self.words(self.text(hypothesis)) if hypothesis.words is None else " ".join(hypothesis.words)
+
     def timing(self) -> tuple[float, float]:
         """Seconds from one frame to the next, and to the middle of the first."""
         frontend = self.model.w2v_encoder.w2v_model.feature_extractor
@@ -92,7 +96,8 @@ def decode(
 ) -> dict[str, Any]:
     """Decode a split and write the answers, in manifest order, with the error rates beside them.
 
-    Writes ``hypotheses.wrd``, ``references.wrd``, ``hypotheses.<labels>`` and ``result.json`` into ``out``.
+    Writes ``hypotheses.wrd``, ``references.wrd``, ``hypotheses.<labels>`` and ``result.json`` into ``out``, and when
+    asked to ``nbest.tsv`` and ``hypotheses.ctm``.
     Every utterance counts: one that cannot be read stops the run, for the rate of the others would be
     another test's.
 
@@ -133,16 +138,16 @@ def decode(
     if beam_search is not None:
         decoder = BeamDecoder(beam_search, recogniser.symbols, recogniser.blank)
         decoder_name = f"CTC beam search, {beam_search.lm}"
-    started = time.perf_counter()
     long_form = LongForm(recogniser, checkpoint, target, block_seconds, window_seconds)
     if beam_search is not None and beam_search.tune:
         _tune(decoder, recogniser, data, beam_search.tune, labels, batch_seconds, long_form)
+    started = time.perf_counter()
     emissions, notes = hear(recogniser, test_set, split, batch_seconds, long_form)
     answers = [decoder(one) for one in tqdm(emissions, desc="decoding", unit="utterance", disable=None)]
     seconds = time.perf_counter() - started
 
     symbols = [recogniser.text(best) for best, *_ in answers]
-    hypotheses = [recogniser.words(line) for line in symbols]
+    hypotheses = [recogniser.words_of(best) for best, *_ in answers]
     words, characters = word_errors(references, hypotheses), character_errors(references, hypotheses)
     audio_seconds = sum(test_set.samples) / recogniser.task.cfg.sample_rate
     result = {
@@ -172,11 +177,15 @@ def decode(
     }
     if beam_search is not None:
         result.update(lm_weight=decoder.lm_weight, word_score=decoder.word_score, beam=beam_search.beam)
+        result.update(lm=os.path.abspath(beam_search.lm), lexicon=os.path.abspath(beam_search.lexicon))
+        result.update(tuned_on=beam_search.tune)
     name = f"{Path(checkpoint).stem}-{split}" + ("" if beam_search is None else "-lm")
     folder = Path(out) if out else Path(checkpoint).parent / "decode" / name
     _write_lines(folder / "references.wrd", references)
     _write_lines(folder / "hypotheses.wrd", hypotheses)
     _write_lines(folder / f"hypotheses.{labels}", symbols)
+    for name in ("nbest.tsv", "hypotheses.ctm"):  # of an earlier run
+        (folder / name).unlink(missing_ok=True)
     if beam_search is not None and beam_search.nbest > 1:
         _write_lines(folder / "nbest.tsv", _nbest(recogniser, answers))
     if timestamps:
@@ -198,10 +207,12 @@ def _tune(
     test_set = read_test_set(data, split, labels)
     check_symbols(test_set, recogniser.task.target_dictionary.indices)
     references = [recogniser.words(line) for line in test_set.labels]
+    if not any(references):
+        raise UserError(f"--tune {split}: {test_set.labels_path} holds no words")
     emissions, _ = hear(recogniser, test_set, split, *hearing)
 
     def rate(answers: list[Hypothesis]) -> float:
-        return word_errors(references, [recogniser.words(recogniser.text(one)) for one in answers]).rate
+        return word_errors(references, [recogniser.words_of(one) for one in answers]).rate
 
     print(tune(decoder, emissions, rate), file=sys.stderr)
 
@@ -209,13 +220,15 @@ def _tune(
 def _nbest(recogniser: Recogniser, answers: list[list[Hypothesis]]) -> Iterator[str]:
     for row, hypotheses in enumerate(answers):
         for rank, one in enumerate(hypotheses, 1):
-            yield f"{row}\t{rank}\t{one.score:.4f}\t{recogniser.words(recogniser.text(one))}"
+            yield f"{row}\t{rank}\t{one.score:.4f}\t{recogniser.words_of(one)}"
 
 
 def _ctm(recogniser: Recogniser, test_set: TestSet, answers: list[list[Hypothesis]]) -> Iterator[str]:
     seconds, first = recogniser.timing()
     for path, (best, *_) in zip(test_set.paths, answers):
-        for word, start, end in word_times(best, recogniser.symbols, WORD_DELIMITER, seconds, first):
+        times = word_times(best, recogniser.symbols, WORD_DELIMITER, seconds, first)
+        written = best.words if best.words and len(best.words) == len(times) else [word for word, _, _ in times]
+        for word, (_, start, end) in zip(written, times):
             yield f"{Path(path).stem} 1 {start:.2f} {end - start:.2f} {word}"
 
 

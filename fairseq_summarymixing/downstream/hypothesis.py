@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 
 class Hypothesis(NamedTuple):
@@ -11,7 +11,9 @@ class Hypothesis(NamedTuple):
     tokens: list[int]
     frames: list[int]
     score: float = 0.0
-    """Natural logarithm, the higher the better; of greedy decoding always 0."""
+    """The higher the better: what beam search adds up; of greedy decoding always 0."""
+    words: Optional[list[str]] = None
+    """As the lexicon writes them; None without one."""
 
 
 def word_times(

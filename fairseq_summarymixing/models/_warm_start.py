@@ -35,7 +35,10 @@ def read_encoder(path: str | Path) -> dict[str, Tensor]:
         except ValueError as error:
             raise UserError(f"model.init_from={path}: {error}") from error
     else:
-        state = load_checkpoint(path)
+        try:
+            state = load_checkpoint(path)
+        except UserError as error:
+            raise UserError(f"model.init_from: {error}") from error
         fields = model_config(state)
         inner = pretrained_config(fields)
         name = (fields if inner is None else inner).get("_name")
@@ -71,7 +74,11 @@ def warm_start(model: nn.Module, path: str | Path) -> str:
     with torch.no_grad():
         for name in taken:
             own[name].copy_(found[name])
-    return table(own, found, taken)
+    told = table(own, found, taken)
+    share = sum(own[name].numel() for name in taken) / sum(value.numel() for value in own.values())
+    if share < 0.5:
+        told += f"\nonly {share:.0%} of the model was taken: is this the checkpoint that was meant?"
+    return told
 
 
 def table(own: Mapping[str, Tensor], found: Mapping[str, Tensor], taken: Iterable[str]) -> str:

@@ -165,6 +165,8 @@ class Wav2Vec2SummaryMixingModel(Wav2Vec2, BaseFairseqModel):
     @classmethod
     def build_model(cls, cfg: Wav2Vec2SummaryMixingConfig, task=None):
         with exits_in_one_line():
+            if cfg.init_from == "":
+                raise ValueError("model.init_from is empty: name a checkpoint or a directory, or leave it out")
             if cfg.init_from and not hasattr(task, "starts_warm"):
                 raise ValueError(
                     f"model.init_from={cfg.init_from} needs task._name=wav2vec2_summarymixing: other tasks do not tell "

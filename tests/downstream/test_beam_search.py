@@ -55,7 +55,8 @@ def test_tuning_takes_the_best_pair(files):
     told = tune(decoder, [emissions()], lambda answers: float(spell(answers[0]) != "HI|"))
     assert decoder.lm_weight in LM_WEIGHTS and decoder.word_score in WORD_SCORES
     assert spell(decoder(emissions())[0]) == "HI|"
-    assert told.splitlines()[-1] == f"best: --lm-weight {decoder.lm_weight:g} --word-score {decoder.word_score:g}"
+    assert f"best: --lm-weight {decoder.lm_weight:g} --word-score {decoder.word_score:g}" in told.splitlines()[-1]
+    assert told.endswith("(at the edge of what was tried: there may be better ones)")
 
 
 def test_no_frames_and_no_speech_are_empty(files):
@@ -69,6 +70,8 @@ def test_no_frames_and_no_speech_are_empty(files):
 @pytest.mark.parametrize("text, message", [
     ("HE\tH X |\n", r"lexicon\.txt:1: not in the model's dictionary: X"),
     ("\nHE\n", r"lexicon\.txt:2: no spelling"),
+    ("HE\tH E\n", r"lexicon\.txt:1: the spelling does not end with \|"),
+    ("he\tH E |\n", "knows none of the words of --lexicon"),
     ("", "holds no words"),
 ])  # fmt: skip
 def test_a_wrong_lexicon_is_told_with_its_line(files, text, message):
@@ -77,9 +80,18 @@ def test_a_wrong_lexicon_is_told_with_its_line(files, text, message):
         BeamDecoder(BeamSearch(*files), SYMBOLS, 0)
 
 
+def test_answers_are_the_lexicons_words(files, capsys):
+    files[1].write_text("\ufeffHE\tH I |\nunheard\tI |\n", encoding="utf-8")
+    decoder = BeamDecoder(BeamSearch(*files), SYMBOLS, 0)
+    assert decoder(emissions())[0].words == ["HE"]
+    assert "1 words of the lexicon, such as 'unheard', are unknown" in capsys.readouterr().err
+
+
 def test_wrong_options_and_files_are_told(files, tmp_path, capfd):
     with pytest.raises(UserError, match="--lm: there is no file"):
         BeamSearch(tmp_path / "none.arpa", files[1])
+    with pytest.raises(UserError, match="--lm-weight must be a number; got nan"):
+        BeamSearch(*files, lm_weight=float("nan"))
     with pytest.raises(UserError, match="--nbest 5 is more than --beam 3"):
         BeamSearch(*files, beam=3, nbest=5)
     files[0].write_text("no language model")
