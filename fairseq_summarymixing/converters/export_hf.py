@@ -19,18 +19,12 @@ from .. import __version__
 from ..errors import UserError
 from ..files import atomic_folder
 from . import parity
-from .hf_code import code_files
 from .hf_config import mask_fields, to_hf
 from .model_card import model_card
 from .packages import require
 from .source import Source, dtype_of, plain, read_source
 
-AUTO_CLASSES = {
-    "AutoModel": "Model",
-    "AutoModelForPreTraining": "ForPreTraining",
-    "AutoModelForCTC": "ForCTC",
-    "AutoModelForAudioClassification": "ForSequenceClassification",
-}
+AUTO = {"Model": "AutoModel", "ForPreTraining": "AutoModelForPreTraining", "ForCTC": "AutoModelForCTC"}
 WORD_DELIMITER = "|"
 # fairseq's blank is <s> and comes first, theirs is <pad>: the first two change names, no weight moves
 SPECIAL = {"<s>": "<pad>", "<pad>": "<s>"}
@@ -56,23 +50,23 @@ def export_hf(checkpoint: str | Path, folder: str | Path, spec_augment: bool | N
     with atomic_folder(folder) as temporary:
         config = write(source, temporary, spec_augment)
         figures = parity.summary(prove(source, load(source, temporary)))
-        (temporary / "README.md").write_text(model_card(source, config, figures), encoding="utf-8")
+        (temporary / "README.md").write_text(model_card(source, config, AUTO[_kind(source)], figures), encoding="utf-8")
     flag = ", trust_remote_code=True" if source.ours else ""
-    auto = next(auto for auto, kind in AUTO_CLASSES.items() if kind == _kind(source))
-    return f'{figures}\n{folder}: transformers.{auto}.from_pretrained("{folder}"{flag})'
+    return f'{figures}\n{folder}: transformers.{AUTO[_kind(source)]}.from_pretrained("{folder}"{flag})'
 
 
 def write(source: Source, folder: Path, spec_augment: bool | None = None) -> dict[str, Any]:
     """All files but the model card. Returns what ``config.json`` holds."""
     from safetensors.torch import save_file
 
+    from ..hf.code import write_code
+
     config = make_config(source, spec_augment)
     save_file(source.hf_state(), str(folder / "model.safetensors"), metadata={"format": "pt"})
     _write_json(folder / "config.json", config)
     _write_json(folder / "preprocessor_config.json", _preprocessor(source))
     if source.ours:
-        for name, text in code_files(__version__).items():
-            (folder / name).write_text(text, encoding="utf-8")
+        write_code(folder, __version__)
     if source.symbols is not None:
         _write_tokenizer(source, folder)
     return config
@@ -80,6 +74,8 @@ def write(source: Source, folder: Path, spec_augment: bool | None = None) -> dic
 
 def make_config(source: Source, spec_augment: bool | None) -> dict[str, Any]:
     """``config.json``. Below ``fairseq`` are fairseq's own fields, without paths, for the way back."""
+    from ..hf.code import AUTO_MAP
+
     config = {
         "architectures": [_class_name(source)],
         "model_type": "summarymixing" if source.ours else "wav2vec2",
@@ -87,9 +83,7 @@ def make_config(source: Source, spec_augment: bool | None) -> dict[str, Any]:
         **to_hf(source.fields, source.conv_layers, source.ours),
     }
     if source.ours:
-        config["auto_map"] = {"AutoConfig": "configuration_summarymixing.SummaryMixingConfig"} | {
-            auto: f"modeling_summarymixing.SummaryMixing{kind}" for auto, kind in AUTO_CLASSES.items()
-        }
+        config["auto_map"] = AUTO_MAP
     if source.is_ctc:
         config.update(mask_fields(source.recipe["ctc_model"]))
         config.update(vocab_size=len(source.symbols), pad_token_id=0, bos_token_id=1, eos_token_id=2)

@@ -54,18 +54,12 @@ An utterance's output depends on what shares its padded batch: the front end has
 """
 
 
-AUTO = {
-    "Model": "AutoModel",
-    "ForPreTraining": "AutoModelForPreTraining",
-    "ForCTC": "AutoModelForCTC",
-}
-
-
-def model_card(source: Source, config: dict[str, Any], figures: str) -> str:
+def model_card(source: Source, config: dict[str, Any], auto: str, figures: str) -> str:
     """Markdown: sizes, the recipe, where it comes from, and how far it lies from fairseq's outputs.
 
     Args:
         config: ``config.json``.
+        auto: name of the Auto class that loads all of it.
         figures: lines of :func:`~.parity.summary`.
     """
     fields, ours, title = source.fields, source.ours, config["architectures"][0]
@@ -92,7 +86,7 @@ def model_card(source: Source, config: dict[str, Any], figures: str) -> str:
         output=f"{len(source.symbols)} CTC logits" if source.is_ctc else f"{fields['encoder_embed_dim']} features",
         version=__version__,
         usage=(PIPELINE if source.is_ctc else MODEL).format(
-            auto=AUTO[title.replace("SummaryMixing", "").replace("Wav2Vec2", "")],
+            auto=auto,
             flag=", trust_remote_code=True" if ours else "",
         ),
         rows="\n".join(f"| {name} | {value} |" for name, value in rows.items()),

@@ -1,5 +1,9 @@
 """Hugging Face classes. Importing this registers them: directories of ``export hf`` then load without a trust flag."""
 
+import functools
+from pathlib import Path
+
+from .. import __version__
 from ..compat import mend_torchaudio
 
 mend_torchaudio()
@@ -12,6 +16,7 @@ from transformers import (  # noqa: E402
     AutoModelForPreTraining,
 )
 
+from .code import AUTO_MAP, write_code  # noqa: E402
 from .configuration_summarymixing import SummaryMixingConfig  # noqa: E402
 from .modeling_summarymixing import (  # noqa: E402
     SummaryMixingForCTC,
@@ -27,8 +32,22 @@ AUTO_CLASSES = {
     "AutoModelForAudioClassification": (AutoModelForAudioClassification, SummaryMixingForSequenceClassification),
 }
 
+
+def _with_code(save):
+    """A ``save_pretrained`` whose directory also loads where this package is not installed."""
+
+    @functools.wraps(save)
+    def save_pretrained(self, save_directory, *arguments, **options):
+        self.config.auto_map = dict(AUTO_MAP)
+        save(self, save_directory, *arguments, **options)
+        write_code(Path(save_directory), __version__)
+
+    return save_pretrained
+
+
 AutoConfig.register(SummaryMixingConfig.model_type, SummaryMixingConfig, exist_ok=True)
 for auto, model in AUTO_CLASSES.values():
     auto.register(SummaryMixingConfig, model, exist_ok=True)
+    model.save_pretrained = _with_code(model.save_pretrained)
 
 __all__ = ["AUTO_CLASSES", "SummaryMixingConfig", *(model.__name__ for _, model in AUTO_CLASSES.values())]

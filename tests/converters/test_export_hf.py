@@ -2,6 +2,8 @@
 
 import ast
 import json
+import os
+import subprocess
 import sys
 from argparse import Namespace
 
@@ -11,6 +13,7 @@ transformers = pytest.importorskip("transformers", reason="the hf extra is not i
 pytest.importorskip("fairseq")
 
 import checkpoint_files
+import tiny
 import torch
 from safetensors.torch import load_file
 
@@ -18,9 +21,9 @@ from fairseq_summarymixing import __version__
 from fairseq_summarymixing.cli import main
 from fairseq_summarymixing.converters import export_hf as module
 from fairseq_summarymixing.converters.export_hf import export_hf
-from fairseq_summarymixing.converters.hf_code import MODELING, code_files, join
 from fairseq_summarymixing.converters.source import Source
 from fairseq_summarymixing.errors import UserError
+from fairseq_summarymixing.hf.code import MODELING, code_files, join
 
 NATIVE = ("twin", "stock", "stock-group_norm")
 
@@ -154,7 +157,7 @@ def test_two_things_of_one_name_are_refused(tmp_path, monkeypatch):
     (package / "modules").mkdir()
     (package / "modules" / "a.py").write_text('"""A."""\n\nSIZE = 1\n')
     (package / "hf" / "b.py").write_text('"""B."""\n\nfrom ..modules.a import SIZE\n\n\nclass SIZE:\n    pass\n')
-    from fairseq_summarymixing.converters import hf_code
+    from fairseq_summarymixing.hf import code as hf_code
 
     monkeypatch.setattr(hf_code, "PACKAGE", package)
     monkeypatch.setattr(hf_code, "MODELING", package / "hf" / "b.py")
@@ -167,3 +170,20 @@ def test_registered_classes_need_no_trust(exported):
 
     for auto, model in ours.AUTO_CLASSES.values():
         assert type(auto.from_pretrained(str(exported("paper")), trust_remote_code=False)) is model
+
+
+def test_what_registered_classes_save_loads_without_this_package(exported, tmp_path):
+    import fairseq_summarymixing.hf as ours
+
+    ours.SummaryMixingForCTC.from_pretrained(str(exported("paper", ctc=True))).save_pretrained(tmp_path)
+    names = {"configuration_summarymixing.py", "modeling_summarymixing.py"}
+    assert names <= {path.name for path in tmp_path.iterdir()}
+    assert json.loads((tmp_path / "config.json").read_text())["auto_map"]["AutoModel"].startswith("modeling_")
+
+
+def test_no_compiled_code_lies_in_the_folder(checkpoint, tmp_path):
+    command = [sys.executable, "-m", "fairseq_summarymixing", "export", "hf", str(checkpoint("lite")), "out"]
+    environment = {**os.environ, "PYTHONPATH": str(tiny.ROOT)}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True)
+    assert not any(path.is_dir() for path in (tmp_path / "out").iterdir())

@@ -1,4 +1,4 @@
-"""The modelling code of an exported directory: ``hf`` and the ``modules`` it uses, joined into one file."""
+"""The modelling code of a directory: ``hf`` and the ``modules`` it uses, joined into one file."""
 
 import ast
 from pathlib import Path
@@ -7,6 +7,14 @@ from typing import Dict, Iterator, List, Set, Tuple
 PACKAGE = Path(__file__).resolve().parent.parent
 CONFIGURATION = PACKAGE / "hf" / "configuration_summarymixing.py"
 MODELING = PACKAGE / "hf" / "modeling_summarymixing.py"
+AUTO_MAP = {
+    "AutoConfig": "configuration_summarymixing.SummaryMixingConfig",
+    "AutoModel": "modeling_summarymixing.SummaryMixingModel",
+    "AutoModelForPreTraining": "modeling_summarymixing.SummaryMixingForPreTraining",
+    "AutoModelForCTC": "modeling_summarymixing.SummaryMixingForCTC",
+    "AutoModelForAudioClassification": "modeling_summarymixing.SummaryMixingForSequenceClassification",
+}
+"""What config.json says of the files that :func:`write_code` writes."""
 HEADER = (
     "# Made by fairseq_summarymixing {version} (MIT licence) of its modules/ and hf/. Needs torch and transformers.\n"
 )
@@ -15,6 +23,11 @@ HEADER = (
 def code_files(version: str) -> Dict[str, str]:
     """Text by file name: the configuration as it is, and the modelling file, which needs nothing else of ours."""
     return {CONFIGURATION.name: CONFIGURATION.read_text(encoding="utf-8"), MODELING.name: join(MODELING, version)}
+
+
+def write_code(folder: Path, version: str) -> None:
+    for name, text in code_files(version).items():
+        (folder / name).write_text(text, encoding="utf-8")
 
 
 def join(path: Path, version: str) -> str:
