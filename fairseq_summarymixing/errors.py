@@ -5,8 +5,10 @@ import contextlib
 import logging
 import multiprocessing
 import os
+import signal
 import sys
-from typing import Callable, Iterator
+import threading
+from typing import Any, Callable, Iterator
 
 
 class UserError(ValueError):
@@ -17,7 +19,12 @@ class UserError(ValueError):
 
 
 def exit_status(work: Callable[[], None]) -> int:
-    """Run a command's work. Returns 0, 1 after a user's mistake (one line on stderr), 130 after Ctrl-C."""
+    """Run a command's work. Returns 0, 1 after a user's mistake (one line on stderr), 130 after Ctrl-C.
+
+    SIGTERM, as batch systems send it, leaves by SystemExit(143), so that nothing half-written stays.
+    """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, _leave_in_order)
     try:
         work()
     except UserError as error:
@@ -29,6 +36,10 @@ def exit_status(work: Callable[[], None]) -> int:
         print("interrupted: run the same command again; what was finished is kept", file=sys.stderr)
         return 130
     return 0
+
+
+def _leave_in_order(number: int, _: Any) -> None:
+    raise SystemExit(128 + number)
 
 
 @contextlib.contextmanager
