@@ -18,8 +18,10 @@ from fairseq_summarymixing.converters import graph, parity
 from fairseq_summarymixing.converters.source import read_source
 from fairseq_summarymixing.errors import UserError
 
-KINDS = [("summary_mixing", False), ("paper", True), ("stock-group_norm", True)]
-MORE = [*KINDS, ("twin", False), ("twin", True), ("stock", False)]
+KINDS = [
+    ("summary_mixing", False), ("paper", True), ("stock-group_norm", True), ("twin", False), ("twin", True),
+    ("stock", False),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("kind, ctc", KINDS)
@@ -37,7 +39,7 @@ def test_a_torch_program_says_the_same(checkpoint, tmp_path, kind, ctc, capsys):
     assert torch.allclose(both[:1], alone, atol=1e-5) and lengths.tolist() == [both.shape[1]] * 2
 
 
-@pytest.mark.parametrize("kind, ctc", MORE)
+@pytest.mark.parametrize("kind, ctc", KINDS)
 def test_onnxruntime_says_the_same(checkpoint, tmp_path, kind, ctc):
     onnxruntime = pytest.importorskip("onnxruntime", reason="the onnx extra is not installed")
     file = tmp_path / "model.onnx"
