@@ -92,6 +92,12 @@ def pretraining_task(model: Mapping[str, Any]) -> dict[str, Any] | None:
     return task_config({"args": inner} if isinstance(inner, Namespace) else {"cfg": inner})
 
 
+def num_updates(state: Mapping[str, Any]) -> int | None:
+    """Updates that a checkpoint has seen; None where it does not say."""
+    history = state.get("optimizer_history") or [{}]
+    return history[-1].get("num_updates")
+
+
 def prepare_for_fairseq(state: dict[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
     """Do to a state from :func:`load_checkpoint` what fairseq does to one it reads itself.
 

@@ -158,7 +158,8 @@ def _add_long_form(verb) -> None:
 
 
 def _run_decode(args: argparse.Namespace) -> None:
-    from .downstream.decode import BeamSearch, decode, summary
+    from .downstream.beam_search import BeamSearch
+    from .downstream.decode import decode, summary
 
     names = ("lm_weight", "word_score", "beam", "nbest", "tune")
     given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}

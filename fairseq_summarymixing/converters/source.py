@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..checkpoints import load_checkpoint, model_config, pretrained_config, pretraining_task, task_config
+from ..checkpoints import load_checkpoint, model_config, num_updates, pretrained_config, pretraining_task, task_config
 from ..compat import quiet_fairseq
 from ..errors import UserError
 from ..keys import AROUND, CTC, INSIDE, OURS, STOCK_LAYERS, WAV2VEC2, WAV2VEC2_NORMS, rename, reverse
@@ -120,13 +120,12 @@ def read_source(path: str | Path) -> Source:
             f"{path} is a checkpoint of the model {name!r}{over}; expected {' or '.join(PRETRAINED)}, "
             f"or {FINETUNED} over one of these, with its w2v_args"
         )
-    recipe, num_updates = _recipe(state), (state.get("optimizer_history") or [{}])[-1].get("num_updates")
-    weights = state["model"]
+    recipe, updates, weights = _recipe(state), num_updates(state), state["model"]
     restored = restore(path, state, {})
     encoder = restored.model.w2v_encoder.w2v_model if is_ctc else restored.model
     symbols = list(restored.task.target_dictionary.symbols) if is_ctc else None
     normalize = bool((recipe.get("ctc_task") or recipe["task"]).get("normalize"))
-    source = Source(path, weights, recipe, num_updates, restored.model, encoder, is_ctc, normalize, symbols, ours=True)
+    source = Source(path, weights, recipe, updates, restored.model, encoder, is_ctc, normalize, symbols, ours=True)
     _check_stock(source)
     source.ours = not _is_wav2vec2(source)
     return source

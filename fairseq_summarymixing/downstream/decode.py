@@ -7,8 +7,7 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,69 +16,19 @@ from torch import Tensor
 from tqdm import tqdm
 
 from .. import __version__
-from ..checkpoints import load_checkpoint, model_config, pretrained_config, task_config
-from ..compat import quiet_fairseq
+from ..checkpoints import load_checkpoint, num_updates
 from ..errors import UserError
 from ..files import atomic_write
-from ..modules.frontend import ConvFeatureExtractor
-from ..restore import restore
 from .beam_search import BeamDecoder, BeamSearch, tune
-from .encoder import SAMPLE_RATE, SpeechEncoder, load_encoder, pick_device
+from .emissions import LongForm, hear
+from .encoder import pick_device
 from .error_rate import character_errors, word_errors
 from .greedy import ctc_greedy
 from .hypothesis import Hypothesis, word_times
+from .recogniser import Recogniser, check_checkpoint, load_recogniser
 from .test_set import TestSet, check_symbols, read_test_set
 
-# Utterances below this many seconds run alone: a convolutional front end may have no frame for them, and
-# fairseq's wav2vec2 then marks the wrong frames of a padded batch.
-SHORT_SECONDS = 0.1
-
 WORD_DELIMITER = "|"
-
-# Fields of the task that would leave out, cut or double test audio.
-WHOLE_AUDIO = {"min_sample_size": None, "max_sample_size": None, "subsample": 1.0, "num_batch_buckets": 0}
-
-
-@dataclass
-class Recogniser:
-    """A fine-tuned model and what is needed to read its answers.
-
-    Attributes:
-        model: fairseq's ``wav2vec_ctc``, in evaluation mode, on its device.
-        task: fairseq's task, whose dictionary is the one the model was trained with.
-        words: from the dictionary's symbols, joined by spaces, to words, joined by spaces.
-        fields: of the pre-trained model inside, by name.
-    """
-
-    model: torch.nn.Module
-    task: Any
-    words: Callable[[str], str]
-    fields: dict[str, Any]
-
-    @property
-    def symbols(self) -> list[str]:
-        return self.task.target_dictionary.symbols
-
-    @property
-    def blank(self) -> int:
-        return self.task.target_dictionary.index(self.task.blank_symbol)
-
-    def text(self, hypothesis: Hypothesis) -> str:
-        """Symbols, joined by spaces."""
-        return self.task.target_dictionary.string(hypothesis.tokens)
-
-    def words_of(self, hypothesis: Hypothesis) -> str:
-        """Words, joined by spaces: the lexicon's, where there was one."""
-        return self.words(self.text(hypothesis)) if hypothesis.words is None else " ".join(hypothesis.words)
-
-    def timing(self) -> tuple[float, float]:
-        """Seconds from one frame to the next, and to the middle of the first."""
-        frontend = self.model.w2v_encoder.w2v_model.feature_extractor
-        if not hasattr(frontend, "hop"):  # stock's is ours by another name
-            layers = [(one[0].out_channels, one[0].kernel_size[0], one[0].stride[0]) for one in frontend.conv_layers]
-            with torch.device("meta"):
-                frontend = ConvFeatureExtractor(layers)
-        return frontend.hop / SAMPLE_RATE, frontend.first_centre / SAMPLE_RATE
 
 
 def decode(
@@ -245,141 +194,6 @@ def device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 
 
-def check_checkpoint(path: str | Path, state: dict[str, Any]) -> str:
-    """The ending of the checkpoint's label files, such as "ltr"; a UserError unless it is a CTC model's."""
-    name = model_config(state).get("_name")
-    if name != "wav2vec_ctc":
-        hint = "; fine-tune it first (model wav2vec_ctc, task audio_finetuning)" if "wav2vec2" in str(name) else ""
-        raise UserError(f"{path} is a checkpoint of the model {name!r}; decode reads 'wav2vec_ctc'{hint}")
-    labels = task_config(state).get("labels")
-    if not labels:
-        raise UserError(f"{path} was trained without labels (task.labels is not set), so it has no dictionary")
-    return labels
-
-
-def load_recogniser(path: str | Path, state: dict[str, Any], data: str | Path, device: torch.device) -> Recogniser:
-    """Build the model of a checked state from ``load_checkpoint``.
-
-    Raises:
-        UserError: checkpoint and data have other dictionaries, the model inside is unknown or does not fit.
-    """
-    with quiet_fairseq():
-        from fairseq.data.data_utils import post_process
-
-        fields = pretrained_config(model_config(state)) or {}
-        check_dictionary(path, state, data)
-    model, config, task = restore(path, state, {"data": str(data)})
-    for name, value in WHOLE_AUDIO.items():
-        if hasattr(task.cfg, name):  # fairseq 0.12.2 has no subsample
-            setattr(task.cfg, name, value)
-    symbol = config.criterion.get("post_process", "letter") if config.criterion is not None else "letter"
-    model = model.to(device)
-    return Recogniser(model, task, lambda line: " ".join(post_process(line, symbol).split()), fields)
-
-
-def check_dictionary(path: str | Path, state: dict[str, Any], data: str | Path) -> None:
-    """Raise a UserError if the checkpoint's and the data's dictionary differ, or if there is none."""
-    from fairseq.data import Dictionary
-
-    labels = task_config(state)["labels"]
-    file = Path(data) / f"dict.{labels}.txt"
-    trained_with = (state.get("task_state") or {}).get("target_dictionary")
-    if not file.is_file():
-        if trained_with is None:
-            raise UserError(f"{path} holds no dictionary and there is no {file}; copy it from the fine-tuning data")
-        return
-    if trained_with is None:
-        return
-    here, there = Dictionary.load(str(file)).symbols, trained_with.symbols
-    if here == there:
-        return
-    only_here, only_there = sorted(set(here) - set(there)), sorted(set(there) - set(here))
-    if only_here or only_there:
-        difference = f"only in the file: {' '.join(only_here) or '-'}; only there: {' '.join(only_there) or '-'}"
-    else:
-        difference = "the same symbols in another order"
-    raise UserError(
-        f"{file} is not the dictionary that {path} was trained with ({difference}); "
-        "remove it to use the checkpoint's, or use the data made for this checkpoint"
-    )
-
-
-def hear(
-    recogniser: Recogniser, test_set: TestSet, split: str, batch_seconds: float, long_form: LongForm
-) -> tuple[list[Tensor], list[str]]:
-    """Emissions (T, V) of every utterance, on the CPU in manifest order, and notes on those too short for a frame."""
-    with quiet_fairseq():
-        recogniser.task.load_dataset(split)
-    dataset = recogniser.task.datasets[split]
-    rate = recogniser.task.cfg.sample_rate
-    emissions = [torch.zeros(0, len(recogniser.symbols)) for _ in test_set.paths]
-    notes = []
-    with tqdm(total=round(sum(test_set.samples) / rate), unit="s", desc=split, disable=None) as progress:
-        for batch in plan_batches(test_set.samples, batch_seconds * rate):
-            items = [_read_item(dataset, index, test_set) for index in batch]
-            together, short = [], []
-            for item in items:
-                if len(item["source"]) > long_form.block_seconds * rate:
-                    path = os.path.join(test_set.root, test_set.paths[int(item["id"])])
-                    _store(emissions, [item], [long_form.run(item["source"], path)])
-                else:
-                    (together if len(item["source"]) >= SHORT_SECONDS * rate else short).append(item)
-            if together:
-                _store(emissions, together, _run(recogniser, dataset, together))
-            for item in short:
-                try:
-                    _store(emissions, [item], _run(recogniser, dataset, [item]))
-                except (RuntimeError, ValueError):
-                    path = test_set.paths[int(item["id"])]
-                    length = len(item["source"])
-                    notes.append(f"{path}: too short for one frame ({length} samples); empty hypothesis")
-            progress.update(round(sum(test_set.samples[index] for index in batch) / rate))
-    for note in notes:
-        print(f"warning: {note}", file=sys.stderr)
-    return emissions, notes
-
-
-class LongForm:
-    """What is too long for a batch: alone, as :class:`~.encoder.SpeechEncoder` does it. Loaded when it is needed."""
-
-    def __init__(
-        self, recogniser: Recogniser, checkpoint: str | Path, device: torch.device, block_seconds: float,
-        window_seconds: float | None,
-    ):  # fmt: skip
-        self.recogniser, self.checkpoint, self.device = recogniser, checkpoint, device
-        self.block_seconds, self.window_seconds = block_seconds, window_seconds
-        self._encoder: SpeechEncoder | None = None
-
-    @torch.no_grad()
-    def run(self, wave: Tensor, name: str) -> Tensor:
-        """Emissions (T, V) of (samples,), as the dataset gives it.
-
-        Raises:
-            UserError: it is too long for self-attention, or windows were asked for where there is no need.
-        """
-        if self._encoder is None:
-            self._encoder = load_encoder(self.checkpoint, self.device, self.block_seconds, self.window_seconds)
-        self._encoder.check_length(len(wave), name)
-        return self.recogniser.model.w2v_encoder.proj(self._encoder.represent(wave))[0]
-
-
-def plan_batches(samples: Sequence[int], budget: float) -> list[list[int]]:
-    """Group indices, longest first: count times the longest is at most ``budget`` samples, or count is 1."""
-    batches: list[list[int]] = []
-    for index in sorted(range(len(samples)), key=lambda one: -samples[one]):
-        if batches and (len(batches[-1]) + 1) * samples[batches[-1][0]] <= budget:
-            batches[-1].append(index)
-        else:
-            batches.append([index])
-    return batches
-
-
-def num_updates(state: dict[str, Any]) -> int | None:
-    """Updates that a checkpoint has seen; None where it does not say."""
-    history = state.get("optimizer_history") or [{}]
-    return history[-1].get("num_updates")
-
-
 def versions() -> dict[str, str]:
     import fairseq
 
@@ -389,38 +203,6 @@ def versions() -> dict[str, str]:
         "torch": torch.__version__,
         "python": platform.python_version(),
     }
-
-
-def _read_item(dataset: Any, index: int, test_set: TestSet) -> dict[str, Any]:
-    try:
-        return dataset[index]
-    except Exception as error:  # fairseq raises bare Exception for unreadable files and other sample rates
-        path = os.path.join(test_set.root, test_set.paths[index])
-        raise UserError(f"cannot read the audio file {path}: {error}; every utterance counts, so mend it") from error
-
-
-@torch.no_grad()
-def _run(recogniser: Recogniser, dataset: Any, items: list[dict[str, Any]]) -> list[Tensor]:
-    device = next(recogniser.model.parameters()).device
-    net_input = {name: value.to(device) for name, value in dataset.collater(items)["net_input"].items()}
-    try:
-        output = recogniser.model(**net_input)
-    except RuntimeError as error:
-        if "out of memory" not in str(error):
-            raise
-        seconds = net_input["source"].numel() / recogniser.task.cfg.sample_rate
-        raise UserError(f"out of GPU memory in a batch of {seconds:.0f} s; use a smaller --batch-seconds") from error
-    emissions = recogniser.model.get_logits(output).transpose(0, 1).cpu()  # (T, B, V) -> (B, T, V)
-    padding_mask = output["padding_mask"]
-    lengths = torch.full((emissions.size(0),), emissions.size(1))
-    if padding_mask is not None:
-        lengths = (~padding_mask).sum(dim=1)
-    return [one[:length].clone() for one, length in zip(emissions, lengths.tolist())]
-
-
-def _store(emissions: list[Tensor], items: list[dict[str, Any]], answers: list[Tensor]) -> None:
-    for item, answer in zip(items, answers):
-        emissions[int(item["id"])] = answer.float().cpu()
 
 
 def _write_lines(path: Path, lines: Iterable[str]) -> None:

@@ -8,8 +8,10 @@ import torch
 
 from fairseq_summarymixing.cli import main
 from fairseq_summarymixing.downstream import decode as verb
-from fairseq_summarymixing.downstream.decode import decode, load_recogniser, plan_batches
+from fairseq_summarymixing.downstream.decode import decode
+from fairseq_summarymixing.downstream.emissions import plan_batches
 from fairseq_summarymixing.downstream.error_rate import character_errors, word_errors
+from fairseq_summarymixing.downstream.recogniser import load_recogniser
 from fairseq_summarymixing.errors import UserError
 
 

@@ -1,0 +1,122 @@
+"""A fine-tuned CTC model of fairseq, with its dictionary."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..checkpoints import model_config, pretrained_config, task_config
+from ..compat import quiet_fairseq
+from ..errors import UserError
+from ..modules.frontend import ConvFeatureExtractor
+from ..restore import restore
+from .encoder import SAMPLE_RATE
+from .hypothesis import Hypothesis
+
+# Fields of the task that would leave out, cut or double test audio.
+WHOLE_AUDIO = {"min_sample_size": None, "max_sample_size": None, "subsample": 1.0, "num_batch_buckets": 0}
+
+
+@dataclass
+class Recogniser:
+    """A fine-tuned model and what is needed to read its answers.
+
+    Attributes:
+        model: fairseq's ``wav2vec_ctc``, in evaluation mode, on its device.
+        task: fairseq's task, whose dictionary is the one the model was trained with.
+        words: from the dictionary's symbols, joined by spaces, to words, joined by spaces.
+        fields: of the pre-trained model inside, by name.
+    """
+
+    model: torch.nn.Module
+    task: Any
+    words: Callable[[str], str]
+    fields: dict[str, Any]
+
+    @property
+    def symbols(self) -> list[str]:
+        return self.task.target_dictionary.symbols
+
+    @property
+    def blank(self) -> int:
+        return self.task.target_dictionary.index(self.task.blank_symbol)
+
+    def text(self, hypothesis: Hypothesis) -> str:
+        """Symbols, joined by spaces."""
+        return self.task.target_dictionary.string(hypothesis.tokens)
+
+    def words_of(self, hypothesis: Hypothesis) -> str:
+        """Words, joined by spaces: the lexicon's, where there was one."""
+        return self.words(self.text(hypothesis)) if hypothesis.words is None else " ".join(hypothesis.words)
+
+    def timing(self) -> tuple[float, float]:
+        """Seconds from one frame to the next, and to the middle of the first."""
+        frontend = self.model.w2v_encoder.w2v_model.feature_extractor
+        if not hasattr(frontend, "hop"):  # stock's is ours by another name
+            layers = [(one[0].out_channels, one[0].kernel_size[0], one[0].stride[0]) for one in frontend.conv_layers]
+            with torch.device("meta"):
+                frontend = ConvFeatureExtractor(layers)
+        return frontend.hop / SAMPLE_RATE, frontend.first_centre / SAMPLE_RATE
+
+
+def check_checkpoint(path: str | Path, state: dict[str, Any]) -> str:
+    """The ending of the checkpoint's label files, such as "ltr"; a UserError unless it is a CTC model's."""
+    name = model_config(state).get("_name")
+    if name != "wav2vec_ctc":
+        hint = "; fine-tune it first (model wav2vec_ctc, task audio_finetuning)" if "wav2vec2" in str(name) else ""
+        raise UserError(f"{path} is a checkpoint of the model {name!r}; decode reads 'wav2vec_ctc'{hint}")
+    labels = task_config(state).get("labels")
+    if not labels:
+        raise UserError(f"{path} was trained without labels (task.labels is not set), so it has no dictionary")
+    return labels
+
+
+def load_recogniser(path: str | Path, state: dict[str, Any], data: str | Path, device: torch.device) -> Recogniser:
+    """Build the model of a checked state from ``load_checkpoint``.
+
+    Raises:
+        UserError: checkpoint and data have other dictionaries, the model inside is unknown or does not fit.
+    """
+    with quiet_fairseq():
+        from fairseq.data.data_utils import post_process
+
+        fields = pretrained_config(model_config(state)) or {}
+        check_dictionary(path, state, data)
+    model, config, task = restore(path, state, {"data": str(data)})
+    for name, value in WHOLE_AUDIO.items():
+        if hasattr(task.cfg, name):  # fairseq 0.12.2 has no subsample
+            setattr(task.cfg, name, value)
+    symbol = config.criterion.get("post_process", "letter") if config.criterion is not None else "letter"
+    model = model.to(device)
+    return Recogniser(model, task, lambda line: " ".join(post_process(line, symbol).split()), fields)
+
+
+def check_dictionary(path: str | Path, state: dict[str, Any], data: str | Path) -> None:
+    """Raise a UserError if the checkpoint's and the data's dictionary differ, or if there is none."""
+    from fairseq.data import Dictionary
+
+    labels = task_config(state)["labels"]
+    file = Path(data) / f"dict.{labels}.txt"
+    trained_with = (state.get("task_state") or {}).get("target_dictionary")
+    if not file.is_file():
+        if trained_with is None:
+            raise UserError(f"{path} holds no dictionary and there is no {file}; copy it from the fine-tuning data")
+        return
+    if trained_with is None:
+        return
+    here, there = Dictionary.load(str(file)).symbols, trained_with.symbols
+    if here == there:
+        return
+    only_here, only_there = sorted(set(here) - set(there)), sorted(set(there) - set(here))
+    if only_here or only_there:
+        difference = f"only in the file: {' '.join(only_here) or '-'}; only there: {' '.join(only_there) or '-'}"
+    else:
+        difference = "the same symbols in another order"
+    raise UserError(
+        f"{file} is not the dictionary that {path} was trained with ({difference}); "
+        "remove it to use the checkpoint's, or use the data made for this checkpoint"
+    )
