@@ -55,6 +55,7 @@ def ctc(path, pretrained_path):
     from fairseq.models.wav2vec.wav2vec2_asr import Wav2Vec2CtcConfig, Wav2VecCtc
     from omegaconf import OmegaConf
 
+    importlib.import_module("fairseq_summarymixing.tasks")  # registers the task of the model inside
     inner = torch.load(pretrained_path, weights_only=False)["cfg"]
     dictionary = Dictionary()
     for letter in LETTERS:

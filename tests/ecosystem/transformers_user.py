@@ -176,9 +176,7 @@ def pipelines():
     if not is_ctc:
         return
     processor = load(AutoProcessor)
-    assert load(AutoTokenizer).decode([4, 5, 5, 0, 5, 6]) == "AAB".replace(
-        "AAB", load(AutoTokenizer).decode([4, 5, 0, 5, 6])
-    )
+    assert load(AutoTokenizer).decode([4, 5, 5, 0, 5, 6]).strip() == "AAB"  # repeats merge, the blank separates
     recognise = pipeline("automatic-speech-recognition", model=directory, **trust)
     text = recognise(dict(sound))["text"]
     inputs = processor(sound["raw"], sampling_rate=16000, return_tensors="pt")
