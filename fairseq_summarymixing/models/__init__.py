@@ -2,7 +2,7 @@
 was imported before."""
 
 from ..compat import prepare_fairseq
-from ..guard import guard_fairseq
+from ..plugin.guard import guard_fairseq
 
 prepare_fairseq()
 guard_fairseq()

@@ -20,10 +20,10 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from .checkpoints import load_checkpoint, model_config
-from .data.manifest import read_manifest
-from .errors import UserError, exits_in_one_line, leave_at_exit
-from .files import atomic_write
+from ..checkpoints import load_checkpoint, model_config
+from ..data.manifest import read_manifest
+from ..errors import UserError, exits_in_one_line, leave_at_exit
+from ..files import atomic_write
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""What an import changes in fairseq: checks that end a run in one line, and the way from process to process."""
