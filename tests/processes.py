@@ -1,5 +1,6 @@
 """Runs of two processes on one machine, started in each of the ways that fairseq has."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -55,10 +56,8 @@ def run_pair(way, folder, name, settings, timeout=240, **options):
 
 def kill(process):
     """Kill a command and what it started."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
 
 
