@@ -10,7 +10,7 @@ import torch
 
 pytest.importorskip("fairseq", reason="trains with fairseq")
 
-from processes import run_pair
+from processes import run_pair, train_pair
 from tiny import TINY_FINETUNING, TINY_PRETRAINING, command, train, write_corpus
 
 from fairseq_summarymixing.errors import UserError
@@ -46,11 +46,6 @@ def assert_same_weights(found, expected, **tolerance):
         )
 
 
-def assert_done(way, recipe, given, **options):
-    statuses, outputs, _ = run_pair(way, *recipe, given, **options)
-    assert set(statuses) == {0}, outputs[0][-3000:]
-
-
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
     return write_corpus(tmp_path_factory.mktemp("corpus"), clips=CLIPS)
@@ -62,7 +57,7 @@ def pair(corpus, tmp_path_factory):
     folder = tmp_path_factory.mktemp("pair")
     for name, updates in (("whole", 8), ("part", 3)):
         given = settings(corpus, folder / name, model__encoder_layerdrop=0.3, optimization__max_update=updates)
-        assert_done("by hand", RECIPE, given)
+        train_pair(*RECIPE, given)
     return folder
 
 
@@ -74,13 +69,14 @@ def test_two_processes_resume_exactly(way, field, pair, corpus, tmp_path):
         shutil.copy(pair / "part/checkpoint_last.pt", tmp_path)
     else:
         more[f"checkpoint__{field}"] = str(pair / "part/checkpoint_last.pt")
-    assert_done(way, RECIPE, settings(corpus, tmp_path, **more))
+    statuses, outputs, _ = run_pair(way, *RECIPE, settings(corpus, tmp_path, **more))
+    assert statuses == [0], outputs[0][-3000:]
     assert_same_weights(last(tmp_path), last(pair / "whole"), atol=0, rtol=0)
 
 
 def test_two_processes_start_from_a_models_weights(pair, corpus, tmp_path):
     more = dict(checkpoint__finetune_from_model=str(pair / "part/checkpoint_last.pt"), optimization__lr=[1e-30])
-    assert_done("by hand", RECIPE, settings(corpus, tmp_path, model__encoder_layerdrop=0.3, **more))
+    train_pair(*RECIPE, settings(corpus, tmp_path, model__encoder_layerdrop=0.3, **more))
     found, expected = last(tmp_path), last(pair / "part")
     torch.testing.assert_close(found["model"]["mask_emb"], expected["model"]["mask_emb"])
     assert found["optimizer_history"][-1]["num_updates"] == 1
@@ -90,14 +86,14 @@ def test_fine_tuning_on_two_processes_resumes_exactly(pair, corpus, tmp_path):
     given = {
         **TINY_FINETUNING, "task.data": str(corpus), "model.w2v_path": str(pair / "part/checkpoint_last.pt"),
         "dataset.batch_size": 2, "dataset.disable_validation": True, "checkpoint.best_checkpoint_metric": "loss",
-        "lr_scheduler.phase_ratio": None, "+lr_scheduler.warmup_steps": 1, "+lr_scheduler.hold_steps": 9,
-        "+lr_scheduler.decay_steps": 9,
+        "lr_scheduler.phase_ratio": None, "lr_scheduler.warmup_steps": 1, "lr_scheduler.hold_steps": 9,
+        "lr_scheduler.decay_steps": 9,
     }  # fmt: skip
     folders = {"whole": [4], "parts": [2, 4]}
     for name, stops in folders.items():
         for updates in stops:
             where = {"checkpoint.save_dir": str(tmp_path / name), "optimization.max_update": updates}
-            assert_done("by hand", ("finetuning", "base_10h"), {**given, **where})
+            train_pair("finetuning", "base_10h", {**given, **where})
     assert_same_weights(last(tmp_path / "parts"), last(tmp_path / "whole"), atol=0, rtol=0)
 
 
@@ -116,7 +112,7 @@ def one_process(corpus, tmp_path_factory):
 def test_two_processes_go_on_from_one_and_one_from_two(one_process, corpus, tmp_path):
     shutil.copy(one_process / "part/checkpoint_last.pt", tmp_path)
     more = dict(NOT_DRAWN, distributed_training__ddp_backend="pytorch_ddp")
-    assert_done("by hand", RECIPE, settings(corpus, tmp_path, optimization__max_update=5, **more))
+    train_pair(*RECIPE, settings(corpus, tmp_path, optimization__max_update=5, **more))
     train(
         *RECIPE,
         settings(corpus, tmp_path, optimization__max_update=8, optimization__update_freq=[2], **NOT_DRAWN),
