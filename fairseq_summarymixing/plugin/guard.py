@@ -24,6 +24,7 @@ from ..checkpoints import load_checkpoint, model_config
 from ..data.manifest import read_manifest
 from ..errors import UserError, exits_in_one_line, leave_at_exit
 from ..files import atomic_write
+from .unused import keep_the_only_batch, report_unused
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ def guard_fairseq() -> None:
     from fairseq.file_io import IOPathManager, PathManager
     from fairseq.tasks.audio_finetuning import AudioFinetuningTask
     from fairseq.tasks.audio_pretraining import AudioPretrainingTask
+    from fairseq.trainer import Trainer
 
     _guard(fairseq_cli.train, "add_defaults", known_names)
     for module in (fairseq.dataclass.utils, fairseq.registry, models, tasks):
@@ -49,8 +51,12 @@ def guard_fairseq() -> None:
     _guard(AudioFinetuningTask, "load_target_dictionary", existing_dictionary)
     _guard(AudioPretrainingTask, "load_dataset", existing_manifest)
     _guard(AudioFinetuningTask, "load_dataset", matching_labels)
+    if not hasattr(FairseqDataset.batch_by_size, "guarded_by"):
+        FairseqDataset.batch_by_size = keep_the_only_batch(FairseqDataset.batch_by_size)
+        tasks.FairseqTask.get_batch_iterator = report_unused(tasks.FairseqTask.get_batch_iterator)
     _guard(FairseqDataset, "batch_by_size", batches_that_hold_a_clip)
     _guard(BaseWrapperDataset, "batch_by_size", batches_that_hold_a_clip)
+    _guard(Trainer, "train_step", finite_gradients)
     _guard(checkpoint_utils, "verify_checkpoint_directory", writable_folder)
     _guard(checkpoint_utils, "load_checkpoint", fitting_checkpoint)
     _guard(checkpoint_utils, "load_checkpoint_to_cpu", readable_checkpoint)
@@ -257,6 +263,19 @@ def batches_that_hold_a_clip(dataset: Any, indices: Any, max_tokens: Any = None,
             f"a batch of {max_tokens} samples holds less than the longest clip of {longest}: "
             "raise dataset.max_tokens, in validation dataset.max_tokens_valid"
         ) from error
+
+
+@contextlib.contextmanager
+def finite_gradients(trainer: Any, samples: Any, *args, **kwargs) -> Iterator[None]:
+    """Gradients that are NaN or infinite have a cause, which a task may know to name."""
+    try:
+        yield
+    except FloatingPointError as error:
+        explain = getattr(trainer.task, "explain_not_finite", None)
+        message = explain(trainer, samples) if explain else None
+        if message is None:
+            raise
+        raise UserError(message) from error
 
 
 @contextlib.contextmanager
