@@ -20,7 +20,8 @@ from ..errors import before_leaving
 
 logger = logging.getLogger(__name__)
 
-MESSAGE, SEEN = "fairseq_summarymixing/error", "fairseq_summarymixing/seen"
+# Keys of the store: how many processes have ended, the last message, how many others have seen it
+ENDED, MESSAGE, SEEN = (f"fairseq_summarymixing/{key}" for key in ("ended", "message", "seen"))
 POLL_SECONDS = 1.0
 SEEN_SECONDS = 5.0  # that a process with an error waits for the others to see it: the first holds the store
 LOST_SECONDS = 60.0  # without the store until its process counts as gone
@@ -71,7 +72,9 @@ class _Watch(threading.Thread):
         self.own.set()
         try:
             store = _connect()
-            store.set(MESSAGE, f"{self.rank} {socket.gethostname()} {message}")
+            if store.add(ENDED, 0) == 0:  # the first message is the cause
+                store.set(MESSAGE, f"{self.rank} {socket.gethostname()} {message}")
+                store.add(ENDED, 1)
             return True
         except Exception:  # the store is gone with its process, and there is nobody to report to
             return False
@@ -98,7 +101,7 @@ class _Watch(threading.Thread):
             if self.own.wait(POLL_SECONDS):
                 return ""
             try:
-                if self.store.check([MESSAGE]):
+                if self.store.add(ENDED, 0):
                     rank, host, message = self.store.get(MESSAGE).decode().split(" ", 2)
                     self.store.add(SEEN, 1)
                     break

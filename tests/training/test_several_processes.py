@@ -168,7 +168,9 @@ def test_too_little_shared_memory_ends_in_one_line(corpus, tmp_path):
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert process.returncode == 1 and "Traceback" not in process.stderr
-    assert process.stderr.strip().splitlines()[-1].startswith("error: /dev/shm is full")
+    line = process.stderr.strip().splitlines()[-1]
+    # torch 2.0 writes without a look whether there is room, and the system kills it
+    assert "error: /dev/shm is full" in line or "error: a process that loads data was killed" in line
 
 
 def test_checkpoints_written_asynchronously_need_iopath(corpus, tmp_path):
