@@ -104,7 +104,7 @@ def prepare_for_fairseq(state: dict[str, Any], overrides: Mapping[str, Any]) -> 
         if isinstance(inner, Namespace):  # omegaconf < 2.2 holds no such objects
             inner = OmegaConf.to_container(convert_namespace_to_omegaconf(inner))
             config["model"] = {**config["model"], "w2v_args": inner}
-        state["cfg"] = OmegaConf.create(config)
+        state["cfg"] = OmegaConf.create(config, flags={"allow_objects": True})
         OmegaConf.set_struct(state["cfg"], True)
         overwrite_args_by_name(state["cfg"], overrides)
     return checkpoint_utils._upgrade_state_dict(state)

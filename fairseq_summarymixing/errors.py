@@ -48,27 +48,39 @@ def exits_in_one_line(kind: type[Exception] = ValueError) -> Iterator[None]:
 
     hydra would print a stack trace. Called from Python, the error passes through.
     """
-    from hydra.core.hydra_config import HydraConfig
-
     try:
         yield
     except kind as error:
-        if HydraConfig.initialized():
-            leave_at_exit(1)
+        if is_run_by_hydra():
+            leave_at_exit(1, str(error))
             raise SystemExit(f"error: {error}") from None
         raise
 
 
-def leave_at_exit(status: int) -> None:
+def is_run_by_hydra() -> bool:
+    """Whether this process is fairseq-hydra-train, or of those that it spawns, one for each device."""
+    from hydra.core.hydra_config import HydraConfig
+
+    is_spawned = multiprocessing.parent_process() is not None and "hydra" in os.path.basename(sys.argv[0])
+    return HydraConfig.initialized() or is_spawned
+
+
+before_leaving: list[Callable[[str], None]] = []
+"""Called with the message of the error that a process ends with."""
+
+
+def leave_at_exit(status: int, message: str) -> None:
     """Let a run that is about to end do so with this status, workers that load its data included.
 
     fairseq's thread that fetches batches cannot be stopped, and Python's own way out aborts (SIGABRT) where it
     meets that thread inside torch.
     """
-    atexit.register(_leave, status)
+    atexit.register(_leave, status, message)
 
 
-def _leave(status: int) -> None:
+def _leave(status: int, message: str) -> None:
+    for report in before_leaving:
+        report(message)
     for worker in multiprocessing.active_children():
         worker.terminate()
     logging.shutdown()

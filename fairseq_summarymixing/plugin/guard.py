@@ -8,6 +8,7 @@ the plugin imported, the functions in :func:`guard_fairseq` are called inside a 
 import contextlib
 import difflib
 import functools
+import importlib.util
 import logging
 import os
 import shutil
@@ -15,7 +16,6 @@ import sys
 from collections import Counter
 from typing import Any, Callable, Iterator
 
-import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
@@ -24,6 +24,8 @@ from ..checkpoints import load_checkpoint, model_config
 from ..data.manifest import read_manifest
 from ..errors import UserError, exits_in_one_line, leave_at_exit
 from ..files import atomic_write
+from .failures import watch_other_processes
+from .save_dir import hold_save_dir
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +43,7 @@ def guard_fairseq() -> None:
     from fairseq.tasks.audio_finetuning import AudioFinetuningTask
     from fairseq.tasks.audio_pretraining import AudioPretrainingTask
 
-    _guard(fairseq_cli.train, "add_defaults", known_names)
+    _guard(fairseq_cli.train, "add_defaults", processes_that_end_together, known_names, saved_checkpoints)
     for module in (fairseq.dataclass.utils, fairseq.registry, models, tasks):
         _guard(module, "merge_with_parent", known_fields)
     _guard(tasks, "setup_task", complete_task)
@@ -53,7 +55,7 @@ def guard_fairseq() -> None:
     _guard(BaseWrapperDataset, "batch_by_size", batches_that_hold_a_clip)
     _guard(checkpoint_utils, "verify_checkpoint_directory", writable_folder)
     _guard(checkpoint_utils, "load_checkpoint", fitting_checkpoint)
-    _guard(checkpoint_utils, "load_checkpoint_to_cpu", readable_checkpoint)
+    _guard(checkpoint_utils, "load_ema_from_checkpoint", readable_checkpoint)
     _guard(checkpoint_utils, "torch_persistent_save", room_on_disk)
     if not IOPathManager:  # which copies to other stores, too
         PathManager.copy = staticmethod(copy_whole)
@@ -61,26 +63,47 @@ def guard_fairseq() -> None:
         sys.excepthook = _tell_interrupt
 
 
-def _guard(owner: Any, name: str, check: Callable) -> None:
+def _guard(owner: Any, name: str, *checks: Callable) -> None:
     function = getattr(owner, name)
     if hasattr(function, "guarded_by"):
         return
 
     @functools.wraps(function)
     def guarded(*args, **kwargs):
-        with exits_in_one_line(UserError), check(*args, **kwargs):
+        with exits_in_one_line(UserError), contextlib.ExitStack() as stack:
+            for check in checks:
+                stack.enter_context(check(*args, **kwargs))
             return function(*args, **kwargs)
 
-    guarded.guarded_by = check
+    guarded.guarded_by = checks
     setattr(owner, name, guarded)
 
 
 def _tell_interrupt(kind, error, trace) -> None:
     if issubclass(kind, KeyboardInterrupt):
-        print("interrupted; run the same command to go on from the last checkpoint", file=sys.stderr)
-        leave_at_exit(130)
+        message = "interrupted; run the same command to go on from the last checkpoint"
+        print(message, file=sys.stderr)
+        leave_at_exit(130, message)
     else:
         sys.__excepthook__(kind, error, trace)
+
+
+@contextlib.contextmanager
+def processes_that_end_together(*args, **kwargs) -> Iterator[None]:
+    """A process that ends with an error must not leave the others waiting."""
+    watch_other_processes()
+    yield
+
+
+@contextlib.contextmanager
+def saved_checkpoints(cfg: Any) -> Iterator[None]:
+    """Checkpoints are written by what is installed: without iopath, fairseq ends before training, with status 0."""
+    if cfg.checkpoint.write_checkpoints_asynchronously and importlib.util.find_spec("iopath") is None:
+        raise UserError(
+            "checkpoint.write_checkpoints_asynchronously=true needs iopath, which is not installed: pip install iopath "
+            "or leave the field out"
+        )
+    yield
 
 
 @contextlib.contextmanager
@@ -261,11 +284,12 @@ def batches_that_hold_a_clip(dataset: Any, indices: Any, max_tokens: Any = None,
 
 @contextlib.contextmanager
 def writable_folder(save_dir: str) -> Iterator[None]:
-    """Checkpoints must find a place."""
+    """Checkpoints must find a place, which no other training uses."""
     try:
         yield
     except OSError as error:
         raise UserError(f"cannot write to checkpoint.save_dir={save_dir}: {error.strerror}") from error
+    hold_save_dir(save_dir)
 
 
 @contextlib.contextmanager
@@ -293,15 +317,10 @@ def fitting_checkpoint(cfg: Any, *args, **kwargs) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def readable_checkpoint(path: str, *args, **kwargs) -> Iterator[None]:
+def readable_checkpoint(path: str) -> Iterator[None]:
     """A checkpoint is whole, and brings along nothing that would run."""
-    if not hasattr(torch.serialization, "add_safe_globals"):
-        load_checkpoint(path)  # before torch 2.6, fairseq's own reading would run what the file brings along
-    try:
-        yield
-    except Exception:
-        load_checkpoint(path)  # says what is wrong with the file, where it is the file
-        raise
+    load_checkpoint(path)
+    yield
 
 
 @contextlib.contextmanager

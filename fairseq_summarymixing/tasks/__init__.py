@@ -2,9 +2,9 @@
 was imported before."""
 
 from ..compat import prepare_fairseq
-from ..plugin.guard import guard_fairseq
+from ..plugin import install
 
 prepare_fairseq()
-guard_fairseq()
+install()
 
 from . import wav2vec2_summarymixing  # noqa: E402, F401

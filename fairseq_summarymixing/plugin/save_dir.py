@@ -1,0 +1,46 @@
+"""One training to a folder of checkpoints."""
+
+import fcntl
+import logging
+import os
+import socket
+from pathlib import Path
+from typing import IO, Dict
+
+from ..errors import UserError
+
+logger = logging.getLogger(__name__)
+
+LOCK = ".training.lock"
+_held: Dict[str, IO] = {}  # open while this process lives: the system releases a lock with its process, however it ends
+
+
+def hold_save_dir(save_dir: str) -> None:
+    """Keep a folder for the trainings of this process, as long as it lives.
+
+    Where the file system has no locks, nothing is kept and a line says so.
+
+    Raises:
+        UserError: another process trains into the folder; the message says which.
+    """
+    path = os.path.realpath(os.path.join(save_dir, LOCK))
+    if path in _held:
+        return
+    try:
+        file = open(path, "a+", encoding="utf-8")  # noqa: SIM115: it stays open
+    except OSError as error:
+        raise UserError(f"cannot write to checkpoint.save_dir={save_dir}: {error.strerror}") from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        holder = Path(path).read_text(encoding="utf-8").strip() or "a process of another machine"
+        file.close()
+        raise UserError(
+            f"checkpoint.save_dir={save_dir} is in use by another training ({holder}): name another folder, or end it"
+        ) from error
+    except OSError as error:
+        logger.warning("checkpoint.save_dir=%s cannot be locked against other trainings: %s", save_dir, error.strerror)
+    file.truncate(0)
+    file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+    file.flush()
+    _held[path] = file
