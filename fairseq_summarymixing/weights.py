@@ -41,18 +41,19 @@ def check_weights(path: str | Path, tensors: Mapping[str, Any]) -> None:
     _raise_for(path, wrong, "the file is damaged or its training had diverged: use an earlier checkpoint")
 
 
-def check_optimizer_state(path: str | Path, state: Mapping[str, Any]) -> None:
-    """Check that training can go on from a checkpoint's ``last_optimizer_state``.
+def check_optimizer_state(path: str | Path, state: Any) -> None:
+    """Check that training can go on with an optimizer's state.
 
     After an infinite second moment, Adam never changes the parameter again, and nothing reports it.
 
     Args:
-        state: a whole checkpoint.
+        path: the file that it was read from, for the message.
+        state: tensors at any depth of dicts and lists.
 
     Raises:
         UserError: names the first tensors that hold NaN or inf, and counts the others.
     """
-    tensors = _floating_point("last_optimizer_state", state.get("last_optimizer_state"))
+    tensors = _floating_point("optimizer", state)
     wrong = {name: "holds NaN or inf" for name, value in tensors if not _is_finite(value)}
     hint = "use an earlier checkpoint, or keep the parameters alone by checkpoint.reset_optimizer=true"
     _raise_for(path, wrong, f"its training had diverged: {hint}")

@@ -14,7 +14,7 @@ import torch
 from fairseq_summarymixing.checkpoints import load_checkpoint
 from fairseq_summarymixing.cli import main
 from fairseq_summarymixing.errors import UserError
-from fairseq_summarymixing.weights import check_optimizer_state, check_weights
+from fairseq_summarymixing.weights import check_weights
 
 PARAMETER = re.compile(r"encoder\.layers\.1\.feed_forward\.(fc1|intermediate_dense)\.weight")
 KINDS = {
@@ -74,7 +74,6 @@ def spoil_directory(source, folder, kind):
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
     folder = tiny.write_corpus(tmp_path_factory.mktemp("corpus"), clips=2, splits=("train", "valid", "test"))
-    (folder / "dict.ltr.txt").unlink()  # the checkpoint's own
     return folder
 
 
@@ -93,6 +92,7 @@ def test_a_command_names_file_and_parameter_and_writes_nothing(checkpoint, corpu
     if command == "export hf":
         pytest.importorskip("transformers", reason="the hf extra is not installed")
     out = tmp_path / "out"
+    corpus = shutil.copytree(corpus, tmp_path / "corpus", ignore=shutil.ignore_patterns("dict.*"))  # the checkpoint's
     path = spoil_checkpoint(checkpoint("lite", ctc=command == "decode"), tmp_path / "spoiled.pt", kind)
     arguments = {
         "features": ["features", path, corpus / "audio" / "test-0.wav", "-o", out, "--layers", "0"],
@@ -128,6 +128,54 @@ def test_training_does_not_start_from_it(request, corpus, tmp_path, source, kind
     assert not list((tmp_path / "run").glob("*.pt"))
 
 
+@pytest.fixture(scope="module")
+def run(corpus, tmp_path_factory):
+    """Settings of a run of one update, and its checkpoint."""
+    folder = tmp_path_factory.mktemp("run")
+    settings = {
+        **tiny.TINY_PRETRAINING, "task.data": str(corpus), "checkpoint.save_dir": str(folder),
+        "model.latent_dim": 12, "dataset.disable_validation": True,
+    }  # fmt: skip
+    tiny.train("pretraining", "summarymixing_base_librispeech", settings)
+    return settings, folder / "checkpoint_last.pt"
+
+
+def test_no_run_goes_on_from_it(run, tmp_path, kind):
+    path = spoil_checkpoint(run[1], tmp_path / "checkpoint_last.pt", kind)
+    before = path.read_bytes()
+    settings = {**run[0], "checkpoint.save_dir": str(tmp_path), "optimization.max_update": 2}
+    with pytest.raises(UserError) as caught:
+        tiny.train("pretraining", "summarymixing_base_librispeech", settings)
+    assert_refused(str(caught.value), path, kind)
+    assert path.read_bytes() == before
+
+
+def test_fine_tuning_does_not_start_from_it(run, corpus, tmp_path, kind):
+    path = spoil_checkpoint(run[1], tmp_path / "pretrained.pt", kind)
+    settings = {
+        **tiny.TINY_FINETUNING, "task.data": str(corpus), "model.w2v_path": str(path),
+        "checkpoint.save_dir": str(tmp_path / "run"),
+    }  # fmt: skip
+    with pytest.raises(UserError) as caught:
+        tiny.train("finetuning", "base_10h", settings)
+    assert_refused(str(caught.value), path, kind)
+    assert not list((tmp_path / "run").glob("*.pt"))
+
+
+def test_a_run_goes_on_from_a_spoiled_optimizer_only_without_it(run, tmp_path):
+    state = torch.load(run[1], weights_only=False)
+    state["last_optimizer_state"]["state"][3]["exp_avg_sq"].view(-1)[0] = float("inf")
+    torch.save(state, tmp_path / "checkpoint_last.pt")
+    settings = {**run[0], "checkpoint.save_dir": str(tmp_path), "optimization.max_update": 2}
+    with pytest.raises(
+        UserError, match=r"checkpoint_last\.pt: optimizer\.3\.exp_avg_sq holds NaN or inf; .*reset_optim"
+    ):
+        tiny.train("pretraining", "summarymixing_base_librispeech", settings)
+    tiny.train("pretraining", "summarymixing_base_librispeech", {**settings, "checkpoint.reset_optimizer": True})
+    saved = torch.load(tmp_path / "checkpoint_last.pt", weights_only=False)["last_optimizer_state"]["state"][3]
+    assert saved["exp_avg_sq"].isfinite().all()
+
+
 def test_every_parameter_of_a_diverged_model_is_counted(checkpoint):
     weights = load_checkpoint(checkpoint("stock", ctc=True))["model"]
     spoiled = {name: value * float("nan") for name, value in weights.items()}
@@ -159,12 +207,3 @@ def test_what_trained_models_hold_is_taken():
 def test_what_no_layer_can_use_is_refused_in_any_precision(value, message):
     with pytest.raises(UserError, match=f"^here: weight {message}"):
         check_weights("here", {"weight": value})
-
-
-def test_an_optimizer_that_cannot_go_on_is_named():
-    moments = {0: {"step": 5, "exp_avg": torch.ones(2), "exp_avg_sq": torch.full((2,), 1e30)}}
-    check_optimizer_state("here", {"last_optimizer_state": {"state": moments, "param_groups": [{"lr": [0.1]}]}})
-    check_optimizer_state("here", {"last_optimizer_state": None})
-    moments[1] = {"exp_avg_sq": torch.tensor([float("inf")])}
-    with pytest.raises(UserError, match=r"^here: last_optimizer_state\.state\.1\.exp_avg_sq holds NaN or inf; its"):
-        check_optimizer_state("here", {"last_optimizer_state": {"state": moments}})
