@@ -52,46 +52,51 @@ class _Watch(threading.Thread):
         super().__init__(name="watch-other-processes", daemon=True)
         self.rank, self.num_processes = rank, num_processes
         self.store = _connect()
-        self.own = threading.Event()
+        self.own = threading.Event()  # this process ends by itself
 
     def report(self, message: str) -> None:
         """Send this process's last message to the others, and wait a little for them to see it."""
         if self._send(message):
-            until = time.monotonic() + SEEN_SECONDS
-            while time.monotonic() < until and not self._is_seen():
-                time.sleep(POLL_SECONDS / 10)
+            self._wait_until_seen()
 
     def report_end(self) -> None:
-        """Send word that this process has ended, done or not."""
+        """Send word that this process has ended, done or not, and stop to watch: Python aborts where its way out meets
+        a thread inside torch."""
         self._send("")
+        self.join(GRACE_SECONDS)
 
     def _send(self, message: str) -> bool:
         if self.own.is_set():
             return False
         self.own.set()
         try:
-            self.store = _connect()
-            self.store.set(MESSAGE, f"{self.rank} {socket.gethostname()} {message}")
+            store = _connect()
+            store.set(MESSAGE, f"{self.rank} {socket.gethostname()} {message}")
             return True
         except Exception:  # the store is gone with its process, and there is nobody to report to
             return False
 
-    def _is_seen(self) -> bool:
-        try:
-            return self.store.add(SEEN, 0) >= self.num_processes - 1
-        except Exception:
-            return True
+    def _wait_until_seen(self) -> None:
+        until = time.monotonic() + SEEN_SECONDS
+        with contextlib.suppress(Exception):
+            store = _connect()
+            while time.monotonic() < until and store.add(SEEN, 0) < self.num_processes - 1:
+                time.sleep(POLL_SECONDS / 10)
 
     def run(self) -> None:
         message = self._wait_for_message()
         if not self.own.is_set():
             print(f"error: {message}", file=sys.stderr, flush=True)
+            if self.rank == 0:  # which mostly holds the store, and others may still ask it
+                self._wait_until_seen()
+                time.sleep(POLL_SECONDS)
             os._exit(1)
 
     def _wait_for_message(self) -> str:
         seen = time.monotonic()
         while True:
-            time.sleep(POLL_SECONDS)
+            if self.own.wait(POLL_SECONDS):
+                return ""
             try:
                 if self.store.check([MESSAGE]):
                     rank, host, message = self.store.get(MESSAGE).decode().split(" ", 2)
@@ -104,7 +109,7 @@ class _Watch(threading.Thread):
                 self._reconnect()
         if message:
             return f"process {rank} on {host}: {message}"
-        time.sleep(GRACE_SECONDS)
+        self.own.wait(GRACE_SECONDS)
         return f"process {rank} on {host} has ended before this one; its log says why"
 
     def _reconnect(self) -> None:

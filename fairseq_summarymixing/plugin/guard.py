@@ -25,6 +25,7 @@ from ..data.manifest import read_manifest
 from ..errors import UserError, exits_in_one_line, leave_at_exit
 from ..files import atomic_write
 from .failures import watch_other_processes
+from .loading import loaded_batch
 from .save_dir import hold_save_dir
 
 logger = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ def guard_fairseq() -> None:
     import fairseq_cli.train
     from fairseq import checkpoint_utils, models, tasks
     from fairseq.data import BaseWrapperDataset, FairseqDataset
+    from fairseq.data.iterators import BufferedIterator
     from fairseq.file_io import IOPathManager, PathManager
     from fairseq.tasks.audio_finetuning import AudioFinetuningTask
     from fairseq.tasks.audio_pretraining import AudioPretrainingTask
@@ -53,6 +55,7 @@ def guard_fairseq() -> None:
     _guard(AudioFinetuningTask, "load_dataset", matching_labels)
     _guard(FairseqDataset, "batch_by_size", batches_that_hold_a_clip)
     _guard(BaseWrapperDataset, "batch_by_size", batches_that_hold_a_clip)
+    _guard(BufferedIterator, "__next__", loaded_batch)
     _guard(checkpoint_utils, "verify_checkpoint_directory", writable_folder)
     _guard(checkpoint_utils, "load_checkpoint", fitting_checkpoint)
     _guard(checkpoint_utils, "load_ema_from_checkpoint", readable_checkpoint)

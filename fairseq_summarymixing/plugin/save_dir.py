@@ -27,7 +27,7 @@ def hold_save_dir(save_dir: str) -> None:
     if path in _held:
         return
     try:
-        file = open(path, "a+", encoding="utf-8")  # noqa: SIM115: it stays open
+        file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 - it stays open
     except OSError as error:
         raise UserError(f"cannot write to checkpoint.save_dir={save_dir}: {error.strerror}") from error
     try:

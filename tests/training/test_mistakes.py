@@ -73,7 +73,8 @@ HOW = {
 
 
 @pytest.mark.parametrize("how", HOW)
-def test_unusable_w2v_path(how, corpus, pretrained, tmp_path):
+def test_unusable_w2v_path(how, corpus, pretrained, tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
     path = damage(tmp_path / "pretrained.pt", how, pretrained)
     with pytest.raises(UserError, match=HOW[how]):
         train(*FINETUNING, finetuning(corpus, tmp_path / "run", path))
@@ -92,7 +93,8 @@ def test_other_normalisation_than_in_pretraining(corpus, pretrained, tmp_path):
 
 
 @pytest.mark.parametrize("how", ["cut short", "no checkpoint", "bare state dict", "runs code"])
-def test_resume_from_an_unusable_checkpoint(how, corpus, pretrained, tmp_path):
+def test_resume_from_an_unusable_checkpoint(how, corpus, pretrained, tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
     path = damage(tmp_path / "checkpoint_last.pt", how, pretrained)
     before = path.read_bytes()
     with pytest.raises(UserError, match=HOW[how]):

@@ -1,0 +1,99 @@
+"""Batches on their way from the processes that load them: what fails there must end the run, not stop it for ever.
+
+torch hands tensors over in shared memory, /dev/shm, of which a Docker container has 64 MB unless asked for more. It
+does so in a thread of the loading process whose errors go nowhere: the batch never arrives.
+"""
+
+import atexit
+import contextlib
+import functools
+import queue
+import threading
+import time
+from typing import Any, Callable, Iterator, List
+
+import torch
+from torch.utils.data import get_worker_info
+
+from ..errors import UserError
+
+END_SECONDS = 10.0  # for a thread to load its last batch
+ADVICE = "enlarge it (docker run --shm-size=8g, or --ipc=host), or set dataset.num_workers to a smaller number or 0"
+
+
+def prepare_loading() -> None:
+    """Let fairseq's iterators share batches where errors are passed on, once."""
+    from fairseq.data.iterators import EpochBatchIterator
+
+    if not hasattr(EpochBatchIterator.__init__, "__wrapped__"):
+        EpochBatchIterator.__init__ = _sharing(EpochBatchIterator.__init__)
+        atexit.register(end_loading)
+
+
+def end_loading() -> None:
+    """Let fairseq's threads that fetch batches come to their end: a run that stops within an epoch leaves them at work,
+    and Python aborts (SIGABRT, after all is done and saved) where its way out meets them inside torch."""
+    from fairseq.data.iterators import BackgroundConsumer
+
+    for thread in threading.enumerate():
+        until = time.monotonic() + END_SECONDS
+        while isinstance(thread, BackgroundConsumer) and thread.is_alive() and time.monotonic() < until:
+            thread._max_len = 0  # batches to fetch
+            with contextlib.suppress(queue.Empty):
+                thread._queue.get(timeout=0.05)
+
+
+def _sharing(init):
+    @functools.wraps(init)
+    def init_and_share(self, *args, **kwargs):
+        init(self, *args, **kwargs)
+        self.collate_fn = functools.partial(collate_shared, self.collate_fn)
+
+    return init_and_share
+
+
+def collate_shared(collate: Callable, samples: List[Any]) -> Any:
+    """``collate(samples)``, its tensors in shared memory where this process loads for another.
+
+    Raises:
+        UserError: there is not enough shared memory.
+    """
+    batch = collate(samples)
+    if get_worker_info() is None:
+        return batch
+    try:
+        _share(batch)
+    except (RuntimeError, OSError) as error:
+        raise UserError(f"/dev/shm is full, through which loaded batches go: {ADVICE} ({_last_line(error)})") from error
+    return batch
+
+
+def _share(batch: Any) -> None:
+    if isinstance(batch, torch.Tensor):
+        batch.share_memory_()
+    elif isinstance(batch, dict):
+        for value in batch.values():
+            _share(value)
+    elif isinstance(batch, (list, tuple)):
+        for value in batch:
+            _share(value)
+
+
+@contextlib.contextmanager
+def loaded_batch(*args, **kwargs) -> Iterator[None]:
+    """Report in one line what ended a loading process."""
+    try:
+        yield
+    except UserError as error:  # torch puts the process's stack trace into its message
+        raise UserError(_last_line(error).split("UserError: ")[-1]) from error
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error) or "Original Traceback" in str(error):
+            raise
+        raise UserError(
+            f"a process that loads data was killed ({_last_line(error)}), for want of memory or of shared memory, "
+            f"/dev/shm: {ADVICE}"
+        ) from error
+
+
+def _last_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[-1]

@@ -1,0 +1,181 @@
+"""Do runs of two processes come back, in each way to start them, and end together when one of them fails?"""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+import torch
+
+pytest.importorskip("fairseq", reason="trains with fairseq")
+
+from processes import run_pair, train_pair
+from tiny import TINY_FINETUNING, TINY_PRETRAINING, command, train, write_corpus
+
+from fairseq_summarymixing.errors import UserError
+from fairseq_summarymixing.plugin.resuming import rescale_position
+
+RECIPE = ("pretraining", "summarymixing_base_librispeech")
+CLIPS = 24  # of which one process takes 12 batches, two take 6 each
+NOT_DRAWN = dict(
+    model__dropout=0.0, model__attention_dropout=0.0, model__dropout_input=0.0, model__dropout_features=0.0,
+    model__encoder_layerdrop=0.0,
+)  # fmt: skip
+
+
+def settings(corpus, folder, **more):
+    """``more``: dotted names with __ for the dot."""
+    return {
+        **TINY_PRETRAINING, "task.data": str(corpus), "checkpoint.save_dir": str(folder),
+        "lr_scheduler.total_num_update": 100, "dataset.batch_size": 2, "dataset.disable_validation": True,
+        "checkpoint.no_epoch_checkpoints": True, **{key.replace("__", "."): value for key, value in more.items()},
+    }  # fmt: skip
+
+
+def last(folder):
+    return torch.load(folder / "checkpoint_last.pt", weights_only=False)
+
+
+def assert_same_weights(found, expected, **tolerance):
+    assert found["optimizer_history"][-1]["num_updates"] == expected["optimizer_history"][-1]["num_updates"]
+    assert found["model"].keys() == expected["model"].keys()
+    for name, weight in expected["model"].items():
+        torch.testing.assert_close(
+            found["model"][name], weight, msg=lambda text, name=name: f"{name}: {text}", **tolerance
+        )
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    return write_corpus(tmp_path_factory.mktemp("corpus"), clips=CLIPS)
+
+
+@pytest.fixture(scope="module")
+def pair(corpus, tmp_path_factory):
+    """Folders of two runs of two processes: one of 8 updates, and one that was stopped after 3, inside epoch 1."""
+    folder = tmp_path_factory.mktemp("pair")
+    for name, updates in (("whole", 8), ("part", 3)):
+        given = settings(corpus, folder / name, model__encoder_layerdrop=0.3, optimization__max_update=updates)
+        train_pair(*RECIPE, given)
+    return folder
+
+
+# dropout, layerdrop, masks, distractors, Gumbel noise, crops and batches are all drawn
+@pytest.mark.parametrize("way, field", [("spawn", None), ("torchrun", "restore_file")])
+def test_two_processes_resume_exactly(way, field, pair, corpus, tmp_path):
+    more = dict(model__encoder_layerdrop=0.3, optimization__max_update=8)
+    if field is None:
+        shutil.copy(pair / "part/checkpoint_last.pt", tmp_path)
+    else:
+        more[f"checkpoint__{field}"] = str(pair / "part/checkpoint_last.pt")
+    statuses, outputs, _ = run_pair(way, *RECIPE, settings(corpus, tmp_path, **more))
+    assert statuses == [0], outputs[0][-3000:]
+    assert_same_weights(last(tmp_path), last(pair / "whole"), atol=0, rtol=0)
+
+
+def test_two_processes_start_from_a_models_weights(pair, corpus, tmp_path):
+    more = dict(checkpoint__finetune_from_model=str(pair / "part/checkpoint_last.pt"), optimization__lr=[1e-30])
+    train_pair(*RECIPE, settings(corpus, tmp_path, model__encoder_layerdrop=0.3, **more))
+    found, expected = last(tmp_path), last(pair / "part")
+    torch.testing.assert_close(found["model"]["mask_emb"], expected["model"]["mask_emb"])
+    assert found["optimizer_history"][-1]["num_updates"] == 1
+
+
+def test_fine_tuning_on_two_processes_resumes_exactly(pair, corpus, tmp_path):
+    given = {
+        **TINY_FINETUNING, "task.data": str(corpus), "model.w2v_path": str(pair / "part/checkpoint_last.pt"),
+        "dataset.batch_size": 2, "dataset.disable_validation": True, "checkpoint.best_checkpoint_metric": "loss",
+        "lr_scheduler.phase_ratio": None, "lr_scheduler.warmup_steps": 1, "lr_scheduler.hold_steps": 9,
+        "lr_scheduler.decay_steps": 9,
+    }  # fmt: skip
+    folders = {"whole": [4], "parts": [2, 4]}
+    for name, stops in folders.items():
+        for updates in stops:
+            where = {"checkpoint.save_dir": str(tmp_path / name), "optimization.max_update": updates}
+            train_pair("finetuning", "base_10h", {**given, **where})
+    assert_same_weights(last(tmp_path / "parts"), last(tmp_path / "whole"), atol=0, rtol=0)
+
+
+@pytest.fixture(scope="module")
+def one_process(corpus, tmp_path_factory):
+    """Folders of two runs of one process, of 8 updates and of 3, each update of two batches; no dropout."""
+    folder = tmp_path_factory.mktemp("one_process")
+    for name, updates in (("whole", 8), ("part", 3)):
+        more = dict(optimization__max_update=updates, optimization__update_freq=[2])
+        train(*RECIPE, settings(corpus, folder / name, **NOT_DRAWN, **more))
+    return folder
+
+
+# Sums over batches are in another order, and dropout is drawn once per process and update: without it, what differs is
+# rounding. The updates after it are those of the same batches. fairseq's default ddp_backend is pytorch_ddp.
+def test_two_processes_go_on_from_one_and_one_from_two(one_process, corpus, tmp_path):
+    shutil.copy(one_process / "part/checkpoint_last.pt", tmp_path)
+    more = dict(NOT_DRAWN, distributed_training__ddp_backend="pytorch_ddp")
+    train_pair(*RECIPE, settings(corpus, tmp_path, optimization__max_update=5, **more))
+    train(
+        *RECIPE,
+        settings(corpus, tmp_path, optimization__max_update=8, optimization__update_freq=[2], **NOT_DRAWN),
+    )
+    assert_same_weights(last(tmp_path), last(one_process / "whole"), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("before, now, used, expected", [(2, 1, 3, 6), (1, 2, 6, 3), (1, 2, 5, 2), (8, 8, 5, 5)])
+def test_batches_that_were_used_are_not_used_again(before, now, used, expected, caplog):
+    position = {"iterations_in_epoch": used, "num_processes": before}
+    rescale_position(position, now)
+    assert position == {"iterations_in_epoch": expected}
+    assert ("1 of them will be used again" in caplog.text) == (used * before != expected * now)
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_one_process_without_data_ends_both_in_one_line(rank, corpus, tmp_path):
+    missing = [{}, {}]
+    missing[rank] = {"task.data": "/nowhere"}
+    statuses, outputs, seconds = run_pair("by hand", *RECIPE, settings(corpus, tmp_path), of_rank=missing)
+    assert statuses == [1, 1] and seconds < 60
+    lines = [output.strip().splitlines()[-1] for output in outputs]
+    assert lines[rank] == "error: task.data=/nowhere is no folder: expected one that holds train.tsv"
+    assert lines[1 - rank].startswith(f"error: process {rank} on ")
+    assert lines[1 - rank].endswith(lines[rank][len("error: ") :])
+    assert "Traceback" not in "".join(outputs)
+
+
+def test_a_save_dir_that_another_training_uses_is_refused(corpus, tmp_path):
+    hold = (
+        "import sys; from fairseq_summarymixing.plugin.save_dir import hold_save_dir; "
+        "hold_save_dir(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", hold, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert other.stdout.readline() == "held\n"
+    with pytest.raises(UserError, match=f"is in use by another training .process {other.pid} on .*name another folder"):
+        train(*RECIPE, settings(corpus, tmp_path))
+    other.kill()
+    other.wait()
+    train(*RECIPE, settings(corpus, tmp_path))
+    assert (tmp_path / "checkpoint_last.pt").exists()
+
+
+def test_too_little_shared_memory_ends_in_one_line(corpus, tmp_path):
+    small = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs -o size=100k tmpfs /dev/shm && exec "$@"', "sh"]
+    if subprocess.run([*small, "true"], capture_output=True).returncode:
+        pytest.skip("a small /dev/shm cannot be mounted here")
+    given = settings(corpus, tmp_path, dataset__num_workers=2, optimization__max_update=60)
+    process = subprocess.run(
+        small + command(*RECIPE, given), capture_output=True, text=True, timeout=120,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert process.returncode == 1 and "Traceback" not in process.stderr
+    assert process.stderr.strip().splitlines()[-1].startswith("error: /dev/shm is full")
+
+
+def test_checkpoints_written_asynchronously_need_iopath(corpus, tmp_path):
+    try:
+        import iopath  # noqa: F401
+    except ImportError:
+        with pytest.raises(UserError, match="write_checkpoints_asynchronously=true needs iopath"):
+            train(*RECIPE, settings(corpus, tmp_path, checkpoint__write_checkpoints_asynchronously=True))
+    else:
+        pytest.skip("iopath is installed")
