@@ -94,6 +94,7 @@ def prepare_for_fairseq(state: dict[str, Any], overrides: Mapping[str, Any]) -> 
     from fairseq import checkpoint_utils
     from fairseq.dataclass.utils import convert_namespace_to_omegaconf, overwrite_args_by_name
     from omegaconf import OmegaConf
+    from omegaconf import __version__ as omegaconf_version
 
     if state.get("args") is not None:
         for name, value in overrides.items():
@@ -104,7 +105,9 @@ def prepare_for_fairseq(state: dict[str, Any], overrides: Mapping[str, Any]) -> 
         if isinstance(inner, Namespace):  # omegaconf < 2.2 holds no such objects
             inner = OmegaConf.to_container(convert_namespace_to_omegaconf(inner))
             config["model"] = {**config["model"], "w2v_args": inner}
-        state["cfg"] = OmegaConf.create(config, flags={"allow_objects": True})
+        # omegaconf 2.0, which stock fairseq 0.12.2 needs, has no flags here
+        flags = {"flags": {"allow_objects": True}} if omegaconf_version >= "2.1" else {}
+        state["cfg"] = OmegaConf.create(config, **flags)
         OmegaConf.set_struct(state["cfg"], True)
         overwrite_args_by_name(state["cfg"], overrides)
     return checkpoint_utils._upgrade_state_dict(state)
