@@ -31,7 +31,7 @@ setup(
         'fairseq-fixed==0.12.3.1; python_version >= "3.11"',
         'fairseq==0.12.2; python_version < "3.11"',
         'numpy<1.24; python_version < "3.11"',  # fairseq 0.12.2 uses np.float and np.int
-        # Up to what constraints.txt was tested with: a changed default of one of these has broken fairseq before.
+        # Up to the minor version in constraints.txt: a changed default of one of these has broken fairseq before.
         # make test-newest tries what is beyond.
         'torch>=2.0,<2.14; python_version >= "3.11"',
         'torch>=2.0,<2.6; python_version < "3.11"',
