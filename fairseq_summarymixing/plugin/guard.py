@@ -27,6 +27,7 @@ from ..files import atomic_write
 from .failures import watch_other_processes
 from .loading import loaded_batch
 from .save_dir import hold_save_dir
+from .unused import keep_the_only_batch, report_unused
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ def guard_fairseq() -> None:
     from fairseq.file_io import IOPathManager, PathManager
     from fairseq.tasks.audio_finetuning import AudioFinetuningTask
     from fairseq.tasks.audio_pretraining import AudioPretrainingTask
+    from fairseq.trainer import Trainer
 
     _guard(fairseq_cli.train, "add_defaults", processes_that_end_together, known_names, saved_checkpoints)
     for module in (fairseq.dataclass.utils, fairseq.registry, models, tasks):
@@ -53,9 +55,13 @@ def guard_fairseq() -> None:
     _guard(AudioFinetuningTask, "load_target_dictionary", existing_dictionary)
     _guard(AudioPretrainingTask, "load_dataset", existing_manifest)
     _guard(AudioFinetuningTask, "load_dataset", matching_labels)
+    if not hasattr(FairseqDataset.batch_by_size, "guarded_by"):
+        FairseqDataset.batch_by_size = keep_the_only_batch(FairseqDataset.batch_by_size)
+        tasks.FairseqTask.get_batch_iterator = report_unused(tasks.FairseqTask.get_batch_iterator)
     _guard(FairseqDataset, "batch_by_size", batches_that_hold_a_clip)
     _guard(BaseWrapperDataset, "batch_by_size", batches_that_hold_a_clip)
     _guard(BufferedIterator, "__next__", loaded_batch)
+    _guard(Trainer, "train_step", finite_gradients)
     _guard(checkpoint_utils, "verify_checkpoint_directory", writable_folder)
     _guard(checkpoint_utils, "load_checkpoint", fitting_checkpoint)
     _guard(checkpoint_utils, "load_ema_from_checkpoint", readable_checkpoint)
@@ -283,6 +289,19 @@ def batches_that_hold_a_clip(dataset: Any, indices: Any, max_tokens: Any = None,
             f"a batch of {max_tokens} samples holds less than the longest clip of {longest}: "
             "raise dataset.max_tokens, in validation dataset.max_tokens_valid"
         ) from error
+
+
+@contextlib.contextmanager
+def finite_gradients(trainer: Any, samples: Any, *args, **kwargs) -> Iterator[None]:
+    """Gradients that are NaN or infinite have a cause, which a task may know to name."""
+    try:
+        yield
+    except FloatingPointError as error:
+        explain = getattr(trainer.task, "explain_not_finite", None)
+        message = explain(trainer, samples) if explain else None
+        if message is None:
+            raise
+        raise UserError(message) from error
 
 
 @contextlib.contextmanager

@@ -2,7 +2,7 @@
 
 import io
 import logging
-from typing import Any, Dict, List, Optional
+from typing import Any, Collection, Dict, List, Optional, Set
 
 import numpy as np
 import torch
@@ -32,6 +32,10 @@ class ResilientAudioDataset(FileAudioDataset):
     depends on the manifest, the seed and the epoch alone; crops on the seed, the epoch, the utterance and,
     without ``pad``, the batch's shortest.
 
+    A batch without a usable utterance is noise whose ``id`` is empty, for a task to ignore. In place of an empty dict
+    fairseq's trainer would compute the epoch's first batch, which may be unusable as well, and count its frames, or
+    none of the whole update's where it comes last.
+
     Args:
         manifest_path: a .tsv; refused if damaged.
         sample_rate: Hz.
@@ -39,6 +43,8 @@ class ResilientAudioDataset(FileAudioDataset):
         seed: of batches and crops.
         keep_precision: give ``source`` in fp64. fairseq casts the fp32 tensors of a batch to a half-precision model's
             type, and waveforms in bf16 have 8 bits.
+        leave_out: paths, as in the manifest, that count as unusable. The batches stay the same, so that a run can go
+            on in the middle of an epoch.
         arguments: as ``FileAudioDataset``.
 
     Raises:
@@ -47,7 +53,7 @@ class ResilientAudioDataset(FileAudioDataset):
 
     def __init__(
         self, manifest_path: str, sample_rate: int, resample_others: bool = True, seed: int = 1,
-        keep_precision: bool = False, **arguments: Any,
+        keep_precision: bool = False, leave_out: Collection[str] = (), **arguments: Any,
     ):  # fmt: skip
         read_manifest(manifest_path)
         super().__init__(manifest_path, sample_rate, **arguments)
@@ -68,11 +74,12 @@ class ResilientAudioDataset(FileAudioDataset):
         self.epoch = 1
         # shared with the workers that load the data
         self._unusable = torch.zeros(len(self.sizes), dtype=torch.uint8).share_memory_()
+        self._left_out = self._indices_of(leave_out)
         self._refuse_hopeless()
 
     @property
     def num_skipped(self) -> int:
-        """Files found unusable so far, by this process and its workers."""
+        """Files found unusable so far, by this process and its workers; not those left out by name."""
         return int(self._unusable.sum())
 
     @property
@@ -104,6 +111,8 @@ class ResilientAudioDataset(FileAudioDataset):
 
     def __getitem__(self, index: int) -> Dict[str, Any]:
         """``source``: (samples,) fp32 in [-1, 1], normalised if asked for; None where the file is unusable."""
+        if index in self._left_out:
+            return {"id": index, "source": None}
         try:
             return {"id": index, "source": self._read(index)}
         except BadAudio as error:
@@ -113,17 +122,29 @@ class ResilientAudioDataset(FileAudioDataset):
             return {"id": index, "source": None}
 
     def collater(self, samples: List[Dict[str, Any]]) -> Dict[str, Any]:
-        """Crop or pad the usable samples to one length; an empty dict where none is usable."""
+        """Crop or pad the usable samples to one length; where none is usable, noise under no ``id``."""
         samples = [sample for sample in samples if sample["source"] is not None]
-        if samples:
-            lengths = [len(sample["source"]) for sample in samples]
-            target = min(max(lengths) if self.pad else min(lengths), self.max_sample_size)
-            for sample in samples:
-                sample["source"] = self._crop(sample["source"], target, sample["id"])
+        if not samples:
+            return {**self.noise(), "id": torch.empty(0, dtype=torch.long)}
+        lengths = [len(sample["source"]) for sample in samples]
+        target = min(max(lengths) if self.pad else min(lengths), self.max_sample_size)
+        for sample in samples:
+            sample["source"] = self._crop(sample["source"], target, sample["id"])
         batch = super().collater(samples)
-        if batch and self.keep_precision:
+        if self.keep_precision:
             batch["net_input"]["source"] = batch["net_input"]["source"].double()
         return batch
+
+    def noise(self) -> Dict[str, Any]:
+        """A batch of noise, always the same, under the ``id`` 0: of a second, or as long as utterances must be."""
+        size = min(max(self.sample_rate, self.min_sample_size or 0), self.max_sample_size)
+        source = 0.1 * torch.randn(size, generator=torch.Generator().manual_seed(0))
+        return self.collater([{"id": 0, "source": F.layer_norm(source, source.shape) if self.normalize else source}])
+
+    def name(self, index: int) -> str:
+        """An utterance's path, as in the manifest."""
+        name = self.fnames[index]
+        return self.text_compressor.decompress(name if isinstance(self.fnames, list) else name.as_py())
 
     def _crop(self, source: Tensor, size: int, index: int) -> Tensor:
         if len(source) <= size:
@@ -131,10 +152,14 @@ class ResilientAudioDataset(FileAudioDataset):
         start = np.random.default_rng([self.seed, self.epoch, index]).integers(len(source) - size + 1)
         return source[start : start + size]
 
+    def _indices_of(self, names: Collection[str]) -> Set[int]:
+        found = {index for index in range(len(self.sizes)) if self.name(index) in names} if names else set()
+        if found:
+            logger.info("%s: %d files are left out by task.leave_out", self.manifest_path, len(found))
+        return found
+
     def _path(self, index: int) -> str:
-        name = self.fnames[index]
-        name = name if isinstance(self.fnames, list) else name.as_py()
-        return f"{self.root_dir}/{self.text_compressor.decompress(name)}"
+        return f"{self.root_dir}/{self.name(index)}"
 
     def _read(self, index: int) -> Tensor:
         samples, rate = read_mono(self._open(self._path(index)))

@@ -5,18 +5,20 @@ randomness that a resume repeats, the hours of audio per update, a watch for kno
 in the log. Trains stock ``wav2vec2`` models as well.
 """
 
+import contextlib
 import logging
 import math
 import os
 import resource
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
 
 import numpy as np
 import torch
 from fairseq.dataclass import ChoiceEnum, FairseqDataclass
 from fairseq.distributed import utils as distributed_utils
 from fairseq.logging import metrics
+from fairseq.optim.amp_optimizer import AMPOptimizer
 from fairseq.tasks import register_task
 from fairseq.tasks.audio_pretraining import AudioPretrainingConfig, AudioPretrainingTask
 from omegaconf import II
@@ -26,6 +28,8 @@ from ..errors import UserError, exits_in_one_line
 from ._batches import report_batches
 from ._dataset import ResilientAudioDataset
 from ._health import HealthMonitor
+from ._leave_out import read_leave_out
+from ._not_finite import explain_not_finite
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +56,13 @@ class Wav2Vec2SummaryMixingTaskConfig(AudioPretrainingConfig):
     max_skipped: float = field(
         default=0.01,
         metadata={"help": "share of the manifest's files that one process may find unusable before training stops"},
+    )
+    leave_out: Optional[str] = field(
+        default=None,
+        metadata={
+            "help": "text file of paths, one a line as in the manifests, whose utterances count as unusable; "
+            "batches stay the same, so a run may set it at any update"
+        },
     )
     hours_per_update: Optional[float] = field(
         default=None,
@@ -81,6 +92,8 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
         self._health = HealthMonitor(cfg.health_patience)
         self._num_negatives: Optional[int] = None
         self._told_batches = False
+        self._told_nothing = False
+        self._left_out: Optional[Set[str]] = None
         self._keep_precision = False
         self._saved_mb_per_second: Optional[float] = None
 
@@ -113,6 +126,9 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
         """Read ``<data>/<split>.tsv``; its every line is checked, and a few files are tried."""
         cfg = task_cfg or self.cfg
         with exits_in_one_line():
+            if self._left_out is None:
+                path = self.cfg.leave_out  # checkpoints from before this field do not hold it
+                self._left_out = read_leave_out(path, cfg.data) if path else set()
             self.datasets[split] = ResilientAudioDataset(
                 manifest_path=os.path.join(cfg.data, f"{split}.tsv"),
                 sample_rate=cfg.sample_rate,
@@ -123,6 +139,7 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
                 pad=cfg.enable_padding,
                 normalize=cfg.normalize,
                 keep_precision=self._keep_precision,
+                leave_out=self._left_out,
             )
 
     def get_batch_iterator(self, dataset, *args, **kwargs):
@@ -138,12 +155,18 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
         return iterator
 
     def train_step(self, sample, model, criterion, optimizer, update_num, ignore_grad=False):
-        """As stock, with randomness drawn from (seed, update, utterance)."""
+        """As stock, with randomness drawn from (seed, update, utterance). A batch without a usable utterance counts
+        nothing and leaves gradients as they are."""
         self._check_skipped()
         self._num_negatives = getattr(getattr(model, "cfg", None), "num_negatives", None)
         self._add_seeds(sample, model, update_num + 1)
+        if not len(sample["id"]):
+            # amp's scaler must have seen a loss
+            needed = isinstance(optimizer, AMPOptimizer)
+            step = super().train_step
+            return self._count_nothing(step, needed, sample, model, criterion, optimizer, update_num, ignore_grad=True)
         arguments = (sample, model, criterion, optimizer, update_num, ignore_grad)
-        if self._saved_mb_per_second is None and sample:
+        if self._saved_mb_per_second is None:
             with count_saved_bytes(model) as saved:
                 loss, sample_size, logged = super().train_step(*arguments)
             seconds = sample["net_input"]["source"].numel() / self.cfg.sample_rate
@@ -155,25 +178,58 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
         return loss, sample_size, logged
 
     def valid_step(self, sample, model, criterion):
-        """As stock; each validation draws the same masks."""
+        """As stock; each validation draws the same masks. A batch without a usable utterance counts nothing."""
         self._check_skipped()
         self._add_seeds(sample, model, VALIDATION)
+        if not len(sample["id"]):
+            return self._count_nothing(super().valid_step, False, sample, model, criterion)
         return super().valid_step(sample, model, criterion)
+
+    def optimizer_step(self, optimizer, model, update_num):
+        """As stock; where no process had a usable utterance, weights and the optimizer's state stay as they are."""
+        if any(p.grad is not None and p.grad.any() for p in reversed(list(model.parameters()))):
+            return super().optimizer_step(optimizer, model, update_num)
+        if not self._told_nothing:
+            self._told_nothing = True
+            logger.warning(
+                "update %d has no gradient, since no utterance of its batches is usable or no frame is masked: "
+                "the weights stay as they are; further updates of this kind are not reported",
+                update_num + 1,
+            )  # fmt: skip
+        with _weights_kept(optimizer):
+            super().optimizer_step(optimizer, model, update_num)
 
     def reduce_metrics(self, logging_outputs, criterion) -> None:
         """As stock, with ``peak_memory_gb`` and, of the first batch, ``saved_mb_per_second``: 10^6 bytes kept for
         backward per second of audio, padding counted. In training, a look at the run's health."""
+        logging_outputs = [logged for logged in logging_outputs if logged.get("nsentences", 1)]
+        if not logging_outputs:
+            metrics.log_scalar("loss", math.nan, weight=0, round=3)  # fairseq would log -1
+            return
         super().reduce_metrics(logging_outputs, criterion)
         metrics.log_scalar("peak_memory_gb", peak_memory_gb(), weight=0, round=2)
         if criterion.training:
             metrics.log_scalar("saved_mb_per_second", self._saved_mb_per_second or 0, weight=0, round=3)
             self._watch(logging_outputs)
 
+    def explain_not_finite(self, trainer, samples) -> Optional[str]:
+        """Which utterances, or that it is the model, made an update's gradients NaN or infinite; see _not_finite."""
+        return explain_not_finite(trainer, samples, self.dataset(trainer.cfg.dataset.train_subset))
+
+    @staticmethod
+    def _count_nothing(step, needed: bool, *arguments, **more) -> Tuple[torch.Tensor, int, Dict[str, Any]]:
+        """What a step returns, without effect. Several processes compute it together, or wait for each other."""
+        if not needed and distributed_utils.get_data_parallel_world_size() == 1:
+            return torch.zeros(()), 0, {"nsentences": 0}
+        with torch.random.fork_rng(devices=[torch.cuda.current_device()] if torch.cuda.is_available() else []):
+            loss, sample_size, logged = step(*arguments, **more)
+        return loss, _zero(sample_size), {key: _zero(value) for key, value in logged.items()}
+
     def _add_seeds(self, sample: Dict[str, Any], model, update: int) -> None:
         if getattr(model, "takes_utterance_seeds", False):
             sample["net_input"]["utterance_seeds"] = [
                 int(np.random.SeedSequence([self.cfg.seed, update, index]).generate_state(1, np.uint64)[0]) >> 1
-                for index in sample["id"].tolist()
+                for index in sample["id"].tolist() or [0]
             ]
 
     def _check_skipped(self) -> None:
@@ -187,12 +243,6 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
                     )
 
     def _tell_batches(self, dataset: ResilientAudioDataset, iterator, max_tokens: Optional[int]) -> None:
-        if len(iterator) == 0:
-            with exits_in_one_line():
-                raise UserError(
-                    f"no batch can be made of the {len(dataset)} files of {dataset.manifest_path}: raise "
-                    "dataset.max_tokens or lower dataset.required_batch_size_multiple"
-                )
         report = report_batches(
             iterator.frozen_batches, dataset.sizes, dataset.pad, dataset.max_sample_size, max_tokens
         )
@@ -246,6 +296,28 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
     def _tell(messages: List[str]) -> None:
         for message in messages:
             logger.warning("health: %s", message)
+
+
+@contextlib.contextmanager
+def _weights_kept(optimizer) -> Iterator[None]:
+    """A step inside changes neither weights nor their moments, while fairseq's loss scale and factors go on."""
+    inner = optimizer.optimizer
+    inner.step = lambda *args, **kwargs: None
+    try:
+        yield
+    finally:
+        del inner.step
+
+
+def _zero(value: Any) -> Any:
+    """Nothing, of the same type and shape, so that sums over processes go together."""
+    return (
+        torch.zeros_like(value)
+        if torch.is_tensor(value)
+        else value * 0
+        if isinstance(value, np.ndarray)
+        else type(value)()
+    )
 
 
 def peak_memory_gb() -> float:
