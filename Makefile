@@ -1,9 +1,10 @@
-# make quickstart | test | test-legacy | test-ecosystem | lint | install | clean
+# make quickstart | test | test-legacy | test-newest | test-ecosystem | lint | install | clean
 
 PYTHON ?= python3
 PYTHON_LEGACY ?= python3.10
 VENV ?= .venv
 LEGACY := .venv-legacy
+NEWEST := .venv-newest
 OUT ?= quickstart
 
 PACKAGE := setup.py README.md $(shell find fairseq_summarymixing -name '*.py')
@@ -12,7 +13,7 @@ MODEL_OPTION := $(if $(MODEL),--model "$(MODEL)")
 SEED_OPTION := $(if $(SEED),--seed "$(SEED)")
 TRANSCRIPTS_OPTION := $(if $(TRANSCRIPTS),--transcripts "$(TRANSCRIPTS)")
 
-.PHONY: install quickstart test test-legacy test-ecosystem lint clean
+.PHONY: install quickstart test test-legacy test-newest test-ecosystem lint clean
 
 install: $(VENV)/.installed
 
@@ -62,6 +63,21 @@ $(LEGACY)/.installed: $(LEGACY)/.dependencies $(PACKAGE)
 	@rm -rf build fairseq_summarymixing.egg-info
 	touch $@
 
+# Every package that setup.py names, in its newest version, whatever setup.py's bounds are, in a new environment each time
+NAMES := import re, importlib.metadata as metadata; \
+	names = {re.match(r"[\w-]+", one)[0] for one in metadata.requires("fairseq-summarymixing")}; \
+	print(*sorted(names - {"fairseq"}))
+
+test-newest:
+	rm -rf $(NEWEST)
+	$(PYTHON) -m venv $(NEWEST)
+	$(NEWEST)/bin/pip install --upgrade pip setuptools wheel cython numpy torch
+	$(NEWEST)/bin/pip install --no-deps --no-build-isolation .
+	@rm -rf build fairseq_summarymixing.egg-info
+	$(NEWEST)/bin/pip install --upgrade --no-build-isolation accelerate $$($(NEWEST)/bin/python -c '$(NAMES)')
+	$(NEWEST)/bin/pip list
+	$(NEWEST)/bin/python -m pytest $(PYTEST_OPTIONS)
+
 # Each tool that reads exported directories, in an environment of its own
 ECOSYSTEM := transformers4 speechbrain s3prl
 
@@ -80,4 +96,4 @@ lint: install
 	$(VENV)/bin/ruff format .
 
 clean:
-	rm -rf $(VENV) $(LEGACY) $(ECOSYSTEM:%=.venv-%) build *.egg-info .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(LEGACY) $(NEWEST) $(ECOSYSTEM:%=.venv-%) build *.egg-info .pytest_cache .ruff_cache

@@ -12,7 +12,7 @@ VERSION = next(
 EXTRAS = {
     "demo": ["espeakng-loader>=0.2.4", "scipy"],
     "report": ["matplotlib>=3.5"],
-    "hf": ["transformers>=4.57; python_version >= '3.9'", "safetensors"],
+    "hf": ["transformers>=4.57,<6", "safetensors"],
     "onnx": ["onnx", "onnxscript", "onnxruntime"],
     "lm": ["flashlight-text"],
     "dev": ["pytest>=7", "ruff", "librosa>=0.10; python_version >= '3.11'"],
@@ -26,14 +26,18 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     packages=find_packages(include=["fairseq_summarymixing", "fairseq_summarymixing.*"]),
-    python_requires=">=3.8",
+    python_requires=">=3.9",
     install_requires=[
         'fairseq-fixed==0.12.3.1; python_version >= "3.11"',
         'fairseq==0.12.2; python_version < "3.11"',
         'numpy<1.24; python_version < "3.11"',  # fairseq 0.12.2 uses np.float and np.int
-        "torch>=1.12",
-        "omegaconf",
-        "numpy",
+        # Up to the minor version in constraints.txt: a changed default of one of these has broken fairseq before.
+        # make test-newest tries what is beyond.
+        'torch>=2.0,<2.14; python_version >= "3.11"',
+        'torch>=2.0,<2.6; python_version < "3.11"',
+        "omegaconf>=2.0.6,<2.4",
+        "hydra-core>=1.0.7,<1.4",
+        "numpy<2.5",
         "soundfile",
         "editdistance",
         "tqdm",

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
-import re
-import zipfile
 from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,46 +10,33 @@ from typing import Any
 
 import torch
 
-from .compat import quiet_fairseq, register_safe_classes, safe_classes
+from .compat import quiet_fairseq, safe_classes
 from .errors import UserError
-
-ZIP_MAGIC = b"PK\x03\x04"
-PICKLE_MAGIC = b"\x80"
-# What torch itself puts into a checkpoint, for torch < 2.4, whose weights-only reader knows no other classes.
-TORCH_GLOBALS = re.compile(
-    r"torch (\w+Storage|Size|device|float\d+|bfloat16|u?int\d+|bool|complex\d+)"
-    r"|torch\.storage \w*Storage|torch\._utils (_rebuild_tensor|_rebuild_tensor_v2|_rebuild_parameter)"
-    r"|torch\.nn\.parameter Parameter|collections OrderedDict|_codecs encode"
-    r"|(builtins|__builtin__) (set|bytearray|complex|tuple)"
-)
+from .evaluated_fields import check_evaluated_fields
+from .torch_files import read_torch_file
+from .weights import check_weights
 
 
 def load_checkpoint(path: str | Path) -> dict[str, Any]:
     """Read a fairseq checkpoint onto the CPU.
 
     Only tensors, plain values and the classes in :func:`compat.safe_classes` are read; anything else in the
-    file is refused before it runs.
+    file is refused before it runs, and so are fields that would run while fairseq builds the model.
 
     Returns:
         What fairseq saved: ``model`` (parameters by name), ``cfg`` or, in old files, ``args``, and the rest.
 
     Raises:
-        UserError: names the file and what it is: missing, empty, cut short, no checkpoint, a file that wants
-            to run code, parameters without a configuration, a safetensors file.
+        UserError: names the file and what it is: missing, empty, cut short, damaged, no checkpoint, a file that
+            wants to run code, parameters without a configuration or that no model can use, a safetensors file.
     """
     path = Path(path)
     _check_file(path)
-    try:
-        with quiet_fairseq():
-            state = _read(path)
-    except pickle.UnpicklingError as error:
-        raise UserError(f"{path} {_refusal(str(error))}") from error
-    except (RuntimeError, EOFError, OSError, ValueError, LookupError, AttributeError, TypeError) as error:
-        # torch and pickle raise all of these for damaged files.
-        raise UserError(
-            f"{path} is damaged, cut short or no checkpoint: {_first_line(error)}; copy or save it again"
-        ) from error
+    with quiet_fairseq():
+        state = read_torch_file(path, safe_classes())
     _check_state(path, state)
+    check_evaluated_fields(path, [state.get("cfg"), state.get("args")])
+    check_weights(path, state["model"])
     return state
 
 
@@ -110,6 +94,7 @@ def prepare_for_fairseq(state: dict[str, Any], overrides: Mapping[str, Any]) -> 
     from fairseq import checkpoint_utils
     from fairseq.dataclass.utils import convert_namespace_to_omegaconf, overwrite_args_by_name
     from omegaconf import OmegaConf
+    from omegaconf import __version__ as omegaconf_version
 
     if state.get("args") is not None:
         for name, value in overrides.items():
@@ -120,7 +105,9 @@ def prepare_for_fairseq(state: dict[str, Any], overrides: Mapping[str, Any]) -> 
         if isinstance(inner, Namespace):  # omegaconf < 2.2 holds no such objects
             inner = OmegaConf.to_container(convert_namespace_to_omegaconf(inner))
             config["model"] = {**config["model"], "w2v_args": inner}
-        state["cfg"] = OmegaConf.create(config)
+        # omegaconf 2.0, which stock fairseq 0.12.2 needs, has no flags here
+        flags = {"flags": {"allow_objects": True}} if omegaconf_version >= "2.1" else {}
+        state["cfg"] = OmegaConf.create(config, **flags)
         OmegaConf.set_struct(state["cfg"], True)
         overwrite_args_by_name(state["cfg"], overrides)
     return checkpoint_utils._upgrade_state_dict(state)
@@ -139,69 +126,11 @@ def _check_file(path: Path) -> None:
             head = file.read(16)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
-    size = os.path.getsize(path)
-    if size == 0:
-        raise UserError(f"{path} is empty; save or copy it again")
-    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < size:
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < os.path.getsize(path):
         raise UserError(
             f"{path} is a safetensors file (Hugging Face); "
             "expected a fairseq checkpoint, which also holds the configuration"
         )
-    if head.startswith(ZIP_MAGIC):
-        _check_zip(path)
-    elif not head.startswith(PICKLE_MAGIC):
-        raise UserError(f"{path} is no checkpoint: neither a zip archive nor a pickle; it begins with {head[:8]!r}")
-
-
-def _check_zip(path: Path) -> None:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-    except zipfile.BadZipFile as error:
-        raise UserError(f"{path} is cut short ({os.path.getsize(path):,} bytes): copy or save it again") from error
-    if not any(name.split("/")[-1] == "data.pkl" for name in names):
-        raise UserError(f"{path} is a zip archive but no checkpoint: it has no data.pkl")
-
-
-def _read(path: Path) -> Any:
-    if hasattr(torch.serialization, "add_safe_globals"):
-        register_safe_classes()
-        return torch.load(path, map_location="cpu", weights_only=True)
-    return torch.load(path, map_location="cpu", pickle_module=RestrictedPickle)
-
-
-class RestrictedUnpickler(pickle.Unpickler):
-    """Finds :func:`compat.safe_classes` and what torch's own tensors need, nothing else."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        ours = {(one.__module__, one.__qualname__) for one in safe_classes()}
-        if (module, name) in ours or TORCH_GLOBALS.fullmatch(f"{module} {name}"):
-            return super().find_class(module, name)
-        raise pickle.UnpicklingError(f"Unsupported global: GLOBAL {module}.{name}")
-
-
-class RestrictedPickle:
-    """Stands in for the ``pickle`` module where torch.load asks for one (torch < 2.4)."""
-
-    Unpickler = RestrictedUnpickler
-
-    @staticmethod
-    def load(file: Any, **arguments: Any) -> Any:
-        return RestrictedUnpickler(file, **arguments).load()
-
-
-def _refusal(message: str) -> str:
-    """Why the reader refused a file, from its message of many lines."""
-    found = re.search(r"GLOBAL\s+([\w.]+)", message) or re.search(r"Can only \w+ .*?([\w.]+\.\w+)", message)
-    if found:
-        return (
-            f"wants to load {found[1]}, which is none of the classes a fairseq checkpoint needs; "
-            "it was refused and nothing in it was run"
-        )
-    unsupported = re.search(r"WeightsUnpickler error:\s*(Unsupported [^\n]+)", message)
-    if unsupported:
-        return f"is no fairseq checkpoint: a pickle of another kind ({unsupported[1]}); nothing in it was run"
-    return f"is damaged or no checkpoint: {_first_line(message)}; copy or save it again"
 
 
 def _check_state(path: Path, state: Any) -> None:
@@ -221,8 +150,3 @@ def _check_state(path: Path, state: Any) -> None:
         )
     found = ", ".join(map(str, list(state)[:6])) or "nothing"
     raise UserError(f"{path} is no fairseq checkpoint: expected 'model' and 'cfg', found {found}")
-
-
-def _first_line(error: Any) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return re.split(r"\. This |; this ", lines[0])[0][:160]

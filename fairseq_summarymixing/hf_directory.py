@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from .errors import UserError
 from .keys import AROUND, OURS, WAV2VEC2, WAV2VEC2_NORMS, WEIGHT_NORM, Table, rename, reverse
+from .torch_files import read_torch_file
+from .weights import check_weights
 
 MODEL_TYPES = ("wav2vec2", "summarymixing")
 NORMS = {"group": "default", "layer": "layer_norm"}
@@ -67,16 +68,17 @@ def read_weights(folder: str | Path) -> dict[str, Tensor]:
     """All parameters, by their names in the file or files.
 
     Raises:
-        UserError: there is none, or a file is damaged or wants to run code.
+        UserError: there is none, or a file is damaged, wants to run code, or holds what no model can use. Of
+            safetensors, which keep no checksums, a flipped bit shows only where it makes a value absurd.
     """
     folder = Path(folder)
     for name, read in (("model.safetensors", _read_safetensors), ("pytorch_model.bin", _read_pickle)):
         index = folder / f"{name}.index.json"
         if (folder / name).is_file():
-            return read(folder / name)
+            return _checked(folder / name, read)
         if index.is_file():
             parts = sorted(set(read_json(index).get("weight_map", {}).values()))
-            return {key: value for part in parts for key, value in read(folder / Path(part).name).items()}
+            return {key: value for part in parts for key, value in _checked(folder / Path(part).name, read).items()}
     raise UserError(f"{folder} holds neither model.safetensors nor pytorch_model.bin")
 
 
@@ -114,6 +116,12 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
+def _checked(path: Path, read: Callable[[Path], dict[str, Tensor]]) -> dict[str, Tensor]:
+    weights = read(path)
+    check_weights(path, weights)
+    return weights
+
+
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
         from safetensors import SafetensorError
@@ -127,10 +135,7 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _read_pickle(path: Path) -> dict[str, Tensor]:
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
-        raise UserError(f"{path} is damaged, or wants to run code and was refused: nothing in it was run") from error
+    state = read_torch_file(path)
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
         raise UserError(f"{path} holds something else than parameters by name")
     return state

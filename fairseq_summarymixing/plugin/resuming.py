@@ -7,6 +7,7 @@ from typing import Any, Dict, Mapping, Optional
 
 from ..checkpoints import load_checkpoint, prepare_for_fairseq
 from ..errors import UserError, exits_in_one_line
+from ..weights import check_optimizer_state
 
 logger = logging.getLogger(__name__)
 
@@ -72,9 +73,12 @@ def rescale_position(position: Dict[str, Any], num_processes: int) -> None:
 
 def _at_the_same_place(load):
     @functools.wraps(load)
-    def load_and_rescale(self, *args, **kwargs):
-        extra_state = load(self, *args, **kwargs)
+    def load_and_rescale(self, filename, *args, **kwargs):
+        extra_state = load(self, filename, *args, **kwargs)
         if extra_state is not None:
+            if self._optimizer is not None:  # else reset
+                with exits_in_one_line(UserError):
+                    check_optimizer_state(filename, list(self.optimizer.optimizer.state.values()))
             rescale_position(extra_state["train_iterator"], self.data_parallel_world_size)
         return extra_state
 

@@ -9,13 +9,8 @@ import zipfile
 import pytest
 import torch
 
-from fairseq_summarymixing import checkpoints
-from fairseq_summarymixing.checkpoints import (
-    RestrictedPickle,
-    load_checkpoint,
-    model_config,
-    pretrained_config,
-)
+from fairseq_summarymixing import torch_files
+from fairseq_summarymixing.checkpoints import load_checkpoint, model_config, pretrained_config
 from fairseq_summarymixing.errors import UserError
 
 
@@ -27,16 +22,16 @@ class CreatesFile:
         return os.mkdir, (str(self.path),)
 
 
-def read_as_old_torch(path):
-    """What torch < 2.4 does, which cannot be told of further classes."""
+def read_as_old_torch(path, classes):
+    """What torch < 2.4 does, whose weights-only reader takes no further classes."""
     extra = {"weights_only": False} if hasattr(torch.serialization, "add_safe_globals") else {}
-    return torch.load(path, map_location="cpu", pickle_module=RestrictedPickle, **extra)
+    return torch.load(path, map_location="cpu", pickle_module=torch_files.restricted_pickle(classes), **extra)
 
 
 @pytest.fixture(params=["this torch", "torch < 2.4"])
 def reader(request, monkeypatch):
     if request.param == "torch < 2.4":
-        monkeypatch.setattr(checkpoints, "_read", read_as_old_torch)
+        monkeypatch.setattr(torch_files, "_read", read_as_old_torch)
 
 
 def refuse(path, *parts):
