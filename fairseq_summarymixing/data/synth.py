@@ -117,21 +117,27 @@ def _fill(folder: Path, settings: dict, parent: int) -> None:
     wanted, frames, count, transcripts = round(settings["minutes"] * 60 * SAMPLE_RATE), 0, 0, []
     with tqdm(total=settings["minutes"], unit="min", disable=None, bar_format="{l_bar}{bar}| {n:.1f} minutes") as bar:
         while frames < wanted:
-            if os.getppid() != parent:
-                sys.exit(1)  # the parent was killed, and the next run removes the folder
             turn, number = divmod(count, len(VOICES))
             language = settings["languages"][(turn + number) % len(settings["languages"])]
             name = VOICES[number][0]
             text, samples = _say_sentence(espeak, random, language, VOICES[number])
             path = f"{name}/{name}-{turn + 1:04d}.flac"
+            _end_without(parent)
             write_flac(folder / "audio" / path, samples)
             transcripts.append(f"{path}\t{text.upper()}\n")
             frames, count = frames + len(samples), count + 1
             bar.update(len(samples) / SAMPLE_RATE / 60)
+    _end_without(parent)
     with atomic_write(folder / "transcripts.tsv") as file:
         file.writelines(sorted(transcripts))
     with atomic_write(folder / SETTINGS) as file:
         json.dump(settings, file, indent=1)
+
+
+def _end_without(parent: int) -> None:
+    """End when the parent was killed: the next run removes the folder, and a write would make it again."""
+    if os.getppid() != parent:
+        sys.exit(1)
 
 
 def _say_sentence(espeak: Espeak, random, language: str, voice: tuple) -> tuple[str, np.ndarray]:
