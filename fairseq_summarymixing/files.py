@@ -1,17 +1,29 @@
-"""Files that are written whole or not at all."""
+"""Files and folders that are written whole or not at all.
+
+What is not finished lies beside its target, as ``.NAME.xxxxxxxx.part``, and its writer holds a lock (flock) on it. The
+kernel releases the lock when the writer dies, whatever killed it: a temporary whose lock can be had is a leftover. The
+first write into a folder removes those that are there.
+"""
 
 import contextlib
+import fcntl
+import fnmatch
 import os
+import re
 import shutil
 import tempfile
 from pathlib import Path
-from typing import IO, Iterator, Union
+from typing import IO, Iterator, List, Sequence, Set, Tuple, Union
 
 from .errors import UserError
 
 # Read once, while there is one thread: the umask can only be read by setting it
 _UMASK = os.umask(0)
 os.umask(_UMASK)
+
+_TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}\.part", re.DOTALL)  # as tempfile names it
+_LOCK = ".lock"  # in a temporary folder: not every file system locks folders
+_swept: Set[str] = set()
 
 
 @contextlib.contextmanager
@@ -26,73 +38,189 @@ def atomic_write(path: Union[str, Path], mode: str = "w") -> Iterator[IO]:
     """
     path = Path(path)
     text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}; nothing was changed") from error
-    try:
-        with os.fdopen(descriptor, mode, **text) as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_UMASK)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror or error}; nothing was changed") from error
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
+    with _one_line(path):
+        _prepare(path.parent)
+        descriptor, temporary = _locked_file(path)
+        try:
+            with os.fdopen(descriptor, mode, **text) as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+                os.chmod(temporary, 0o666 & ~_UMASK)
+                os.replace(temporary, path)  # before the file is closed, which ends the lock
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(temporary)
 
 
 @contextlib.contextmanager
 def atomic_folder(path: Union[str, Path]) -> Iterator[Path]:
-    """A temporary folder beside ``path``, which becomes ``path`` when the block ends without error.
+    """Make a temporary folder beside ``path``, which becomes ``path`` when the block ends without error.
 
     Raises:
         UserError: there is something at ``path`` already, or the folder around it cannot be written to.
     """
     path = Path(path)
-    with _told_in_one_line(path):
+    with _one_line(path):
         is_empty_folder = path.is_dir() and not path.is_symlink() and not any(path.iterdir())
         if os.path.lexists(path) and (not is_empty_folder or path.resolve() == Path.cwd()):
             raise UserError(f"{path} is there already: name a new folder, or remove it first")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
-    try:
+    with _locked_folder(path) as around:
+        temporary = around / path.name
+        with _one_line(path):
+            temporary.mkdir()
         yield temporary
-        with _told_in_one_line(path):
-            for file in temporary.iterdir():  # some libraries write for their user alone
-                os.chmod(file, 0o666 & ~_UMASK)
-            os.chmod(temporary, 0o777 & ~_UMASK)
+        with _one_line(path):
+            _let_others_read(temporary)
             os.replace(temporary, path)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 @contextlib.contextmanager
 def atomic_file(path: Union[str, Path]) -> Iterator[Path]:
-    """A name beside ``path`` for a file that others write; it becomes ``path`` when the block ends without error.
+    """Name a file beside ``path`` for others to write, which becomes ``path`` when the block ends without error.
 
     Raises:
         UserError: ``path`` is a folder or a device, or its folder cannot be written to.
     """
     is_folder_name, path = str(path).endswith(os.sep), Path(path)
-    with _told_in_one_line(path):
-        if is_folder_name or (path.exists() and not path.is_file()):
-            raise UserError(f"{path} is no file: name a new one")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
-    try:
-        yield folder / path.name
-        with _told_in_one_line(path):
-            os.replace(folder / path.name, path)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    if is_folder_name or (path.exists() and not path.is_file()):
+        raise UserError(f"{path} is no file: name a new one")
+    with _locked_folder(path) as around:
+        yield around / path.name
+        with _one_line(path):
+            os.replace(around / path.name, path)
+
+
+def sweep_leftovers(folder: Union[str, Path], unlocked: Sequence[str] = ()) -> List[Path]:
+    """Remove the temporary files and folders that killed processes left in ``folder``, and not below it.
+
+    What a living process writes stays, and so does what belongs to another user, and everything where the file system
+    has no locks. (Where it has them for each machine alone, the processes of another machine count as dead.)
+
+    Args:
+        unlocked: patterns of the temporary files of other programs, such as fairseq's ``*.pt.tmp``. These nobody
+            locks, so the caller must know that nobody writes them now.
+
+    Returns:
+        What was removed; nothing where there is no such folder.
+    """
+    removed = []
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if _TEMPORARY.fullmatch(entry.name):
+                is_removed = _remove_dead(entry)
+            elif any(fnmatch.fnmatchcase(entry.name, pattern) for pattern in unlocked):
+                is_removed = _remove_file(entry)
+            else:
+                continue
+            if is_removed:
+                removed.append(Path(entry.path))
+    return sorted(removed)
+
+
+def _prepare(folder: Path) -> None:
+    """Make the folder, and sweep it once: looking through a folder for each of its 100,000 files would take hours."""
+    folder.mkdir(parents=True, exist_ok=True)
+    name = os.path.abspath(folder)
+    if name not in _swept:
+        _swept.add(name)
+        sweep_leftovers(folder)
+
+
+def _locked_file(path: Path) -> Tuple[int, str]:
+    """A new temporary file for ``path``: its descriptor, open and locked, and its name."""
+    while True:
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+        if _lock_new(descriptor, name):
+            return descriptor, name
+        os.close(descriptor)
 
 
 @contextlib.contextmanager
-def _told_in_one_line(path: Path) -> Iterator[None]:
+def _locked_folder(path: Path) -> Iterator[Path]:
+    """A temporary folder for ``path``, locked by a file in it, and removed when the block ends."""
+    with _one_line(path):
+        _prepare(path.parent)
+        while True:
+            folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+            with contextlib.suppress(FileNotFoundError):  # swept before it was locked
+                descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+                if _lock_new(descriptor, folder / _LOCK):
+                    break
+                os.close(descriptor)
+    try:
+        yield folder
+    finally:
+        _remove_folder(folder, descriptor)
+
+
+def _remove_folder(folder: Union[str, Path], lock: int) -> None:
+    """Remove a temporary folder and end its lock, which protects it to the end."""
+    shutil.rmtree(folder, ignore_errors=True)
+    os.close(lock)
+    with contextlib.suppress(OSError):
+        os.rmdir(folder)  # NFS keeps a file that is open, and the folder with it
+
+
+def _lock_new(descriptor: int, path: Union[str, Path]) -> bool:
+    """Lock a file just made. False where another process took it for a leftover in between."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass  # this file system has no locks: then nobody sweeps either
+    return os.path.lexists(path)
+
+
+def _remove_dead(entry: os.DirEntry) -> bool:
+    """Remove a temporary whose lock nobody holds. Returns whether it did."""
+    is_folder = entry.is_dir(follow_symlinks=False)
+    if not (is_folder or entry.is_file(follow_symlinks=False)) or not _is_ours(entry):
+        return False
+    # Of a folder whose writer has not made the lock yet, or never will, it is made here: who comes second gives way
+    path, create = (os.path.join(entry.path, _LOCK), os.O_CREAT) if is_folder else (entry.path, 0)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | create, 0o600)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # it is held, or there are no locks here
+        os.close(descriptor)
+        return False
+    if is_folder:
+        _remove_folder(entry.path, descriptor)
+    else:
+        _remove_file(entry)
+        os.close(descriptor)
+    return not os.path.lexists(entry.path)
+
+
+def _remove_file(entry: os.DirEntry) -> bool:
+    if entry.is_file(follow_symlinks=False) and _is_ours(entry):
+        with contextlib.suppress(OSError):
+            os.unlink(entry.path)
+    return not os.path.lexists(entry.path)
+
+
+def _is_ours(entry: os.DirEntry) -> bool:
+    try:
+        return entry.stat(follow_symlinks=False).st_uid == os.geteuid()
+    except OSError:
+        return False
+
+
+def _let_others_read(folder: Path) -> None:
+    """Give files the usual permissions: some libraries write for their user alone."""
+    for parent, _, names in os.walk(folder):
+        for path in (os.path.join(parent, name) for name in names):
+            if not os.path.islink(path):
+                os.chmod(path, 0o666 & ~_UMASK)
+
+
+@contextlib.contextmanager
+def _one_line(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Audio files: what their headers say, and 16 kHz mono copies of them."""
+"""Audio files: what their headers say, decoding, resampling, writing."""
 
 from __future__ import annotations
 
@@ -17,6 +17,10 @@ from ..files import atomic_write
 
 SAMPLE_RATE = 16_000  # Hz; fairseq refuses any other rate while training
 EXTENSIONS = ("wav", "flac", "ogg", "mp3")
+RATES = (1_000, 768_000)  # Hz; below, nothing is speech, above, there is no hardware: such a header is damaged
+# Full scale is 1, and floats that were never scaled down reach 2^31. Of samples up to here an hour's sum of squares,
+# below 1e28, and all that a model computes of them stay far from the end of fp32, 3e38
+LARGEST_SAMPLE = 1e10
 STREAMED_SIZE = 0x7FFF0000  # writers into a pipe cannot know the length and declare this much or more
 
 
@@ -44,7 +48,7 @@ def probe(path: str | Path) -> AudioInfo:
     samples, damage in the middle, and MP3 files that were cut (an MP3 header only estimates the length).
 
     Raises:
-        BadAudio: not readable, no samples, or shorter than its header says.
+        BadAudio: not readable, no samples, shorter than its header says, or of a sample rate outside RATES.
     """
     path = Path(path)
     try:
@@ -54,6 +58,7 @@ def probe(path: str | Path) -> AudioInfo:
             info = AudioInfo(file.frames, file.samplerate, file.channels)
             if info.frames <= 0:
                 raise BadAudio("no samples")
+            _check_rate(info.sample_rate)
             _check_wav_length(file.extra_info, info)
             # A cut FLAC file keeps its header; its last frame is what is missing.
             try:
@@ -70,13 +75,21 @@ def probe(path: str | Path) -> AudioInfo:
     return info
 
 
+def is_whole(path: str | Path, frames: int) -> bool:
+    """Whether ``path`` is audio of this length and nothing of it is missing, as far as ``probe`` sees."""
+    try:
+        return probe(path).frames == frames
+    except BadAudio:
+        return False
+
+
 def read_mono(source: str | Path | io.BytesIO) -> tuple[np.ndarray, int]:
     """Decode a file and average its channels, as fairseq does.
 
-    Returns ((frames,) float32 in [-1, 1], sample rate in Hz).
+    Returns ((frames,) float32, sample rate in Hz); full scale is 1.
 
     Raises:
-        BadAudio: not readable, no samples, or NaN or infinite samples.
+        BadAudio: not readable, no samples, samples that are NaN or beyond LARGEST_SAMPLE, or a rate outside RATES.
     """
     try:
         source = str(source) if isinstance(source, Path) else source
@@ -87,8 +100,12 @@ def read_mono(source: str | Path | io.BytesIO) -> tuple[np.ndarray, int]:
         raise BadAudio(f"not readable: {error.strerror or error}") from error
     if len(samples) == 0:
         raise BadAudio("no samples")
-    if not np.isfinite(samples).all():
+    _check_rate(rate)
+    largest = max(samples.max(), -samples.min())
+    if not np.isfinite(largest):
         raise BadAudio("NaN or infinite samples")
+    if largest > LARGEST_SAMPLE:
+        raise BadAudio(f"samples up to {largest:.3g}, where full scale is 1 and {LARGEST_SAMPLE:g} the most allowed")
     return samples.mean(axis=1), rate
 
 
@@ -120,23 +137,9 @@ def write_flac(path: str | Path, samples: np.ndarray, sample_rate: int = SAMPLE_
         file.write(encoded.getbuffer())
 
 
-def write_flac_copy(source: str | Path, target: str | Path) -> AudioInfo:
-    """Write ``source`` as 16 kHz mono FLAC to ``target``; a copy that is there and no older is kept.
-
-    Raises:
-        BadAudio: ``source`` cannot be decoded.
-        UserError: ``target`` cannot be written, or scipy is needed and not installed.
-    """
-    source, target = Path(source), Path(target)
-    if target.exists() and target.stat().st_mtime >= source.stat().st_mtime:
-        try:
-            return probe(target)
-        except BadAudio:
-            pass  # damaged since: write it again
-    samples, rate = read_mono(source)
-    samples = resample(samples, rate)
-    write_flac(target, samples)
-    return AudioInfo(len(samples), SAMPLE_RATE, 1)
+def _check_rate(rate: int) -> None:
+    if not RATES[0] <= rate <= RATES[1]:
+        raise BadAudio(f"a sample rate of {rate} Hz; expected {RATES[0]} to {RATES[1]} Hz, so its header is wrong")
 
 
 def _check_wav_length(log: str, info: AudioInfo) -> None:

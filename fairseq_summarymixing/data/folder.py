@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ..errors import UserError
 from .audio import EXTENSIONS, SAMPLE_RATE, BadAudio
+from .copies import Copies
 from .folder_options import check_options, check_places, compile_speaker, refuse_leftovers
 from .manifest import unwritable, write_splits
 from .parallel import map_in_threads
@@ -48,8 +49,9 @@ def make_manifests(
         speaker_regex: searched in the relative path; its one group is the speaker. Default: the first folder.
         transcripts: a table "recording<TAB>text", or "sidecar" for a .txt file beside each recording.
         resample: 16000 writes every recording as 16 kHz mono FLAC under OUT/audio, which becomes the root,
-            since a manifest has one root; copies of an earlier run are kept. None refers to the files where
-            they are and leaves out those of another rate; several channels are fine, fairseq averages them.
+            since a manifest has one root; copies of an earlier run are kept where the recording has the same
+            size, time and length as then (OUT/audio/sources.tsv). None refers to the files where they are and
+            leaves out those of another rate; several channels are fine, fairseq averages them.
         min_seconds, max_seconds: recordings outside are left out, by the length in their header.
         workers: threads; None is one per processor.
 
@@ -72,16 +74,19 @@ def make_manifests(
         raise UserError(f"{source} holds no audio files ({', '.join(extensions)})")
     paths = _writable_names(found, resample, report)
     text_of = _text_finder(source, transcripts, found, report)
+    copies = Copies(out / "audio") if resample else None
     examine_one = partial(
         examine,
         source=source,
-        copies=out / "audio" if resample else None,
+        copies=copies,
         seconds=(min_seconds, max_seconds),
         speaker_pattern=speaker_pattern,
         text_of=text_of,
     )
     label = "resampling" if resample else "reading headers"
     results = list(map_in_threads(examine_one, paths, workers, label))
+    if copies is not None:
+        copies.finish()
     recordings = [result for result in results if isinstance(result, Recording)]
     problems = {path: result for path, result in zip(paths, results) if isinstance(result, BadAudio)}
     for path, problem in problems.items():

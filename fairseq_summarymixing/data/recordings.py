@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ..errors import UserError
-from .audio import SAMPLE_RATE, BadAudio, probe, write_flac_copy
+from .audio import SAMPLE_RATE, BadAudio, probe
+from .copies import Copies
 from .manifest import Row
 from .transcripts import WORD_END, clean, read_text
 
@@ -44,7 +45,7 @@ def examine(
     path: str,
     *,
     source: Path,
-    copies: Path | None = None,
+    copies: Copies | None = None,
     seconds: tuple[float, float] = (0, float("inf")),
     speaker_pattern: re.Pattern | None = None,
     text_of: Callable[[str], str] | None = None,
@@ -52,8 +53,8 @@ def examine(
     """Read the header of SOURCE/path; returns the recording, or why it cannot be used.
 
     Args:
-        copies: the folder in which to write a 16 kHz mono FLAC copy, to which the row then refers; None
-            refers to the file itself, which must be at 16 kHz.
+        copies: where to write a 16 kHz mono FLAC copy, to which the row then refers; None refers to the file
+            itself, which must be at 16 kHz.
         seconds: shortest and longest length.
         speaker_pattern: its one group in the path is the speaker, the split key instead of the path.
         text_of: gives a path's transcript, empty where there is none; None for rows without transcripts.
@@ -71,7 +72,7 @@ def examine(
         if info.seconds > longest:
             raise BadAudio(f"{info.seconds:.4g} s, longer than --max-seconds {longest:g}")
         if copies:
-            info = write_flac_copy(source / path, copies / copy_name(path))
+            info = copies.make(source / path, info.frames, copy_name(path))
         elif info.sample_rate != SAMPLE_RATE:
             raise WrongRate(
                 f"{info.sample_rate} Hz, fairseq needs {SAMPLE_RATE}: run again with --resample {SAMPLE_RATE}"

@@ -17,6 +17,7 @@ from .report import Report
 from .rows import read_rows
 from .segment_summary import describe, summarize, write_speakers
 from .segments import segment
+from .sources import Sources
 from .stitching import Span
 
 
@@ -50,15 +51,18 @@ def make_segments(
     keep_settings(out, {"version": 1, "min_seconds": float(seconds[0]), "max_seconds": float(seconds[1])})
     if valid_split:  # first: cutting may take days, and a mistake should show at once
         write_splits(out, valid_split[0], {"valid": valid_split[1]})
+    sources = Sources(out / "audio")
     cut = partial(
         segment,
         recording_of=recording_of,
         marks_of=marks_of,
         read_speech=read_speech,
         folder=out / "audio",
+        sources=sources,
         lengths=lengths,
     )
     results = list(map_in_threads(cut, list(recording_of), workers, "cutting"))
+    sources.tidy()
     for recording, result in zip(recording_of.values(), results):
         if result.problem is not None:
             report.add(str(recording), result.problem)

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from .audio import SAMPLE_RATE, BadAudio, probe, write_flac
+from .audio import SAMPLE_RATE, BadAudio, is_whole, probe, write_flac
 from .manifest import Row, unwritable
+from .sources import Sources, identity
 from .stitching import Span, stitch
 
 OVERHANG = SAMPLE_RATE  # one second; speech found in another copy of the recording may end this much after it
@@ -33,6 +34,7 @@ def segment(
     marks_of: Callable[[Path], Path],
     read_speech: Callable[[Path], list[Span]],
     folder: Path,
+    sources: Sources,
     lengths: tuple[int, int],
 ) -> Segmented:
     """Cut one 16 kHz mono recording into FOLDER/NAME-000.flac and so on.
@@ -42,6 +44,7 @@ def segment(
         recording_of: the audio file of a name.
         marks_of: the file, beside a recording, that says where there is speech.
         read_speech: reads that file, see ``spans_of``; raises BadAudio.
+        sources: notes of what the segments in FOLDER were made of.
         lengths: shortest and longest segment in samples, see ``stitch``.
 
     Raises:
@@ -54,13 +57,14 @@ def segment(
             raise BadAudio(f"bad name: {unwritable(f'{name}.flac')}")
         speech = read_speech(marks)
         result.speech = sum(stop - start for start, stop in speech)
-        speech = within(speech, _check(recording))
+        frames = _check(recording)
+        speech = within(speech, frames)
         result.speech = sum(stop - start for start, stop in speech)
         segments = stitch(speech, *lengths)
         if not segments:
             raise BadAudio(f"less speech than --min-seconds: {result.speech / SAMPLE_RATE:.2f} s")
-        newest = max(recording.stat().st_mtime, marks.stat().st_mtime)
-        result.rows = write_segments(recording, segments, folder, name, newest)
+        version = (*identity(recording), frames, *identity(marks))
+        result.rows = write_segments(recording, segments, folder, name, version, sources)
     except BadAudio as problem:
         result.problem = str(problem)
     return result
@@ -97,17 +101,23 @@ def within(speech: Sequence[Span], frames: int) -> list[Span]:
 
 
 def write_segments(
-    recording: Path, segments: Sequence[Sequence[Span]], folder: Path, name: str, newest: float
+    recording: Path,
+    segments: Sequence[Sequence[Span]],
+    folder: Path,
+    name: str,
+    version: tuple[int, ...],
+    sources: Sources,
 ) -> list[Row]:
     """Write FOLDER/NAME-000.flac and so on, 16-bit, each whole or not at all; returns a row for each.
 
-    Segments that are there, sound and no older than ``newest`` are kept; nothing is decoded when none is missing.
+    Segments that are there, sound and of this ``version`` are kept; nothing is decoded when none is missing.
     Otherwise decodes only what goes into the missing ones and holds one in memory.
 
     Args:
         recording: 16 kHz, mono.
         segments: the parts of the recording that each is made of.
-        newest: modification time, in seconds, of the newest file that the segments depend on.
+        version: of the files that the segments depend on, see ``identity``.
+        sources: notes each segment's version.
 
     Raises:
         BadAudio: the recording is damaged; what this call wrote is removed.
@@ -118,12 +128,17 @@ def write_segments(
         for number, spans in enumerate(segments)
     ]
     missing = {
-        folder / row.path: spans
+        row.path: spans
         for row, spans in zip(rows, segments)
-        if not _is_written(folder / row.path, row.frames, newest)
+        if sources.get(row.path) != version or not is_whole(folder / row.path, row.frames)
     }
+    for path in missing:
+        if sources.get(path) is not None:
+            sources.note(path, ())
     if missing:
-        _copy(recording, missing)
+        _copy(recording, {folder / path: spans for path, spans in missing.items()})
+    for path in missing:
+        sources.note(path, version)
     return rows
 
 
@@ -133,13 +148,6 @@ def _check(recording: Path) -> int:
     if (info.sample_rate, info.channels) != (SAMPLE_RATE, 1):
         raise BadAudio(f"not 16 kHz mono: {info.sample_rate} Hz, channels: {info.channels}")
     return info.frames
-
-
-def _is_written(target: Path, frames: int, newest: float) -> bool:
-    try:
-        return target.stat().st_mtime >= newest and probe(target).frames == frames
-    except (FileNotFoundError, BadAudio):
-        return False
 
 
 def _copy(recording: Path, targets: Mapping[Path, Sequence[Span]]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ..errors import UserError
-from ..files import atomic_write
+from ..files import atomic_folder, atomic_write
 from .audio import SAMPLE_RATE, resample, write_flac
 from .espeak import Espeak
 from .vocabulary import VOCABULARY
@@ -28,6 +27,8 @@ EDGE_SECONDS = (0.1, 0.4)  # before and after the speech
 PEAK_DECIBELS = (-18.0, -3.0)
 NOISE_DECIBELS = (-65.0, -50.0)
 SETTINGS = "settings.json"
+# -I keeps the current folder and what lies in it from being imported; the search path is handed over instead
+SPEAK = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {0} import speak; speak(*sys.argv[2:])"
 
 
 def make_corpus(out: str | Path, minutes: float, seed: int, languages: Sequence[str] = tuple(VOCABULARY)) -> str:
@@ -52,17 +53,8 @@ def make_corpus(out: str | Path, minutes: float, seed: int, languages: Sequence[
     settings = {"version": 1, "minutes": float(minutes), "seed": seed, "languages": list(languages)}
     if _is_finished(out, settings):
         return f"{out} is there already with these settings; kept"
-    unfinished = out.with_name(f".{out.name}.unfinished")
-    try:
-        shutil.rmtree(unfinished, ignore_errors=True)  # of a run that was killed
+    with atomic_folder(out) as unfinished:
         _run_in_fresh_process(unfinished, settings)
-        if out.exists():
-            out.rmdir()  # empty, or _is_finished would have complained
-        os.replace(unfinished, out)
-    except OSError as error:
-        raise UserError(f"cannot write {out}: {error.strerror}") from error
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
     recordings = len((out / "transcripts.tsv").read_text(encoding="utf-8").splitlines())
     return f"{out}: {recordings} recordings, {minutes:g} minutes, {min(recordings, len(VOICES))} voices"
 
@@ -86,11 +78,9 @@ def _is_finished(out: Path, settings: dict) -> bool:
 
 def _run_in_fresh_process(folder: Path, settings: dict) -> None:
     """Only a fresh process gives the same audio again; its mistakes come back as one line on its stdout."""
-    package_parent = str(Path(__file__).resolve().parents[2])
-    search_path = os.pathsep.join(filter(None, [package_parent, os.environ.get("PYTHONPATH")]))
+    arguments = [json.dumps(_search_path()), str(folder), json.dumps(settings), str(os.getpid())]
     finished = subprocess.run(
-        [sys.executable, "-m", __name__, str(folder), json.dumps(settings)],
-        env={**os.environ, "PYTHONPATH": search_path},
+        [sys.executable, "-I", "-c", SPEAK.format(__name__), *arguments],
         check=False,
         stdout=subprocess.PIPE,
         text=True,
@@ -100,7 +90,26 @@ def _run_in_fresh_process(folder: Path, settings: dict) -> None:
         raise UserError(message.splitlines()[-1])
 
 
-def _fill(folder: Path, settings: dict) -> None:
+def _search_path() -> list[str]:
+    """Where this process finds modules, without the current folder, unless this package lies there."""
+    here, around = os.path.realpath(os.getcwd()), str(Path(__file__).resolve().parents[2])
+    places = {str(entry): os.path.realpath(entry) for entry in sys.path if entry}
+    kept = [entry for entry, place in places.items() if place != here or place == around]
+    return kept if around in places.values() else [around, *kept]
+
+
+def speak(folder: str, settings: str, parent: str) -> None:
+    """Fill a folder, in a process of its own: settings are JSON, ``parent`` the process that waits for it."""
+    try:
+        _fill(Path(folder), json.loads(settings), int(parent))
+    except UserError as mistake:
+        print(mistake)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _fill(folder: Path, settings: dict, parent: int) -> None:
     """Speak until the corpus is long enough, voice after voice, then write the settings."""
     espeak = Espeak(settings["seed"])
     # RandomState and not default_rng: numpy promises that its numbers never change.
@@ -113,14 +122,22 @@ def _fill(folder: Path, settings: dict) -> None:
             name = VOICES[number][0]
             text, samples = _say_sentence(espeak, random, language, VOICES[number])
             path = f"{name}/{name}-{turn + 1:04d}.flac"
+            _end_without(parent)
             write_flac(folder / "audio" / path, samples)
             transcripts.append(f"{path}\t{text.upper()}\n")
             frames, count = frames + len(samples), count + 1
             bar.update(len(samples) / SAMPLE_RATE / 60)
+    _end_without(parent)
     with atomic_write(folder / "transcripts.tsv") as file:
         file.writelines(sorted(transcripts))
     with atomic_write(folder / SETTINGS) as file:
         json.dump(settings, file, indent=1)
+
+
+def _end_without(parent: int) -> None:
+    """End when the parent was killed: the next run removes the folder, and a write would make it again."""
+    if os.getppid() != parent:
+        sys.exit(1)
 
 
 def _say_sentence(espeak: Espeak, random, language: str, voice: tuple) -> tuple[str, np.ndarray]:
@@ -138,13 +155,3 @@ def _say_sentence(espeak: Espeak, random, language: str, voice: tuple) -> tuple[
     samples = noise * random.randn(frames)
     samples[before : before + len(speech)] += peak * speech / max(np.abs(speech).max(), 1e-3)
     return text, samples
-
-
-if __name__ == "__main__":
-    try:
-        _fill(Path(sys.argv[1]), json.loads(sys.argv[2]))
-    except UserError as mistake:
-        print(mistake)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)

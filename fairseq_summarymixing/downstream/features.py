@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import glob
 import json
 import os
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import IO
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from ..data.audio import BadAudio, probe, read_mono, resample
 from ..errors import UserError
 from ..files import atomic_write
 from .encoder import SAMPLE_RATE, SpeechEncoder, load_encoder, normalised, pick_device
+from .feature_files import FeatureFiles, is_whole, refuse_conflicts, refuse_newcomer, version
 
 
 def extract(
@@ -34,7 +35,8 @@ def extract(
     """Write OUT/NAME.layer-K.npy, (T, D) fp32, for each layer asked for, and OUT/NAME.times.npy, (T,) fp64 seconds.
 
     OUT/NAME.json says what made a recording's files: audio, checkpoint, their sizes and times, and the window. Where it
-    says the same again and the files are there, they are left as they are; otherwise they are written anew.
+    says the same again, files that are whole are left as they are, and what is missing is added; where it says
+    something else, nothing at all is computed or changed.
 
     Args:
         checkpoint: pre-trained or fine-tuned, ours or stock ``wav2vec2``'s.
@@ -47,36 +49,31 @@ def extract(
         One line for people.
 
     Raises:
-        UserError: an argument, the checkpoint or a recording cannot be used, or the disk is full.
+        UserError: an argument, the checkpoint or a recording cannot be used, features of something else stand in
+            ``out`` under the same name, features are not finite, or the disk is full.
     """
     if not str(out):
         raise UserError("--out is empty: name a folder")
     names = name_outputs(audio)
     lengths = [_samples(path) for path in audio]
+    made_by = {"checkpoint": version(checkpoint), "window_seconds": window_seconds}  # as it is before it is read
     encoder = load_encoder(checkpoint, pick_device(device), block_seconds, window_seconds)
     wanted = _wanted(layers, encoder.num_layers)
     for path, length in zip(audio, lengths):
         encoder.check_length(length, str(path))
+    recordings = [
+        FeatureFiles(Path(out), name, {"audio": version(path), **made_by}) for path, name in zip(audio, names)
+    ]
+    refuse_conflicts(recordings)
     written = 0
     with tqdm(total=round(sum(lengths) / SAMPLE_RATE), unit="s", desc="features", disable=None) as progress:
-        for path, name, length in zip(audio, names, lengths):
-            files = {k: Path(out) / f"{name}.layer-{k}.npy" for k in wanted}
-            times, origin = Path(out) / f"{name}.times.npy", Path(out) / f"{name}.json"
-            made_of = {"audio": _identity(path), "checkpoint": _identity(checkpoint), "window_seconds": window_seconds}
-            same = _read_origin(origin) == made_of
-            if same:
-                files = {k: file for k, file in files.items() if not file.exists()}
-                if not files and times.exists():
-                    progress.update(round(length / SAMPLE_RATE))
-                    continue
-            wave = _read(path)
-            origin.unlink(missing_ok=True)
-            _write(encoder, wave, str(path), files, times, progress)
-            if not same:
-                _forget(Path(out), name, files)
-            with atomic_write(origin) as file:
-                json.dump(made_of, file, indent=2)
-            written += 1
+        for path, files, length in zip(audio, recordings, lengths):
+            missing = _missing(encoder, files, wanted, length)
+            if missing:
+                _write(encoder, _read(path), str(path), files, missing, progress)
+                written += 1
+            else:
+                progress.update(round(length / SAMPLE_RATE))
     kept = f", {len(names) - written} were there" if written < len(names) else ""
     return f"{written} recordings{kept}: {out}"
 
@@ -99,24 +96,18 @@ def name_outputs(audio: Sequence[str | Path]) -> list[str]:
     return names
 
 
-def _identity(path: str | Path) -> list[Any]:
-    """Tells one file from another, and from itself after a change."""
-    stat = os.stat(path)
-    return [os.path.abspath(path), stat.st_size, stat.st_mtime_ns]
-
-
-def _read_origin(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-
-
-def _forget(out: Path, name: str, written: dict[int, Path]) -> None:
-    """Layers of another audio file or checkpoint must not stand beside what was written now."""
-    for path in (out / name).parent.glob(f"{glob.escape(Path(name).name)}.layer-*.npy"):
-        if path not in written.values():
-            path.unlink()
+def _missing(encoder: SpeechEncoder, files: FeatureFiles, layers: Sequence[int], length: int) -> list[Path]:
+    """What is still to be written of a recording of this length by its header: layers, times."""
+    expected = [*map(files.layer, layers), files.times]
+    if not files.are_begun():
+        return expected
+    frames, width = encoder.frames(files.samples() or length), len(encoder.model.mask_emb)
+    missing = [path for path in expected[:-1] if not is_whole(path, (frames, width), "<f4")]
+    missing += [] if is_whole(files.times, (frames,), "<f8") else [files.times]
+    for path in missing:
+        if path.exists():
+            tqdm.write(f"{path} is damaged, and made anew", file=sys.stderr)
+    return missing
 
 
 def _wanted(layers: Sequence[int] | None, last: int) -> list[int]:
@@ -148,23 +139,41 @@ def _read(path: str | Path) -> Tensor:
 
 
 def _write(
-    encoder: SpeechEncoder, wave: Tensor, name: str, files: dict[int, Path], times: Path, progress: tqdm
+    encoder: SpeechEncoder, wave: Tensor, name: str, files: FeatureFiles, missing: Sequence[Path], progress: tqdm
 ) -> None:
+    """Write what is missing of a recording, all of it or nothing."""
     encoder.check_length(len(wave), name)  # a header may only estimate it
-    frames, states = encoder.frames(len(wave)), encoder.num_layers + 1
-    shown, told = len(wave) / SAMPLE_RATE, 0.0
+    refuse_newcomer(files)
     with ExitStack() as stack:
-        opened = {k: stack.enter_context(atomic_write(file, "wb")) for k, file in files.items()}
-        for file in opened.values():
-            header = {"descr": "<f4", "fortran_order": False, "shape": (frames, len(encoder.model.mask_emb))}
-            np.lib.format.write_array_header_1_0(file, header)
+        opened = {path: stack.enter_context(atomic_write(path, "wb")) for path in missing}
+        # Entered last, it is in place first: what a killed run leaves is known to be whose it is
+        origin = None if files.are_begun() else stack.enter_context(atomic_write(files.origin))
+        if files.times in opened:
+            np.save(opened[files.times], encoder.times(len(wave)).numpy().astype("<f8", copy=False))
+        layers = {k: opened[files.layer(k)] for k in range(encoder.num_layers + 1) if files.layer(k) in opened}
+        if layers:
+            _compute(encoder, wave, name, layers, progress)
+        if origin is not None:
+            json.dump({**files.made_of, "samples": len(wave)}, origin, indent=2)
 
-        def hear(number: int, first: int, x: Tensor) -> None:
-            nonlocal told
-            if number in opened:
-                opened[number].write(x.float().cpu().numpy().astype("<f4", copy=False).tobytes())
-            before, told = told, told + shown * len(x) / frames / states
-            progress.update(round(told) - round(before))
 
-        encoder.represent(normalised(wave) if encoder.normalize else wave, hear)
-        np.save(stack.enter_context(atomic_write(times, "wb")), encoder.times(len(wave)).numpy())
+def _compute(encoder: SpeechEncoder, wave: Tensor, name: str, layers: dict[int, IO[bytes]], progress: tqdm) -> None:
+    """Write the hidden states of these layers as they are computed."""
+    frames, states = encoder.frames(len(wave)), encoder.num_layers + 1
+    for file in layers.values():
+        header = {"descr": "<f4", "fortran_order": False, "shape": (frames, len(encoder.model.mask_emb))}
+        np.lib.format.write_array_header_1_0(file, header)
+    seconds, shown = len(wave) / SAMPLE_RATE, 0.0
+
+    def take(number: int, first: int, x: Tensor) -> None:
+        nonlocal shown
+        if number in layers:
+            if not torch.isfinite(x).all():
+                raise UserError(
+                    f"layer {number} of {name} is not finite from frame {first} on: nothing was written of it"
+                )
+            layers[number].write(x.float().cpu().numpy().astype("<f4", copy=False).tobytes())
+        before, shown = shown, shown + seconds * len(x) / frames / states
+        progress.update(round(shown) - round(before))
+
+    encoder.represent(normalised(wave) if encoder.normalize else wave, take)

@@ -24,9 +24,9 @@ def tone_fixture():
 def write_tone():
     """write_tone(path, seconds=0.5, rate=16000, channels=1): an audio file, its folders included."""
 
-    def write(path, seconds=0.5, rate=16000, channels=1, **options):
+    def write(path, seconds=0.5, rate=16000, channels=1, frequency=220.0, **options):
         path.parent.mkdir(parents=True, exist_ok=True)
-        soundfile.write(path, tone(seconds, rate, channels), rate, **options)
+        soundfile.write(path, tone(seconds, rate, channels, frequency), rate, **options)
         return path
 
     return write

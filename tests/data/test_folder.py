@@ -119,7 +119,7 @@ def test_resampling_writes_16_khz_mono_copies_once(tmp_path, write_tone):
     assert rows == [("a.flac", 16000), ("b.flac", 16000), ("c.flac", 16000)]
     infos = [soundfile.info(os.path.join(root, path)) for path, _ in rows]
     assert {(info.samplerate, info.channels, info.subtype) for info in infos} == {(16000, 1, "PCM_16")}
-    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "audio").iterdir()}
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out" / "audio").glob("*.flac")}
     manifest = (tmp_path / "out" / "train.tsv").read_bytes()
     write_tone(tmp_path / "src" / "d.wav", 1, 8000)
     make_manifests(tmp_path / "src", tmp_path / "out", **options)

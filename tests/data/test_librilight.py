@@ -217,6 +217,12 @@ def test_a_second_run_decodes_only_what_is_missing_or_has_changed(librilight, tm
     assert sorted(copied) == ["a-000.flac", "a-001.flac", "b-001.flac", "d-000.flac"]
     assert (out / "train.tsv").read_bytes() == train
 
+    copied.clear()
+    write_recording(librilight, "small/55/tales/a", SPEECH["small/55/tales/a"])
+    os.utime(librilight / "small/55/tales/a.flac", (0, 0))  # another recording, with an older time
+    assert run(*arguments).returncode == 0
+    assert sorted(copied) == ["a-000.flac", "a-001.flac"]
+
 
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGKILL])
 def test_a_stopped_run_is_completed_by_the_next(tmp_path, run, signal_number):
@@ -233,7 +239,8 @@ def test_a_stopped_run_is_completed_by_the_next(tmp_path, run, signal_number):
     process = subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c
     )
-    while len(list(out.rglob("*.flac"))) < 6:
+    notes = out / "audio" / "sources.tsv"
+    while not notes.exists() or notes.read_text().count("\n") < 6:
         assert process.poll() is None, process.communicate()
         time.sleep(0.01)
     process.send_signal(signal_number)

@@ -1,5 +1,9 @@
 import os
 import re
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 import soundfile
@@ -9,6 +13,7 @@ from fairseq_summarymixing.data.folder import make_manifests
 from fairseq_summarymixing.data.manifest import read_manifest
 from fairseq_summarymixing.data.vocabulary import VOCABULARY
 from fairseq_summarymixing.errors import UserError
+from fairseq_summarymixing.files import sweep_leftovers
 
 needs_espeak = pytest.mark.usefixtures("espeak")
 
@@ -26,6 +31,12 @@ def spoken(tmp_path_factory):
     out = tmp_path_factory.mktemp("synth") / "corpus"
     synth.make_corpus(out, 3, 7)
     return out
+
+
+def start(folder, *arguments):
+    """The command, as a user starts it in that folder."""
+    command = [str(Path(sys.executable).parent / "fairseq-summarymixing"), *arguments]
+    return subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
 def files(folder):
@@ -95,18 +106,63 @@ def test_a_finished_corpus_is_kept_and_other_settings_are_refused(spoken):
 
 
 @needs_espeak
-def test_an_unfinished_corpus_of_a_killed_run_is_made_again(tmp_path):
-    (tmp_path / ".corpus.unfinished" / "audio").mkdir(parents=True)
+def test_what_a_killed_run_left_is_removed_and_the_corpus_made(tmp_path):
+    (tmp_path / ".corpus.abcdefgh.part" / "corpus" / "audio").mkdir(parents=True)
     (tmp_path / "corpus").mkdir()
     synth.make_corpus(tmp_path / "corpus", 0.05, 1, ["eu"])
     assert sorted(os.listdir(tmp_path)) == ["corpus"]
     assert sorted(os.listdir(tmp_path / "corpus")) == ["audio", "settings.json", "transcripts.tsv"]
+    assert os.access(tmp_path / "corpus" / "audio", os.X_OK)
+
+
+@needs_espeak
+@pytest.mark.parametrize("has_spoken", [False, True])
+def test_when_the_command_is_killed_its_process_that_speaks_ends_and_brings_nothing_back(has_spoken, tmp_path):
+    process = start(tmp_path, "synth", "corpus", "--minutes", "600")
+    while not list(tmp_path.glob("**/*.flac" if has_spoken else ".corpus.*.part")):
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    if not has_spoken:  # as the next run does, while the process still starts
+        sweep_leftovers(tmp_path)
+    process.stderr.read()  # until nobody is there who could write to it
+    if has_spoken:
+        sweep_leftovers(tmp_path)
+    assert os.listdir(tmp_path) == []
+
+
+@needs_espeak
+@pytest.mark.parametrize("console_script", [True, False])
+def test_nothing_in_the_current_folder_is_run_or_written_through(tmp_path, console_script):
+    """Not a numpy.py, and not a link at the name of a temporary that could be known before."""
+    here, elsewhere = tmp_path / "here", tmp_path / "elsewhere"
+    here.mkdir()
+    elsewhere.mkdir()
+    for name in ("numpy", "json", "soundfile", "espeakng_loader", "runpy"):
+        (here / f"{name}.py").write_text("open('was-run', 'w').close()")
+    planted = {".corpus.unfinished": elsewhere, ".corpus.abcdefgh.part": elsewhere}
+    for name, target in planted.items():
+        (here / name).symlink_to(target)
+    if console_script:
+        process = start(here, "synth", "corpus", "--minutes", "0.05")
+        assert process.wait() == 0, process.stderr.read()
+    else:  # a process whose own search path begins with the current folder, as that of python -c and -m
+        code = (
+            "import sys; sys.path.remove(''); import numpy, fairseq_summarymixing.data.synth as synth; "
+            "sys.path.insert(0, ''); synth.make_corpus('corpus', 0.05, 1)"
+        )
+        # -P for the imports above is not there before Python 3.11
+        subprocess.run([sys.executable, "-c", f"import os; os.chdir({str(here)!r}); {code}"], cwd="/", check=True)
+    assert (here / "corpus" / "transcripts.tsv").exists()
+    assert not (here / "was-run").exists()
+    assert os.listdir(elsewhere) == []
 
 
 @needs_espeak
 def test_ctrl_c_leaves_nothing_behind(tmp_path, monkeypatch):
     def interrupted(folder, settings):
-        folder.mkdir()
+        (folder / "audio").mkdir()
         raise KeyboardInterrupt
 
     monkeypatch.setattr(synth, "_run_in_fresh_process", interrupted)
@@ -142,7 +198,7 @@ def test_a_folder_with_other_files_is_refused(tmp_path):
 def test_without_espeak_it_says_what_to_install(tmp_path, monkeypatch):
     (tmp_path / "shadow").mkdir()
     (tmp_path / "shadow" / "espeakng_loader.py").write_text("raise ImportError")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "shadow"))
+    monkeypatch.syspath_prepend(tmp_path / "shadow")
     with pytest.raises(UserError, match=r"pip install 'fairseq-summarymixing\[demo\]'"):
         synth.make_corpus(tmp_path / "corpus", 1, 1)
     assert os.listdir(tmp_path) == ["shadow"]
