@@ -15,10 +15,11 @@ from fairseq.models import BaseFairseqModel, register_model
 from fairseq.models.wav2vec.wav2vec2 import Wav2Vec2Config
 from torch import Tensor
 
-from ..errors import exits_in_one_line
+from ..errors import UserError, exits_in_one_line
 from ..keys import STOCK_LAYERS, rename
 from ..modules.config import EncoderConfig, FrontendConfig, ObjectiveConfig
 from ..modules.contrastive import diversity_loss
+from ..modules.summary_mixing import refuse_lite_with_combiner
 from ..modules.wav2vec2 import ContrastiveOutput, Wav2Vec2
 from ._warm_start import warm_start
 
@@ -266,7 +267,8 @@ class Wav2Vec2SummaryMixingModel(Wav2Vec2, BaseFairseqModel):
         """Accept stock ``wav2vec2`` weights: rename the parts that are the same.
 
         Raises:
-            ValueError: the weights are of self-attention and the model is not.
+            ValueError: the weights are of self-attention and the model is not, or of a SummaryMixing-lite that has a
+                combiner.
         """
         super().upgrade_state_dict_named(state_dict, name)
         prefix = f"{name}." if name else ""
@@ -278,5 +280,11 @@ class Wav2Vec2SummaryMixingModel(Wav2Vec2, BaseFairseqModel):
                     f"the checkpoint holds self-attention, the model has mixer={self.cfg.mixer}: "
                     "load it with model.mixer=self_attention, or start from it with model.init_from"
                 )
+        if self.cfg.mixer == "summary_mixing_lite":
+            with exits_in_one_line():
+                try:
+                    refuse_lite_with_combiner(own)
+                except ValueError as error:
+                    raise UserError(f"the checkpoint cannot be loaded: {error}") from error
         for key, whole in own.items():
             state_dict[prefix + ours[key]] = state_dict.pop(whole)

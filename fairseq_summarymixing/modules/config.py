@@ -21,8 +21,8 @@ DEFAULT_CONV_LAYERS = ((512, 10, 5),) + ((512, 3, 2),) * 4 + ((512, 2, 2),) * 2
 DEFAULT_MEL_CONV_LAYERS = ((512, 3, 2), (512, 3, 1))
 
 
-def _build_summary(cls, config: "EncoderConfig") -> nn.Module:
-    return cls(
+def _build_summary(config: "EncoderConfig") -> nn.Module:
+    return SummaryMixing(
         config.encoder_embed_dim,
         num_heads=config.encoder_attention_heads,
         hidden_dim=config.summary_hidden_dim,
@@ -37,8 +37,10 @@ def _build_self_attention(config: "EncoderConfig") -> nn.Module:
 
 
 MIXERS = {
-    "summary_mixing": lambda config: _build_summary(SummaryMixing, config),
-    "summary_mixing_lite": lambda config: _build_summary(SummaryMixingLite, config),
+    "summary_mixing": _build_summary,
+    "summary_mixing_lite": lambda config: SummaryMixingLite(
+        config.encoder_embed_dim, config.encoder_attention_heads, config.summary_hidden_dim, config.activation_fn
+    ),
     "self_attention": _build_self_attention,
 }
 

@@ -278,6 +278,8 @@ def fitting_checkpoint(cfg: Any, *args, **kwargs) -> Iterator[None]:
     except Exception as error:  # what the trainer raises
         text = _first_line(error)
         if text.startswith("Cannot load model parameters"):
+            if isinstance(error.__context__, UserError):  # the model knows what is wrong
+                raise error.__context__ from None
             raise UserError(
                 f"{text.split(';')[0]}: it is of another model than the recipe's; name another checkpoint or, to "
                 "train anew, an empty checkpoint.save_dir"
