@@ -1,7 +1,7 @@
 """What a module promises beyond its call. A class declares it; a subclass that does not declare it again has it not.
 
-``computes_in_chunks = True`` in a class promises that a long recording, cut into chunks, gives what one pass gives, when
-the parts are called as :mod:`.long_form` calls them:
+``computes_in_chunks = True`` in a class promises that a long recording, cut into chunks, gives what one pass gives
+when the parts are called as :mod:`.long_form` calls them:
 
 - a mixer: ``mix(x, mean)`` of any frames x (B, n, D), where ``mean`` (B, 1, D') is the mean of ``summary`` over all
   frames of the utterance and ``summary(x)`` needs no other frames than x;

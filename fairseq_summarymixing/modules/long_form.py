@@ -35,7 +35,8 @@ def represent_in_blocks(model: Wav2Vec2, wave: Tensor, block: int, hear: Optiona
         (1, T, D): the context representations.
 
     Raises:
-        ValueError: the model is in training mode, a part does not declare it, or the recording is too short for a frame.
+        ValueError: the model is in training mode, a part of it does not declare that, or the recording is too short for
+            a frame.
     """
     encoder = model.encoder
     if model.training:
@@ -43,7 +44,8 @@ def represent_in_blocks(model: Wav2Vec2, wave: Tensor, block: int, hear: Optiona
     obstacle = chunking_obstacle(model)
     if obstacle is not None:
         raise ValueError(
-            f"the model cannot be computed block by block: {obstacle} does not declare computes_in_chunks; call represent"
+            f"the model cannot be computed block by block: {obstacle} does not declare computes_in_chunks; "
+            "call represent"
         )
     states = _embed(model, wave.to(model.mask_emb.device), block)
 

@@ -191,8 +191,8 @@ class SummaryMixingLite(nn.Module):
         super().__init__()
         if hidden_dim not in (None, model_dim):
             raise ValueError(
-                "summary_hidden_dim must be the model's width or left out with SummaryMixing-lite, whose frames receive "
-                f"the summary itself; got {hidden_dim} and {model_dim}"
+                "summary_hidden_dim must be the model's width or left out with SummaryMixing-lite, whose frames "
+                f"receive the summary itself; got {hidden_dim} and {model_dim}"
             )
         _check_dims(model_dim, model_dim, num_heads)
         self.summary = Branch(model_dim, model_dim, num_heads, activation)

@@ -1,10 +1,9 @@
-"""Is a checkpoint whose SummaryMixing-lite has a combiner refused wherever it is loaded, instead of half of it taken?"""
+"""Is a checkpoint whose SummaryMixing-lite has a combiner refused wherever it is loaded, not half of it taken?"""
 
 import pytest
 
 pytest.importorskip("fairseq")
 
-import checkpoint_files
 import tiny
 import torch
 
