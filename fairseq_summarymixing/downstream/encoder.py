@@ -19,6 +19,7 @@ from ..modules.attention import SelfAttention
 from ..modules.blocks import spans
 from ..modules.long_form import chunking_obstacle, represent_in_blocks
 from ..modules.wav2vec2 import Wav2Vec2
+from ..plugin.reading import reading_checkpoint
 
 SAMPLE_RATE = 16000
 FRAMES_PER_SECOND = 50
@@ -176,7 +177,8 @@ def _build(path: str | Path, config: dict[str, Any]) -> Any:
         values["mixer"] = "self_attention"
         values["activation_fn"] = str(values.get("activation_fn", "gelu"))
     try:
-        model = ours.Wav2Vec2SummaryMixingModel(ours.Wav2Vec2SummaryMixingConfig(**values))
+        with reading_checkpoint():
+            model = ours.Wav2Vec2SummaryMixingModel(ours.Wav2Vec2SummaryMixingConfig(**values))
     except (ValueError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: no model can be built of its configuration: {error}") from error
     model.remove_pretraining_modules()

@@ -24,6 +24,7 @@ from ..checkpoints import load_checkpoint, model_config
 from ..data.manifest import read_manifest
 from ..errors import UserError, exits_in_one_line, leave_at_exit
 from ..files import atomic_write
+from .reading import reading_checkpoint
 
 logger = logging.getLogger(__name__)
 
@@ -150,9 +151,9 @@ def complete_config(*args, **kwargs) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def fitting_pretrained_model(cfg: Any, *args, **kwargs) -> Iterator[None]:
+def fitting_pretrained_model(cfg: Any, task: Any = None, from_checkpoint: bool = False) -> Iterator[None]:
     """``w2v_path`` must name a pre-trained encoder whose parameters fit its configuration."""
-    with complete_config():
+    with complete_config(), reading_checkpoint(from_checkpoint):
         path = getattr(cfg, "w2v_path", None)
         fields = cfg if hasattr(cfg, "keys") else vars(cfg)  # omegaconf 2.0 has every attribute, None
         if "w2v_path" in fields and not path and not getattr(cfg, "w2v_args", None):
