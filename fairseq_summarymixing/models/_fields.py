@@ -26,6 +26,10 @@ READ = {"_name", "init_from"}.union(
     *({field.name for field in fields(config)} for config in (FrontendConfig, EncoderConfig, ObjectiveConfig))
 )
 
+# Unread fields whose names fairseq's common.fp16 and dataset.required_seq_len_multiple have too: its command line
+# without hydra fills both. These values ask nothing of the model
+SHARED_NAMES = {"fp16": True, "required_seq_len_multiple": 1}
+
 # Unread fields that change nothing of what a trained model computes: stock checkpoints are read whatever they say
 INERT = {
     "mask_min_space": "only with no_mask_overlap",
@@ -36,7 +40,6 @@ INERT = {
     "adp_dim": "only with layer_type=trf_adp",
     "adp_act_fn": "only with layer_type=trf_adp",
     "adp_trf_idx": "only with layer_type=trf_adp",
-    "fp16": "the precision is common.fp16's; fairseq's commands set both, which have one name",
 }
 
 
@@ -53,7 +56,8 @@ def check_unread_fields(cfg: Any, config_class: type) -> None:
     accepted = READ | (INERT.keys() if reads_checkpoint() else set())
     for field in fields(config_class):
         found = getattr(cfg, field.name, None)
-        if field.name not in accepted and found is not None and not is_default(found, field.default):
+        asks_nothing = found is None or is_default(found, field.default) or found == SHARED_NAMES.get(field.name)
+        if field.name not in accepted and not asks_nothing:
             instead = "set model.encoder_layer" if field.name == "layer_type" else "remove it from the recipe"
             raise ValueError(
                 f"model.{field.name}={found} is not supported by wav2vec2_summarymixing, only {field.default!r}: "

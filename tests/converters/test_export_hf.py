@@ -80,7 +80,7 @@ def test_wrong_numbers_leave_nothing(checkpoint, tmp_path, monkeypatch):
 
     def wrong(self):
         state = right(self)
-        state["wav2vec2.encoder.layers.1.mixer.combiner.weight"][0, 0] += 0.01
+        state["wav2vec2.encoder.layers.1.mixer.summary.linear2.weight"][0, 0] += 0.01
         return state
 
     monkeypatch.setattr(Source, "hf_state", wrong)

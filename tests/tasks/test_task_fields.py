@@ -12,6 +12,7 @@ import checkpoint_files
 import torch
 from fairseq import checkpoint_utils
 from fairseq.tasks import audio_pretraining, fairseq_task
+from omegaconf import OmegaConf
 
 from fairseq_summarymixing.models import wav2vec2_summarymixing as models
 from fairseq_summarymixing.tasks import wav2vec2_summarymixing as module
@@ -27,9 +28,9 @@ LATER = {"persistent_workers", "rebuild_batches"} if fairseq.__version__ == "0.1
 
 def build(folder, **fields):
     cfg = Wav2Vec2SummaryMixingTaskConfig(**{**GIVEN, "data": str(folder), **fields})
-    model = models.Wav2Vec2SummaryMixingConfig(_name="wav2vec2_summarymixing", encoder_layers=1, encoder_embed_dim=32)
+    model = models.Wav2Vec2SummaryMixingConfig(_name="wav2vec2_summarymixing", encoder_layers=1)
     with torch.device("meta"):
-        return Wav2Vec2SummaryMixingTask.setup_task(cfg).build_model(model)
+        return Wav2Vec2SummaryMixingTask.setup_task(cfg).build_model(OmegaConf.structured(model))
 
 
 def other_value(name):
