@@ -34,14 +34,14 @@ class Wav2Vec2SummaryMixingConfig(Wav2Vec2Config):
     mixer: str = field(
         default="summary_mixing",
         metadata={"help": "what mixes frames: summary_mixing, summary_mixing_lite or self_attention; "
-                  "encoder_attention_heads and attention_dropout apply to each of them"},
+                  "encoder_attention_heads applies to each, attention_dropout to all but lite, which drops nothing"},
     )  # fmt: skip
     summary_hidden_dim: Optional[int] = field(
         default=None,
-        metadata={"help": "width of the SummaryMixing branches; default: encoder_embed_dim"},
+        metadata={"help": "width of the SummaryMixing branches; default: encoder_embed_dim, lite's only one"},
     )
     summary_branch_norm: bool = field(
-        default=True, metadata={"help": "LayerNorm on the output of both SummaryMixing branches"}
+        default=True, metadata={"help": "LayerNorm on the output of both branches of summary_mixing"}
     )
     activation_fn: str = field(default="gelu", metadata={"help": "gelu, relu, swish or tanh, in layers and mixers"})
     encoder_layer: str = field(
