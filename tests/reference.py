@@ -30,13 +30,12 @@ def summary_mixing(mixer, x, lengths, num_heads, activation=F.gelu):
 
 
 def summary_mixing_lite(mixer, x, lengths, num_heads, activation=F.gelu):
-    """h_t = c(LN(mean_t s(x_t))) for each real frame. x: (B, T, D). Padding gives 0."""
+    """h_t = mean_t s(x_t) for each real frame. x: (B, T, D). Padding gives 0."""
     out = torch.zeros_like(x)
     for b, length in enumerate(lengths):
         frames = [branch(x[b, t], mixer.summary, num_heads, activation) for t in range(length)]
-        summary = mixer.summary_norm(sum(frames) / length)
         for t in range(length):
-            out[b, t] = activation(mixer.combiner(summary))
+            out[b, t] = sum(frames) / length
     return out
 
 

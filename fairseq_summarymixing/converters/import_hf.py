@@ -15,6 +15,7 @@ from ..errors import UserError
 from ..files import atomic_file
 from ..hf_directory import read_config, read_json, read_preprocessor, read_weights, split_weights
 from ..keys import CTC, INSIDE, STOCK_LAYERS, Table, check_names, rename, reverse
+from ..plugin.reading import reading_checkpoint
 from . import parity
 from .export_hf import prove, quiet_transformers
 from .hf_config import from_hf, mask_fields_from_hf
@@ -135,7 +136,7 @@ def _expected(model: dict[str, Any], is_ctc: bool) -> list[str]:
     known = {one.name: model[one.name] for one in fields(Wav2Vec2SummaryMixingConfig) if one.name in model}
     if is_stock:
         known["mixer"] = "self_attention"
-    with torch.device("meta"):
+    with torch.device("meta"), reading_checkpoint():
         built = Wav2Vec2SummaryMixingModel(Wav2Vec2SummaryMixingConfig(**known))
     if is_ctc:
         built.remove_pretraining_modules()

@@ -15,6 +15,7 @@ from ..checkpoints import load_checkpoint, model_config, num_updates, pretrained
 from ..compat import quiet_fairseq
 from ..errors import UserError
 from ..keys import AROUND, CTC, INSIDE, OURS, STOCK_LAYERS, WAV2VEC2, WAV2VEC2_NORMS, rename, reverse
+from ..plugin.reading import reading_checkpoint
 from ..restore import restore
 
 PRETRAINED = ("wav2vec2", "wav2vec2_summarymixing")
@@ -132,11 +133,13 @@ def read_source(path: str | Path) -> Source:
 
 
 def _check_stock(source: Source) -> None:
-    from ..models.wav2vec2_summarymixing import check_stock_fields
+    from ..models._fields import check_unread_fields
+    from ..models.wav2vec2_summarymixing import Wav2Vec2SummaryMixingConfig
 
     activation = str(source.fields["activation_fn"])
     try:
-        check_stock_fields(source.encoder.cfg)
+        with reading_checkpoint():
+            check_unread_fields(source.encoder.cfg, Wav2Vec2SummaryMixingConfig)
     except ValueError as error:
         raise UserError(f"{source.path} cannot be exported: {str(error).split(':')[0]}") from error
     if activation not in ACTIVATIONS:

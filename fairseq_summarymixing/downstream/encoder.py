@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,11 @@ from torch import Tensor
 from ..checkpoints import load_checkpoint, model_config, pretrained_config, task_config
 from ..compat import quiet_fairseq
 from ..errors import UserError
+from ..modules.attention import SelfAttention
 from ..modules.blocks import spans
-from ..modules.long_form import represent_in_blocks
+from ..modules.long_form import chunking_obstacle, represent_in_blocks
 from ..modules.wav2vec2 import Wav2Vec2
+from ..plugin.reading import reading_checkpoint
 
 SAMPLE_RATE = 16000
 FRAMES_PER_SECOND = 50
@@ -40,17 +42,20 @@ class SpeechEncoder:
         normalize: whether it was trained on waveforms of mean 0 and variance 1.
         block_seconds: of what is computed at a time.
         window_seconds: self-attention sees windows of so much instead of the whole recording; None = the whole.
+        obstacle: class name of a part that is only computed in one pass, such as SelfAttention; None = there is none.
     """
 
     model: Wav2Vec2
     normalize: bool
     block_seconds: float
     window_seconds: float | None
+    obstacle: str | None = field(init=False)
 
     def __post_init__(self) -> None:
         for option, seconds in (("--block-seconds", self.block_seconds), ("--window", self.window_seconds)):
             if seconds is not None and not 1 <= seconds < float("inf"):
                 raise UserError(f"{option} must be at least 1 second; got {seconds:g}")
+        self.obstacle = chunking_obstacle(self.model)
         if self.window_seconds and self.is_linear:
             raise UserError("--window is for self-attention: SummaryMixing hears recordings of any length whole")
 
@@ -60,7 +65,8 @@ class SpeechEncoder:
 
     @property
     def is_linear(self) -> bool:
-        return hasattr(self.model.encoder.layers[0].mixer, "mix")
+        """Whether recordings are computed block by block, whatever their length."""
+        return self.obstacle is None
 
     def frames(self, samples: int) -> int:
         return int(self.model.feature_extractor.output_lengths(torch.tensor([samples]))[0])
@@ -72,14 +78,16 @@ class SpeechEncoder:
         return (places + frontend.first_centre) / SAMPLE_RATE
 
     def check_length(self, samples: int, name: str) -> None:
-        """Raises UserError where self-attention would see more than it can, or nothing is heard."""
+        """Raises UserError where one pass would be too long, or too short for a frame."""
         seconds = samples / SAMPLE_RATE
         if samples < self.model.feature_extractor.receptive_field:
             raise UserError(f"{name} has {samples} samples at {SAMPLE_RATE} Hz, fewer than one frame needs")
         if not self.is_linear and not self.window_seconds and seconds > MAX_ATTENTION_SECONDS:
+            quadratic = self.obstacle == SelfAttention.__name__
+            reason = "self-attention's cost is quadratic" if quadratic else f"{self.obstacle} is computed in one pass"
             raise UserError(
-                f"{name} lasts {seconds:.0f} s, and self-attention's cost is quadratic: more than "
-                f"{MAX_ATTENTION_SECONDS} s is refused. --window 30 processes windows of 30 s, which is not exact"
+                f"{name} lasts {seconds:.0f} s, and {reason}: more than {MAX_ATTENTION_SECONDS} s is refused. "
+                "--window 30 processes windows of 30 s, which is not exact"
             )
 
     @torch.no_grad()
@@ -169,7 +177,8 @@ def _build(path: str | Path, config: dict[str, Any]) -> Any:
         values["mixer"] = "self_attention"
         values["activation_fn"] = str(values.get("activation_fn", "gelu"))
     try:
-        model = ours.Wav2Vec2SummaryMixingModel(ours.Wav2Vec2SummaryMixingConfig(**values))
+        with reading_checkpoint():
+            model = ours.Wav2Vec2SummaryMixingModel(ours.Wav2Vec2SummaryMixingConfig(**values))
     except (ValueError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: no model can be built of its configuration: {error}") from error
     model.remove_pretraining_modules()

@@ -10,13 +10,13 @@ class SummaryMixingConfig(Wav2Vec2Config):
 
     Args:
         mixer: what mixes frames: ``summary_mixing``, ``summary_mixing_lite`` or ``self_attention``;
-            ``num_attention_heads`` and ``attention_dropout`` apply to each of them.
+            ``num_attention_heads`` applies to each of them, ``attention_dropout`` to all but lite.
         encoder_layer: ``transformer``, or ``conformer``, which has ``conv_depthwise_kernel_size`` too.
         frontend: ``waveform``, wav2vec 2.0's convolutions (``conv_dim``, ``conv_kernel``, ``conv_stride``), or
             ``log_mel``: ``num_mel_bins`` log-mel bins, 100 frames a second, and then these convolutions.
         positions: ``conv`` or ``sinusoidal``.
-        summary_hidden_dim: width of the SummaryMixing branches; None = ``hidden_size``.
-        summary_branch_norm: LayerNorm on both SummaryMixing branches.
+        summary_hidden_dim: width of the SummaryMixing branches; None = ``hidden_size``, which it must be for lite.
+        summary_branch_norm: LayerNorm on both branches of ``summary_mixing``.
     """
 
     model_type = "summarymixing"

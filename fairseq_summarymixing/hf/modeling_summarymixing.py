@@ -22,6 +22,7 @@ from ..modules.config import EncoderConfig, FrontendConfig, build_encoder, build
 from ..modules.dropout import Dropout
 from ..modules.linear import Linear
 from ..modules.log_mel import LogMel, mel_filters, padding_beyond, windowed_fourier
+from ..modules.summary_mixing import refuse_lite_with_combiner
 from .configuration_summarymixing import SummaryMixingConfig
 
 
@@ -104,6 +105,13 @@ class SummaryMixingMixin:
     def _get_feat_extract_output_lengths(self, input_lengths, add_adapter=None):
         frontend = self.base_model.feature_extractor
         return frontend.output_lengths(torch.as_tensor(input_lengths))
+
+    def _adjust_missing_and_unexpected_keys(self, *arguments):
+        """transformers calls it when it has loaded a directory: 5 with a record of the loading, 4 with the lists. It
+        does not go through ``load_state_dict``, and only warns of parameters that the model has not."""
+        if self.config.mixer == "summary_mixing_lite":
+            refuse_lite_with_combiner(arguments[0].unexpected_keys if len(arguments) == 1 else arguments[1])
+        return super()._adjust_missing_and_unexpected_keys(*arguments)
 
     def freeze_feature_encoder(self):
         self.base_model.feature_extractor.requires_grad_(False)

@@ -13,6 +13,7 @@ from ..checkpoints import load_checkpoint, model_config, pretrained_config
 from ..errors import UserError
 from ..hf_directory import is_directory, read_config, read_weights, split_weights
 from ..keys import INSIDE, STOCK_LAYERS, rename
+from ..modules.summary_mixing import SummaryMixingLite, refuse_lite_with_combiner
 
 SOURCES = ("wav2vec2", "wav2vec2_summarymixing")
 
@@ -57,9 +58,15 @@ def warm_start(model: nn.Module, path: str | Path) -> str:
         A table of what was taken, what is new, and what was left, by parts of the model.
 
     Raises:
-        UserError: parameters of one name have two shapes, all of them listed; or nothing could be taken.
+        UserError: parameters of one name have two shapes, all of them listed; nothing could be taken; or the mixers of
+            both are SummaryMixing-lite, and those of the path have a combiner.
     """
     found, own = read_encoder(path), model.state_dict()
+    if any(isinstance(module, SummaryMixingLite) for module in model.modules()):
+        try:
+            refuse_lite_with_combiner(found)
+        except ValueError as error:
+            raise UserError(f"model.init_from={path}: {error}") from error
     wrong = [
         f"{name} {tuple(found[name].shape)}, here {tuple(value.shape)}"
         for name, value in own.items()

@@ -6,7 +6,7 @@ its fine-tuning models ``wav2vec_ctc`` and ``wav2vec_seq2seq`` use the model thr
 
 import ast
 import logging
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Dict, List, Optional, Tuple
 
 import torch
@@ -15,30 +15,16 @@ from fairseq.models import BaseFairseqModel, register_model
 from fairseq.models.wav2vec.wav2vec2 import Wav2Vec2Config
 from torch import Tensor
 
-from ..errors import exits_in_one_line
+from ..errors import UserError, exits_in_one_line
 from ..keys import STOCK_LAYERS, rename
 from ..modules.config import EncoderConfig, FrontendConfig, ObjectiveConfig
 from ..modules.contrastive import diversity_loss
+from ..modules.summary_mixing import refuse_lite_with_combiner
 from ..modules.wav2vec2 import ContrastiveOutput, Wav2Vec2
+from ._fields import check_idle_fields, check_unread_fields
 from ._warm_start import warm_start
 
 logger = logging.getLogger(__name__)
-
-# Stock fields whose other values are not offered. A recipe that sets one must not train something else.
-ONLY_DEFAULT = (
-    "layer_type", "quantize_input", "same_quantizer", "target_glu", "quantizer_depth", "mask_selection",
-    "mask_other", "no_mask_overlap", "mask_channel_before", "mask_channel_selection", "mask_channel_other",
-    "no_mask_channel_overlap", "negatives_from_everywhere", "cross_sample_negatives", "codebook_negatives",
-    "pos_conv_depth", "conv_pos_batch_norm", "crop_seq_to_multiple", "attn_type", "pos_enc_type", "adp_num",
-)  # fmt: skip
-
-# Fields that only one value of another field reads
-USED_WITH = {
-    ("frontend", "waveform"): ("conv_feature_layers", "extractor_mode"),
-    ("frontend", "log_mel"): ("num_mel_bins", "mel_conv_layers"),
-    ("positions", "conv"): ("conv_pos", "conv_pos_groups"),
-    ("encoder_layer", "conformer"): ("depthwise_conv_kernel_size",),
-}
 
 
 @dataclass
@@ -48,14 +34,14 @@ class Wav2Vec2SummaryMixingConfig(Wav2Vec2Config):
     mixer: str = field(
         default="summary_mixing",
         metadata={"help": "what mixes frames: summary_mixing, summary_mixing_lite or self_attention; "
-                  "encoder_attention_heads and attention_dropout apply to each of them"},
+                  "encoder_attention_heads applies to each, attention_dropout to all but lite, which drops nothing"},
     )  # fmt: skip
     summary_hidden_dim: Optional[int] = field(
         default=None,
-        metadata={"help": "width of the SummaryMixing branches; default: encoder_embed_dim"},
+        metadata={"help": "width of the SummaryMixing branches; default: encoder_embed_dim, lite's only one"},
     )
     summary_branch_norm: bool = field(
-        default=True, metadata={"help": "LayerNorm on the output of both SummaryMixing branches"}
+        default=True, metadata={"help": "LayerNorm on the output of both branches of summary_mixing"}
     )
     activation_fn: str = field(default="gelu", metadata={"help": "gelu, relu, swish or tanh, in layers and mixers"})
     encoder_layer: str = field(
@@ -105,32 +91,6 @@ def parse_conv_layers(text: str, name: str = "conv_feature_layers") -> Tuple[Tup
     raise ValueError(f"{name} must be a list such as '[(512, 10, 5)] + [(512, 3, 2)] * 4'; got {text!r}")
 
 
-def check_stock_fields(cfg: FairseqDataclass) -> None:
-    """Raises ValueError where a stock field that is not offered is set to anything but its default."""
-    defaults = {f.name: f.default for f in fields(Wav2Vec2Config) if f.default is not MISSING}
-    for name in ONLY_DEFAULT:
-        default, found = defaults.get(name), getattr(cfg, name, None)
-        same = found == default or str(found) == str(default)  # choices may be enums or strings
-        if name in defaults and found is not None and not same:
-            instead = "set model.encoder_layer" if name == "layer_type" else "remove it from the recipe"
-            raise ValueError(
-                f"model.{name}={found} is not supported by wav2vec2_summarymixing, only {default!r}: "
-                f"{instead}, or use stock wav2vec2"
-            )
-
-
-def check_used_fields(cfg: FairseqDataclass) -> None:
-    """Raises ValueError where a field belongs to a choice that was not made and would be ignored."""
-    defaults = {f.name: f.default for f in fields(Wav2Vec2SummaryMixingConfig)}
-    for (choice, value), names in USED_WITH.items():
-        for name in names if getattr(cfg, choice) != value else ():
-            if getattr(cfg, name) != defaults[name]:
-                raise ValueError(
-                    f"model.{name} has no effect with model.{choice}={getattr(cfg, choice)}, only with {value}: "
-                    "remove it from the recipe"
-                )
-
-
 def _translate(cfg: FairseqDataclass, to: type, **given: Any) -> Any:
     return to(**{f.name: given.get(f.name, getattr(cfg, f.name)) for f in fields(to)})
 
@@ -146,18 +106,17 @@ class Wav2Vec2SummaryMixingModel(Wav2Vec2, BaseFairseqModel):
     takes_utterance_seeds = True
 
     def __init__(self, cfg: Wav2Vec2SummaryMixingConfig):
-        check_stock_fields(cfg)
-        check_used_fields(cfg)
-        super().__init__(
-            _translate(
-                cfg,
-                FrontendConfig,
-                conv_feature_layers=parse_conv_layers(cfg.conv_feature_layers),
-                mel_conv_layers=parse_conv_layers(cfg.mel_conv_layers, "mel_conv_layers"),
-            ),
-            _translate(cfg, EncoderConfig),
-            _translate(cfg, ObjectiveConfig, latent_temp=tuple(cfg.latent_temp)),
+        check_unread_fields(cfg, Wav2Vec2SummaryMixingConfig)
+        frontend = _translate(
+            cfg,
+            FrontendConfig,
+            conv_feature_layers=parse_conv_layers(cfg.conv_feature_layers),
+            mel_conv_layers=parse_conv_layers(cfg.mel_conv_layers, "mel_conv_layers"),
         )
+        encoder = _translate(cfg, EncoderConfig)
+        objective = _translate(cfg, ObjectiveConfig, latent_temp=tuple(cfg.latent_temp))
+        check_idle_fields(cfg, Wav2Vec2SummaryMixingConfig)
+        super().__init__(frontend, encoder, objective)
         self.cfg = cfg
         self.needs_fp32_source = cfg.frontend == "log_mel"
         self._told_bf16 = False
@@ -266,7 +225,8 @@ class Wav2Vec2SummaryMixingModel(Wav2Vec2, BaseFairseqModel):
         """Accept stock ``wav2vec2`` weights: rename the parts that are the same.
 
         Raises:
-            ValueError: the weights are of self-attention and the model is not.
+            ValueError: the weights are of self-attention and the model is not, or of a SummaryMixing-lite that has a
+                combiner.
         """
         super().upgrade_state_dict_named(state_dict, name)
         prefix = f"{name}." if name else ""
@@ -278,5 +238,11 @@ class Wav2Vec2SummaryMixingModel(Wav2Vec2, BaseFairseqModel):
                     f"the checkpoint holds self-attention, the model has mixer={self.cfg.mixer}: "
                     "load it with model.mixer=self_attention, or start from it with model.init_from"
                 )
+        if self.cfg.mixer == "summary_mixing_lite":
+            with exits_in_one_line():
+                try:
+                    refuse_lite_with_combiner(own)
+                except ValueError as error:
+                    raise UserError(f"the checkpoint cannot be loaded: {error}") from error
         for key, whole in own.items():
             state_dict[prefix + ours[key]] = state_dict.pop(whole)

@@ -3,8 +3,9 @@
 The dataclasses check themselves; layers receive plain arguments and never see them.
 """
 
-from dataclasses import dataclass
-from typing import Optional, Tuple
+import math
+from dataclasses import dataclass, fields
+from typing import Any, Callable, Collection, Dict, FrozenSet, Optional, Tuple, Union
 
 from torch import nn
 
@@ -14,6 +15,7 @@ from .encoder import Encoder
 from .feed_forward import FeedForward
 from .frontend import ConvFeatureExtractor, LogMelExtractor
 from .positional import ConvPositions, SinusoidalPositions
+from .quantizer import GumbelVectorQuantizer
 from .summary_mixing import SummaryMixing, SummaryMixingLite
 from .transformer import TransformerLayer
 
@@ -21,88 +23,208 @@ DEFAULT_CONV_LAYERS = ((512, 10, 5),) + ((512, 3, 2),) * 4 + ((512, 2, 2),) * 2
 DEFAULT_MEL_CONV_LAYERS = ((512, 3, 2), (512, 3, 1))
 
 
-def _build_summary(cls, config: "EncoderConfig") -> nn.Module:
-    return cls(
-        config.encoder_embed_dim,
-        num_heads=config.encoder_attention_heads,
-        hidden_dim=config.summary_hidden_dim,
-        dropout=config.attention_dropout,
-        activation=config.activation_fn,
-        branch_norm=config.summary_branch_norm,
-    )
+class Part:
+    """A module that is built of a configuration's fields: ``Part(SelfAttention, model_dim="encoder_embed_dim")``.
 
+    Called with a configuration, it builds the module. Arguments that no field holds are given to the call.
 
-def _build_self_attention(config: "EncoderConfig") -> nn.Module:
-    return SelfAttention(config.encoder_embed_dim, config.encoder_attention_heads, dropout=config.attention_dropout)
+    Args:
+        kind: the module's class.
+        arguments: for each of the class's arguments the name of a field, or what makes the argument of the
+            configuration: another part, or a function.
+    """
+
+    def __init__(self, kind: Callable[..., nn.Module], **arguments: Union[str, Callable[[Any], Any]]):
+        self.kind, self.arguments = kind, arguments
+
+    def __call__(self, config: Any, **given: Any) -> nn.Module:
+        found = {
+            name: getattr(config, source) if isinstance(source, str) else source(config)
+            for name, source in self.arguments.items()
+        }
+        return self.kind(**{**found, **given})
+
+    @property
+    def fields(self) -> FrozenSet[str]:
+        """Names of the fields that it reads, those of the parts inside it included."""
+        sources = self.arguments.values()
+        own = {source for source in sources if isinstance(source, str)}
+        return frozenset(own).union(*(source.fields for source in sources if isinstance(source, Part)))
 
 
 MIXERS = {
-    "summary_mixing": lambda config: _build_summary(SummaryMixing, config),
-    "summary_mixing_lite": lambda config: _build_summary(SummaryMixingLite, config),
-    "self_attention": _build_self_attention,
+    "summary_mixing": Part(
+        SummaryMixing,
+        model_dim="encoder_embed_dim",
+        num_heads="encoder_attention_heads",
+        hidden_dim="summary_hidden_dim",
+        dropout="attention_dropout",
+        activation="activation_fn",
+        branch_norm="summary_branch_norm",
+    ),
+    "summary_mixing_lite": Part(
+        SummaryMixingLite,
+        model_dim="encoder_embed_dim",
+        num_heads="encoder_attention_heads",
+        hidden_dim="summary_hidden_dim",
+        activation="activation_fn",
+    ),
+    "self_attention": Part(
+        SelfAttention,
+        model_dim="encoder_embed_dim",
+        num_heads="encoder_attention_heads",
+        dropout="attention_dropout",
+    ),
 }
 
 
-def _build_feed_forward(config: "EncoderConfig") -> FeedForward:
-    return FeedForward(
-        config.encoder_embed_dim,
-        config.encoder_ffn_embed_dim,
-        activation=config.activation_fn,
-        dropout=config.activation_dropout,
-    )
+def build_mixer(config: "EncoderConfig") -> nn.Module:
+    return MIXERS[config.mixer](config)
 
 
-def _build_transformer_layer(config: "EncoderConfig") -> TransformerLayer:
-    return TransformerLayer(
-        MIXERS[config.mixer](config),
-        _build_feed_forward(config),
-        config.encoder_embed_dim,
-        dropout=config.dropout,
-        layer_norm_first=config.layer_norm_first,
-    )
+FEED_FORWARD = Part(
+    FeedForward,
+    model_dim="encoder_embed_dim",
+    ffn_dim="encoder_ffn_embed_dim",
+    activation="activation_fn",
+    dropout="activation_dropout",
+)
 
-
-def _build_conformer_layer(config: "EncoderConfig") -> ConformerLayer:
-    return ConformerLayer(
-        _build_feed_forward(config),
-        MIXERS[config.mixer](config),
-        ConvolutionModule(config.encoder_embed_dim, config.depthwise_conv_kernel_size, config.activation_fn),
-        _build_feed_forward(config),
-        config.encoder_embed_dim,
-        dropout=config.dropout,
-    )
-
-
-ENCODER_LAYERS = {"transformer": _build_transformer_layer, "conformer": _build_conformer_layer}
+ENCODER_LAYERS = {
+    "transformer": Part(
+        TransformerLayer,
+        mixer=build_mixer,
+        feed_forward=FEED_FORWARD,
+        model_dim="encoder_embed_dim",
+        dropout="dropout",
+        layer_norm_first="layer_norm_first",
+    ),
+    "conformer": Part(
+        ConformerLayer,
+        first_feed_forward=FEED_FORWARD,
+        mixer=build_mixer,
+        convolution=Part(
+            ConvolutionModule,
+            model_dim="encoder_embed_dim",
+            kernel_size="depthwise_conv_kernel_size",
+            activation="activation_fn",
+        ),
+        second_feed_forward=FEED_FORWARD,
+        model_dim="encoder_embed_dim",
+        dropout="dropout",
+    ),
+}
 
 POSITIONS = {
-    "conv": lambda config: ConvPositions(config.encoder_embed_dim, config.conv_pos, config.conv_pos_groups),
-    "sinusoidal": lambda config: SinusoidalPositions(config.encoder_embed_dim),
+    "conv": Part(ConvPositions, model_dim="encoder_embed_dim", kernel_size="conv_pos", groups="conv_pos_groups"),
+    "sinusoidal": Part(SinusoidalPositions, model_dim="encoder_embed_dim"),
 }
 
 FRONTENDS = {
-    "waveform": lambda config: ConvFeatureExtractor(
-        config.conv_feature_layers, config.extractor_mode, config.conv_bias
+    "waveform": Part(
+        ConvFeatureExtractor, conv_layers="conv_feature_layers", mode="extractor_mode", conv_bias="conv_bias"
     ),
-    "log_mel": lambda config: LogMelExtractor(config.num_mel_bins, config.mel_conv_layers, config.conv_bias),
+    "log_mel": Part(LogMelExtractor, num_bins="num_mel_bins", conv_layers="mel_conv_layers", conv_bias="conv_bias"),
 }
 
 
-def check_choice(name: str, value: str, choices) -> None:
+def build_frontend(config: "FrontendConfig") -> nn.Module:
+    return FRONTENDS[config.frontend](config)
+
+
+def build_layer(config: "EncoderConfig") -> nn.Module:
+    return ENCODER_LAYERS[config.encoder_layer](config)
+
+
+ENCODER = Part(
+    Encoder,
+    positions=lambda config: POSITIONS[config.positions](config),
+    layers=lambda config: [build_layer(config) for _ in range(config.encoder_layers)],
+    model_dim="encoder_embed_dim",
+    # the paper drops out features before it adds sinusoids, and that is ``dropout_input``
+    dropout=lambda config: config.dropout if config.positions == "conv" else 0.0,
+    layerdrop="encoder_layerdrop",
+    layer_norm_first="layer_norm_first",
+    checkpoint_activations="checkpoint_activations",
+)
+
+
+def build_encoder(config: "EncoderConfig") -> Encoder:
+    return ENCODER(config)
+
+
+QUANTIZER = Part(
+    GumbelVectorQuantizer,
+    num_vars="latent_vars",
+    groups="latent_groups",
+    vq_dim="latent_dim",
+    temperature="latent_temp",
+)
+
+# The fields that are choices, and what each of their values builds
+CHOICES = {
+    "frontend": FRONTENDS,
+    "mixer": MIXERS,
+    "encoder_layer": ENCODER_LAYERS,
+    "positions": POSITIONS,
+    "quantize_targets": {True: QUANTIZER, False: Part(nn.Identity)},
+}
+
+
+def idle_fields(config: Any) -> Dict[str, str]:
+    """Find the fields that the choices of a configuration leave unread.
+
+    Args:
+        config: anything that has the fields of :data:`CHOICES`, with values that they have.
+
+    Returns:
+        Of each such field, by name, the choice that could read it, such as "positions".
+    """
+    read = ENCODER.fields.union(*(parts[getattr(config, choice)].fields for choice, parts in CHOICES.items()))
+    return {name: choice for choice, parts in CHOICES.items() for part in parts.values() for name in part.fields - read}
+
+
+def is_default(value: Any, default: Any) -> bool:
+    """Whether a field has its default, in the types that recipes give: choices as enums or strings, tuples as lists."""
+    if isinstance(default, tuple):
+        return list(value) == list(default)
+    return value == default or str(value) == str(default)
+
+
+def check_choice(name: str, value: str, choices: Collection) -> None:
     if value not in choices:
         raise ValueError(f"{name} must be one of {', '.join(choices)}; got {value!r}")
 
 
-def check_positive(config: object, *names: str) -> None:
-    for name in names:
-        if getattr(config, name) < 1:
-            raise ValueError(f"{name} must be at least 1; got {getattr(config, name)}")
+def check_range(name: str, value: float, lowest: float, highest: float = math.inf) -> None:
+    """Raises ValueError unless a number is finite and lies in a range; NaN lies in none."""
+    if lowest <= value <= highest and math.isfinite(value):
+        return
+    allowed = f"lie between {lowest} and {highest}" if math.isfinite(highest) else f"be at least {lowest}"
+    raise ValueError(f"{name} must {allowed}{'' if math.isfinite(value) else ' and finite'}; got {value}")
 
 
-def check_probability(config: object, *names: str) -> None:
-    for name in names:
-        if not 0 <= getattr(config, name) <= 1:
-            raise ValueError(f"{name} must lie between 0 and 1; got {getattr(config, name)}")
+def is_probability(name: str) -> bool:
+    """Whether a field of this name is a probability."""
+    return "drop" in name or name.endswith("_prob")
+
+
+def check_numbers(config: Any, may_be_zero: Collection = ()) -> None:
+    """Check every number of a dataclass: a probability lies in 0 to 1, another float is at least 0 and finite, an
+    integer at least 1.
+
+    Args:
+        may_be_zero: names of integers for which 0 has a meaning.
+
+    Raises:
+        ValueError: the first number that is out of range, by name.
+    """
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            continue
+        lowest = 0 if field.type is float or field.name in may_be_zero else 1
+        check_range(field.name, value, lowest, 1 if is_probability(field.name) else math.inf)
 
 
 @dataclass
@@ -122,7 +244,7 @@ class FrontendConfig:
 
     def __post_init__(self) -> None:
         check_choice("frontend", self.frontend, FRONTENDS)
-        check_positive(self, "num_mel_bins")
+        check_numbers(self)
 
 
 @dataclass
@@ -141,13 +263,13 @@ class EncoderConfig:
     encoder_attention_heads: int = 12
     """Heads of the mixer, whichever it is."""
     summary_hidden_dim: Optional[int] = None
-    """Width D' of the SummaryMixing branches; None = ``encoder_embed_dim``."""
+    """Width D' of the SummaryMixing branches; None = ``encoder_embed_dim``, which it must be for lite."""
     summary_branch_norm: bool = True
-    """LayerNorm on both SummaryMixing branches."""
+    """LayerNorm on both SummaryMixing branches. Lite has none."""
     activation_fn: str = "gelu"
     dropout: float = 0.1
     attention_dropout: float = 0.1
-    """Dropout inside the mixer: on attention weights, or on SummaryMixing's joined vector."""
+    """Dropout inside the mixer: on attention weights, or on SummaryMixing's joined vector. Lite has nothing to drop."""
     activation_dropout: float = 0.0
     encoder_layerdrop: float = 0.0
     layer_norm_first: bool = False
@@ -162,37 +284,12 @@ class EncoderConfig:
         check_choice("mixer", self.mixer, MIXERS)
         check_choice("encoder_layer", self.encoder_layer, ENCODER_LAYERS)
         check_choice("positions", self.positions, POSITIONS)
-        check_positive(
-            self, "encoder_layers", "encoder_embed_dim", "encoder_ffn_embed_dim", "encoder_attention_heads",
-            "conv_pos", "conv_pos_groups",
-        )  # fmt: skip
-        check_probability(self, "dropout", "attention_dropout", "activation_dropout", "encoder_layerdrop")
+        check_numbers(self)
         if self.encoder_embed_dim % self.encoder_attention_heads:
             raise ValueError(
                 "encoder_embed_dim must be a multiple of encoder_attention_heads; "
                 f"got {self.encoder_embed_dim} and {self.encoder_attention_heads}"
             )
-
-
-def build_frontend(config: FrontendConfig) -> nn.Module:
-    return FRONTENDS[config.frontend](config)
-
-
-def build_layer(config: EncoderConfig) -> nn.Module:
-    return ENCODER_LAYERS[config.encoder_layer](config)
-
-
-def build_encoder(config: EncoderConfig) -> Encoder:
-    return Encoder(
-        POSITIONS[config.positions](config),
-        [build_layer(config) for _ in range(config.encoder_layers)],
-        config.encoder_embed_dim,
-        # the paper drops out features before it adds sinusoids, and that is ``dropout_input``
-        dropout=config.dropout if config.positions == "conv" else 0.0,
-        layerdrop=config.encoder_layerdrop,
-        layer_norm_first=config.layer_norm_first,
-        checkpoint_activations=config.checkpoint_activations,
-    )
 
 
 @dataclass
@@ -223,9 +320,13 @@ class ObjectiveConfig:
     latent_temp: Tuple[float, float, float] = (2, 0.5, 0.999995)
 
     def __post_init__(self) -> None:
-        check_positive(self, "mask_length", "mask_channel_length", "num_negatives", "latent_vars", "latent_groups")
-        check_probability(self, "dropout_input", "dropout_features", "mask_prob", "mask_dropout", "mask_channel_prob")
+        check_numbers(self, may_be_zero=("final_dim", "latent_dim"))
+        if self.logit_temp == 0:
+            raise ValueError(f"logit_temp must be above 0; got {self.logit_temp}")
         if len(self.latent_temp) != 3:
             raise ValueError(f"latent_temp must be [start, end, decay per update]; got {list(self.latent_temp)}")
-        if self.logit_temp <= 0:
-            raise ValueError(f"logit_temp must be above 0; got {self.logit_temp}")
+        if not all(0 < number < math.inf for number in self.latent_temp) or self.latent_temp[2] > 1:
+            raise ValueError(
+                "latent_temp must be [start, end, decay per update], all above 0 and the decay at most 1; "
+                f"got {list(self.latent_temp)}"
+            )

@@ -29,6 +29,8 @@ class ConvolutionModule(nn.Module):
         ValueError: ``kernel_size`` is even, which has no middle frame.
     """
 
+    computes_in_chunks = True
+
     def __init__(self, model_dim: int, kernel_size: int = 31, activation: str = "swish"):
         super().__init__()
         if kernel_size < 1 or kernel_size % 2 == 0:
@@ -67,6 +69,8 @@ class ConformerLayer(nn.Module):
         model_dim: features D.
         dropout: on the output of each part.
     """
+
+    computes_in_chunks = True
 
     def __init__(
         self,

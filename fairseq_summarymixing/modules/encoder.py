@@ -41,6 +41,8 @@ class Encoder(nn.Module):
         checkpoint_activations: keep only each layer's input and recompute the rest in backward.
     """
 
+    computes_in_chunks = True
+
     def __init__(
         self,
         positions: nn.Module,

@@ -15,6 +15,8 @@ class FeedForward(nn.Module):
     Vaswani et al., "Attention Is All You Need", NeurIPS 2017, Section 3.3.
     """
 
+    computes_in_chunks = True
+
     def __init__(self, model_dim: int, ffn_dim: int, activation: str = "gelu", dropout: float = 0.0):
         super().__init__()
         self.fc1 = Linear(model_dim, ffn_dim)

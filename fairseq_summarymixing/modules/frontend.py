@@ -35,6 +35,8 @@ class ConvFeatureExtractor(nn.Module):
         ValueError: unknown mode, or a layer that is not three positive integers.
     """
 
+    computes_in_chunks = True
+
     def __init__(self, conv_layers: Sequence[Tuple[int, int, int]], mode: str = "default", conv_bias: bool = False):
         super().__init__()
         if mode not in ("default", "layer_norm"):
@@ -122,6 +124,8 @@ class LogMelExtractor(nn.Module):
     Raises:
         ValueError: a layer is not three positive integers, or its kernel size is even.
     """
+
+    computes_in_chunks = True
 
     def __init__(self, num_bins: int, conv_layers: Sequence[Tuple[int, int, int]], conv_bias: bool = False):
         super().__init__()

@@ -67,6 +67,8 @@ class LogMel(nn.Module):
         ValueError: there are so many bins that a filter would lie between two frequencies and be empty.
     """
 
+    computes_in_chunks = True
+
     def __init__(self, num_bins: int = 80):
         super().__init__()
         if not 1 <= num_bins <= MAX_BINS:

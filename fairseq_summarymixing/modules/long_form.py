@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .blocks import Moments, spans, update_in_blocks
+from .capabilities import find_obstacle
 from .frontend import ConvFeatureExtractor, LogMelExtractor
 from .log_mel import HOP, WINDOW
 from .wav2vec2 import Wav2Vec2
@@ -24,7 +25,7 @@ def represent_in_blocks(model: Wav2Vec2, wave: Tensor, block: int, hear: Optiona
     """What ``model.represent`` says of one recording.
 
     Args:
-        model: in evaluation mode, with a mixer that has ``mix``: SummaryMixing or SummaryMixing-lite.
+        model: in evaluation mode, of parts that declare that they compute in chunks (:mod:`.capabilities`).
         wave: (samples,), 16 kHz.
         block: frames of a block, 50 a second.
         hear: called with (k, first frame, (n, D)) for each block of hidden state k: 0 is the first layer's input, k the
@@ -34,13 +35,18 @@ def represent_in_blocks(model: Wav2Vec2, wave: Tensor, block: int, hear: Optiona
         (1, T, D): the context representations.
 
     Raises:
-        ValueError: the model is in training mode, its mixer is another, or the recording is too short for a frame.
+        ValueError: the model is in training mode, a part of it does not declare that, or the recording is too short for
+            a frame.
     """
     encoder = model.encoder
     if model.training:
         raise ValueError("represent_in_blocks needs a model in evaluation mode: call model.eval()")
-    if not all(hasattr(layer.mixer, "mix") for layer in encoder.layers):
-        raise ValueError("only SummaryMixing can be computed block by block: self-attention sees all frames at once")
+    obstacle = chunking_obstacle(model)
+    if obstacle is not None:
+        raise ValueError(
+            f"the model cannot be computed block by block: {obstacle} does not declare computes_in_chunks; "
+            "call represent"
+        )
     states = _embed(model, wave.to(model.mask_emb.device), block)
 
     def tell(number: int) -> Callable[[int, Tensor], None]:
@@ -52,6 +58,20 @@ def represent_in_blocks(model: Wav2Vec2, wave: Tensor, block: int, hear: Optiona
     if encoder.layer_norm_first:
         update_in_blocks(states, block, 0, lambda x, first: encoder.layer_norm(x))
     return states
+
+
+def chunking_obstacle(model: Wav2Vec2) -> Optional[str]:
+    """The class name of a part that is not computed block by block, such as SelfAttention; None where all are."""
+    if not isinstance(model.feature_extractor, (ConvFeatureExtractor, LogMelExtractor)):
+        return type(model.feature_extractor).__name__
+    return find_obstacle(model, _needed_parts(model))
+
+
+def _needed_parts(model: Wav2Vec2) -> Iterator[nn.Module]:
+    yield from (model.feature_extractor, model.encoder, model.encoder.pos_conv)
+    for layer in model.encoder.layers:
+        yield layer
+        yield layer.mixer
 
 
 def _apply_layer(layer: nn.Module, states: Tensor, block: int, after: Callable[[int, Tensor], None]) -> None:

@@ -42,6 +42,8 @@ class ConvPositions(nn.Sequential):
         ValueError: ``groups`` does not divide ``model_dim``.
     """
 
+    computes_in_chunks = True
+
     def __init__(self, model_dim: int, kernel_size: int = 128, groups: int = 16):
         if groups < 1 or model_dim % groups:
             raise ValueError(f"conv_pos_groups must divide encoder_embed_dim; got {groups} and {model_dim}")
@@ -67,6 +69,7 @@ class SinusoidalPositions(nn.Module):
         ValueError: ``model_dim`` is odd.
     """
 
+    computes_in_chunks = True
     context = 0
 
     def __init__(self, model_dim: int):

@@ -7,7 +7,7 @@ Processing", Interspeech 2024.
 """
 
 import math
-from typing import Optional
+from typing import Iterable, Optional
 
 import torch
 from torch import Tensor, nn
@@ -68,6 +68,8 @@ class Branch(nn.Module):
     that need be kept for backward.
     """
 
+    computes_in_chunks = True
+
     def __init__(self, model_dim: int, hidden_dim: int, num_heads: int, activation: str):
         super().__init__()
         self.num_heads = num_heads
@@ -124,6 +126,8 @@ class SummaryMixing(nn.Module):
         ValueError: ``num_heads`` does not divide both dimensions, or the activation is unknown.
     """
 
+    computes_in_chunks = True
+
     def __init__(
         self,
         model_dim: int,
@@ -166,28 +170,32 @@ class SummaryMixing(nn.Module):
 
 
 class SummaryMixingLite(nn.Module):
-    """h_t = c(LN(mean_t s(x_t))): every frame receives the summary alone (SummaryMixing-lite).
+    """h_t = mean_t s(x_t): every frame receives the summary itself (SummaryMixing-lite).
 
-    For layers that carry local information elsewhere. Arguments and errors as :class:`SummaryMixing`.
+    For layers that carry local information elsewhere. Nothing follows the mean: no combiner, LayerNorm or dropout.
+
+    Args:
+        model_dim: features D of the input and output.
+        num_heads: groups n that the features are cut into.
+        hidden_dim: features of the branch, which must be ``model_dim``; None = ``model_dim``.
+        activation: after every linear layer; a name of :data:`~.activations.ACTIVATIONS`.
+
+    Raises:
+        ValueError: ``num_heads`` does not divide ``model_dim``, ``hidden_dim`` differs from it, or the activation is
+            unknown. Loading raises it for parameters of a lite mixer with a combiner.
     """
 
-    def __init__(
-        self,
-        model_dim: int,
-        num_heads: int = 8,
-        hidden_dim: Optional[int] = None,
-        dropout: float = 0.1,
-        activation: str = "gelu",
-        branch_norm: bool = True,
-    ):
+    computes_in_chunks = True
+
+    def __init__(self, model_dim: int, num_heads: int = 8, hidden_dim: Optional[int] = None, activation: str = "gelu"):
         super().__init__()
-        hidden_dim = model_dim if hidden_dim is None else hidden_dim
-        _check_dims(model_dim, hidden_dim, num_heads)
-        self.summary = Branch(model_dim, hidden_dim, num_heads, activation)
-        self.summary_norm = nn.LayerNorm(hidden_dim) if branch_norm else nn.Identity()
-        self.combiner = Linear(hidden_dim, model_dim)
-        self.activation = get_activation(activation)
-        self.dropout = Dropout(dropout)
+        if hidden_dim not in (None, model_dim):
+            raise ValueError(
+                "summary_hidden_dim must be the model's width or left out with SummaryMixing-lite, whose frames "
+                f"receive the summary itself; got {hidden_dim} and {model_dim}"
+            )
+        _check_dims(model_dim, model_dim, num_heads)
+        self.summary = Branch(model_dim, model_dim, num_heads, activation)
 
     def forward(self, x: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
         """x: (B, T, D); padding_mask: (B, T), True = padding. Returns (B, T, D), the same at every frame."""
@@ -195,5 +203,28 @@ class SummaryMixingLite(nn.Module):
 
     def mix(self, x: Tensor, mean: Tensor) -> Tensor:
         """As :meth:`SummaryMixing.mix`."""
-        summary = self.dropout(self.summary_norm(mean))
-        return self.activation(self.combiner(summary)).expand_as(x)
+        return mean.expand_as(x)
+
+    def _load_from_state_dict(self, state_dict, prefix, *arguments) -> None:
+        refuse_lite_with_combiner(name for name in state_dict if name.startswith(prefix))
+        super()._load_from_state_dict(state_dict, prefix, *arguments)
+
+
+def refuse_lite_with_combiner(names: Iterable[str]) -> None:
+    """Refuse parameters of a lite mixer that has a combiner, which is another model than :class:`SummaryMixingLite`.
+
+    Args:
+        names: of the parameters that are to be loaded, of one mixer or of a whole model.
+
+    Raises:
+        ValueError: some mixer has a combiner and no local branch.
+    """
+    names = list(names)
+    with_combiner, with_local = (
+        {name.split(part)[0] for name in names if part in name} for part in ("combiner.", "local.")
+    )
+    if with_combiner - with_local:
+        raise ValueError(
+            "the parameters are of a SummaryMixing-lite with a combiner, as fairseq_summarymixing made it before it "
+            "followed the published one, which has none: train it anew, or use the version that it was trained with"
+        )

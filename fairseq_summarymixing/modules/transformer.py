@@ -20,6 +20,8 @@ class TransformerLayer(nn.Module):
             behind it (base).
     """
 
+    computes_in_chunks = True
+
     def __init__(
         self,
         mixer: nn.Module,

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from .config import EncoderConfig, FrontendConfig, ObjectiveConfig, build_encoder, build_frontend
+from .config import QUANTIZER, EncoderConfig, FrontendConfig, ObjectiveConfig, build_encoder, build_frontend
 from .contrastive import contrastive_logits, sample_distractors
 from .dropout import Dropout
 from .linear import Linear
 from .log_mel import padding_beyond
 from .masking import sample_channel_mask, sample_time_mask, utterance_generators
-from .quantizer import GumbelVectorQuantizer, QuantizerOutput
+from .quantizer import QuantizerOutput
 
 
 class Features(NamedTuple):
@@ -105,9 +105,7 @@ class Wav2Vec2(nn.Module):
         self.quantizer, target_dim = None, feature_dim
         if objective.quantize_targets:
             target_dim = objective.latent_dim or final_dim
-            self.quantizer = GumbelVectorQuantizer(
-                feature_dim, objective.latent_vars, objective.latent_groups, target_dim, objective.latent_temp
-            )
+            self.quantizer = QUANTIZER(objective, dim=feature_dim, vq_dim=target_dim)
         self.project_q = Linear(target_dim, final_dim)
         self.final_proj = Linear(model_dim, final_dim)
 

@@ -26,6 +26,7 @@ from ..errors import UserError, exits_in_one_line, leave_at_exit
 from ..files import atomic_write
 from .failures import watch_other_processes
 from .loading import loaded_batch
+from .reading import reading_checkpoint
 from .save_dir import hold_save_dir
 from .unused import keep_the_only_batch, report_unused
 
@@ -182,9 +183,9 @@ def complete_config(*args, **kwargs) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def fitting_pretrained_model(cfg: Any, *args, **kwargs) -> Iterator[None]:
+def fitting_pretrained_model(cfg: Any, task: Any = None, from_checkpoint: bool = False) -> Iterator[None]:
     """``w2v_path`` must name a pre-trained encoder whose parameters fit its configuration."""
-    with complete_config():
+    with complete_config(), reading_checkpoint(from_checkpoint):
         path = getattr(cfg, "w2v_path", None)
         fields = cfg if hasattr(cfg, "keys") else vars(cfg)  # omegaconf 2.0 has every attribute, None
         if "w2v_path" in fields and not path and not getattr(cfg, "w2v_args", None):
@@ -324,6 +325,8 @@ def fitting_checkpoint(cfg: Any, *args, **kwargs) -> Iterator[None]:
     except Exception as error:  # what the trainer raises
         text = _first_line(error)
         if text.startswith("Cannot load model parameters"):
+            if isinstance(error.__context__, UserError):  # the model knows what is wrong
+                raise error.__context__ from None
             raise UserError(
                 f"{text.split(';')[0]}: it is of another model than the recipe's; name another checkpoint or, to "
                 "train anew, an empty checkpoint.save_dir"

@@ -1,4 +1,4 @@
-"""One training to a folder of checkpoints."""
+"""One training to a folder of checkpoints, which finds nothing there that a killed training left half written."""
 
 import fcntl
 import logging
@@ -8,17 +8,19 @@ from pathlib import Path
 from typing import IO, Dict
 
 from ..errors import UserError
+from ..files import sweep_leftovers
 
 logger = logging.getLogger(__name__)
 
 LOCK = ".training.lock"
+FAIRSEQ_TEMPORARIES = ("*.pt.tmp",)
 _held: Dict[str, IO] = {}  # open while this process lives: the system releases a lock with its process, however it ends
 
 
 def hold_save_dir(save_dir: str) -> None:
-    """Keep a folder for the trainings of this process, as long as it lives.
+    """Keep a folder for the trainings of this process, as long as it lives, and sweep it.
 
-    Where the file system has no locks, nothing is kept and a line says so.
+    Where the file system has no locks, nothing is kept or swept and a line says so.
 
     Raises:
         UserError: another process trains into the folder; the message says which.
@@ -40,7 +42,12 @@ def hold_save_dir(save_dir: str) -> None:
         ) from error
     except OSError as error:
         logger.warning("checkpoint.save_dir=%s cannot be locked against other trainings: %s", save_dir, error.strerror)
+        file.close()
+        return
     file.truncate(0)
     file.write(f"process {os.getpid()} on {socket.gethostname()}\n")
     file.flush()
     _held[path] = file
+    removed = sweep_leftovers(save_dir, unlocked=FAIRSEQ_TEMPORARIES)
+    if removed:
+        logger.info("removed what a killed training left half written: %s", ", ".join(one.name for one in removed))

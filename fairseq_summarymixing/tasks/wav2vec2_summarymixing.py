@@ -10,7 +10,7 @@ import logging
 import math
 import os
 import resource
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
 
 import numpy as np
@@ -25,6 +25,7 @@ from omegaconf import II
 
 from ..bench.saved_bytes import count_saved_bytes
 from ..errors import UserError, exits_in_one_line
+from ..modules.config import check_range, is_default
 from ._batches import report_batches
 from ._dataset import ResilientAudioDataset
 from ._health import HealthMonitor
@@ -33,10 +34,17 @@ from ._not_finite import explain_not_finite
 
 logger = logging.getLogger(__name__)
 
-# Stock fields whose other values are not offered here
-ONLY_DEFAULT = {
-    "labels": None, "binarized_dataset": False, "multi_corpus_keys": None, "precompute_mask_config": None,
-    "subsample": 1, "num_batch_buckets": 0,
+# What this task reads of its configuration, and what fairseq does of any task's. Other fields keep their defaults
+READ = {
+    "data", "sample_rate", "normalize", "enable_padding", "max_sample_size", "min_sample_size", "seed", "update_freq",
+    "wrong_sample_rate", "max_skipped", "leave_out", "hours_per_update", "health_patience",
+    "reuse_dataloader", "persistent_workers", "rebuild_batches", "post_save_script", "_name",
+}  # fmt: skip
+
+# From and to, where there is a number
+RANGES = {
+    "max_skipped": (0, 1), "hours_per_update": (0, math.inf), "health_patience": (1, math.inf),
+    "sample_rate": (1, math.inf), "min_sample_size": (0, math.inf), "max_sample_size": (1, math.inf),
 }  # fmt: skip
 
 VALIDATION = 0  # stands for the update number where masks are drawn for validation
@@ -97,19 +105,14 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
         self._keep_precision = False
         self._saved_mb_per_second: Optional[float] = None
 
-    @classmethod
-    def setup_task(cls, cfg: Wav2Vec2SummaryMixingTaskConfig, **kwargs):
-        with exits_in_one_line():
-            for name, default in ONLY_DEFAULT.items():
-                if getattr(cfg, name, default) != default:
-                    raise UserError(
-                        f"task.{name}={getattr(cfg, name)} is not supported by the task wav2vec2_summarymixing: "
-                        "use the stock task audio_pretraining, which trains the same models"
-                    )
-            return cls(cfg)
-
     def build_model(self, model_cfg: FairseqDataclass, from_checkpoint: bool = False):
-        """As stock; before training, a look whether there is any data."""
+        """As stock; before training, a look whether the configuration can be honoured and there is any data.
+
+        The task inside a checkpoint is taken as it is: fairseq's commands set some of its fields by name.
+        """
+        if not from_checkpoint:
+            with exits_in_one_line():
+                check_config(self.cfg)
         if not from_checkpoint and not os.path.isdir(self.cfg.data):
             with exits_in_one_line():
                 raise UserError(f"task.data={self.cfg.data} is no folder: expected one that holds train.tsv")
@@ -318,6 +321,33 @@ def _zero(value: Any) -> Any:
         if isinstance(value, np.ndarray)
         else type(value)()
     )
+
+
+def check_config(cfg: Wav2Vec2SummaryMixingTaskConfig) -> None:
+    """Check that every field is read or keeps its default, and that every number is in range.
+
+    Raises:
+        ValueError: the first field that is not, by name.
+    """
+    for unread in (one for one in fields(Wav2Vec2SummaryMixingTaskConfig) if one.name not in READ):
+        value = getattr(cfg, unread.name, None)
+        # common.tpu, which another group of the recipe says, must be off
+        default = False if unread.name == "tpu" else unread.default
+        if value is not None and not is_default(value, default) and not is_default(value, unread.default):
+            raise UserError(
+                f"task.{unread.name}={value} is not supported by the task wav2vec2_summarymixing: "
+                "use the stock task audio_pretraining, which trains the same models"
+            )
+    for name, (lowest, highest) in RANGES.items():
+        value = getattr(cfg, name)
+        if value is not None:
+            check_range(f"task.{name}", value, lowest, highest)
+    shortest, longest = cfg.min_sample_size, cfg.max_sample_size
+    if shortest is not None and longest is not None and shortest > longest:
+        raise UserError(
+            f"task.min_sample_size={shortest} is above task.max_sample_size={longest}: the files that are long enough "
+            "would be cropped to less"
+        )
 
 
 def peak_memory_gb() -> float:

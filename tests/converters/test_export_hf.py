@@ -66,7 +66,9 @@ def test_masks_in_training_are_the_users_choice(checkpoint, tmp_path):
 
 
 def test_a_model_without_quantiser_is_exported_as_an_encoder(tmp_path):
-    path = checkpoint_files.pretrained(tmp_path / "plain.pt", "lite", quantize_targets=False)
+    path = checkpoint_files.pretrained(
+        tmp_path / "plain.pt", "lite", quantize_targets=False, latent_vars=320, latent_dim=0
+    )
     export_hf(path, tmp_path / "out")
     config = json.loads((tmp_path / "out" / "config.json").read_text())
     assert config["architectures"] == ["SummaryMixingModel"]
@@ -78,7 +80,7 @@ def test_wrong_numbers_leave_nothing(checkpoint, tmp_path, monkeypatch):
 
     def wrong(self):
         state = right(self)
-        state["wav2vec2.encoder.layers.1.mixer.combiner.weight"][0, 0] += 0.01
+        state["wav2vec2.encoder.layers.1.mixer.summary.linear2.weight"][0, 0] += 0.01
         return state
 
     monkeypatch.setattr(Source, "hf_state", wrong)

@@ -11,6 +11,8 @@ from fairseq_summarymixing.cli import main
 from fairseq_summarymixing.downstream import encoder as module
 from fairseq_summarymixing.downstream import features as features_module
 from fairseq_summarymixing.downstream.encoder import load_encoder
+from fairseq_summarymixing.modules.config import MIXERS, Part
+from fairseq_summarymixing.modules.summary_mixing import SummaryMixing
 
 CPU = torch.device("cpu")
 
@@ -223,6 +225,38 @@ def test_self_attention_refuses_long_recordings_or_sees_windows(pretrained, reco
     assert (tmp_path / "long.layer-0.npy").exists()
     found = np.load(tmp_path / "long.layer-2.npy")
     assert found.shape == (whole.frames(round(7.3 * 16000)), 32) and np.isfinite(found).all()
+
+
+class CausalMixing(SummaryMixing):
+    """Each frame beside the mean up to itself. It has all methods of its parent, which say nothing of that."""
+
+    def forward(self, x, padding_mask=None):
+        mean = self.summary(x).cumsum(dim=1) / torch.arange(1, x.shape[1] + 1).view(1, -1, 1)
+        return torch.cat([self.mix(x[:, [t]], mean[:, [t]]) for t in range(x.shape[1])], dim=1)
+
+
+def test_a_mixer_that_does_not_say_that_it_computes_in_chunks_is_run_in_one_pass(
+    pretrained, recordings, tmp_path, monkeypatch, capsys
+):
+    import soundfile
+
+    monkeypatch.setitem(MIXERS, "causal", Part(CausalMixing, **MIXERS["summary_mixing"].arguments))
+    state = torch.load(pretrained["wav2vec2_summarymixing"], weights_only=False)
+    state["cfg"]["model"]["mixer"] = "causal"
+    torch.save(state, tmp_path / "causal.pt")
+    audio = recordings / "long.wav"
+    options = ["--block-seconds", "1"]
+    assert features(tmp_path / "causal.pt", audio, out=tmp_path / "out", options=options) == 0
+    wave = torch.from_numpy(soundfile.read(audio, dtype="float32")[0]).unsqueeze(0)
+    with torch.no_grad():
+        expected = load_encoder(tmp_path / "causal.pt", CPU).model.represent(wave).x[0]
+    found = torch.from_numpy(np.load(tmp_path / "out" / "long.layer-2.npy"))
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
+    monkeypatch.setattr(module, "MAX_ATTENTION_SECONDS", 5)
+    assert features(tmp_path / "causal.pt", audio, out=tmp_path / "long") == 1
+    assert "long.wav lasts 7 s, and CausalMixing is computed in one pass: more than 5 s is refused" in (
+        capsys.readouterr().err
+    )
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ TINY = dict(MODEL, dropout=0.0, attention_dropout=0.0)
 VARIANTS = {
     "base": dict(quantize_targets=True),
     "large": dict(quantize_targets=True, extractor_mode="layer_norm", layer_norm_first=True, conv_bias=True),
-    "continuous targets": dict(quantize_targets=False),
+    "continuous targets": dict(quantize_targets=False, latent_vars=320),
     "no projection": dict(quantize_targets=True, encoder_embed_dim=24),
 }
 

@@ -2,10 +2,14 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from fairseq_summarymixing.modules.config import EncoderConfig, FrontendConfig, ObjectiveConfig
-from fairseq_summarymixing.modules.long_form import represent_in_blocks
+from fairseq_summarymixing.modules.conformer import ConformerLayer, ConvolutionModule
+from fairseq_summarymixing.modules.frontend import LogMelExtractor
+from fairseq_summarymixing.modules.long_form import chunking_obstacle, represent_in_blocks
+from fairseq_summarymixing.modules.summary_mixing import SummaryMixing
 from fairseq_summarymixing.modules.wav2vec2 import Wav2Vec2
 
 CONV = ((8, 10, 5), (8, 3, 2), (8, 3, 2), (12, 2, 2))  # a frame each 40 samples
@@ -92,8 +96,67 @@ def test_nothing_larger_than_one_hidden_state_per_frame_is_made(frontend):
     assert seen.bytes <= max(whole, audio)
 
 
+class CausalSummary(SummaryMixing):
+    """Each frame beside the mean up to itself, with all of the parent's methods: the mean of all says nothing of it."""
+
+    def forward(self, x, padding_mask=None):
+        counts = torch.arange(1, x.shape[1] + 1).view(1, -1, 1)
+        mean = self.summary(x).cumsum(dim=1) / counts
+        frames = [super(CausalSummary, self).mix(x[:, t : t + 1], mean[:, t : t + 1]) for t in range(x.shape[1])]
+        return torch.cat(frames, dim=1)
+
+
+class DeclaredAgain(SummaryMixing):
+    """The same mathematics by another name."""
+
+    computes_in_chunks = True
+
+
+class CausalConvolution(ConvolutionModule):
+    def _over_time(self, gates, padding_mask):
+        half = self.depthwise.kernel_size[0] // 2
+        return super()._over_time(F.pad(gates, (0, 0, half, 0)), padding_mask)[:, : gates.shape[1]]
+
+
+def changed(model, path, kind):
+    """The model with the part at ``path`` in its layers made ``kind``, with the same parameters."""
+    for layer in model.encoder.layers:
+        layer.get_submodule(path).__class__ = kind
+    return model
+
+
+@pytest.mark.parametrize(
+    "path, kind, told",
+    [
+        ("mixer", CausalSummary, "CausalSummary"),
+        ("convolution", CausalConvolution, "CausalConvolution"),
+        ("", type("OtherLayer", (ConformerLayer,), {}), "OtherLayer"),
+    ],
+    ids=["mixer", "convolution", "layer"],
+)
+def test_a_subclass_does_not_inherit_that_it_computes_in_blocks(path, kind, told):
+    model = changed(build(), path, kind)
+    with pytest.raises(ValueError, match=f"{told} does not declare computes_in_chunks; call represent"):
+        represent_in_blocks(model, torch.randn(4000), 10)
+
+
+def test_neither_does_a_front_end_nor_a_part_whose_call_is_not_its_classs():
+    model = build()
+    model.feature_extractor.__class__ = type("OtherMel", (LogMelExtractor,), {})
+    replaced, hooked = build(), build()
+    replaced.encoder.layers[1].mixer.forward = lambda x, padding_mask=None: x
+    hooked.encoder.layers[2].register_forward_hook(lambda module, inputs, x: 2 * x)
+    assert [chunking_obstacle(one) for one in (model, replaced, hooked)] == [
+        "OtherMel", "SummaryMixing", "ConformerLayer",
+    ]  # fmt: skip
+
+
+def test_a_subclass_that_declares_it_again_does():
+    check(changed(build(), "mixer", DeclaredAgain), torch.randn(4321), 7)
+
+
 def test_what_cannot_be_done_in_blocks_is_refused():
-    with pytest.raises(ValueError, match="only SummaryMixing"):
+    with pytest.raises(ValueError, match="cannot be computed block by block: SelfAttention does not declare"):
         represent_in_blocks(build(mixer="self_attention"), torch.randn(4000), 10)
     with pytest.raises(ValueError, match="evaluation mode"):
         represent_in_blocks(build().train(), torch.randn(4000), 10)

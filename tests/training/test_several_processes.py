@@ -154,8 +154,10 @@ def test_a_save_dir_that_another_training_uses_is_refused(corpus, tmp_path):
         train(*RECIPE, settings(corpus, tmp_path))
     other.kill()
     other.wait()
+    for name in ("checkpoint_1_5.pt.tmp", ".checkpoint_last.pt.abcdefgh.part"):  # half written when it was killed
+        (tmp_path / name).write_bytes(b"PK")
     train(*RECIPE, settings(corpus, tmp_path))
-    assert (tmp_path / "checkpoint_last.pt").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".training.lock", "checkpoint_last.pt"]
 
 
 def test_too_little_shared_memory_ends_in_one_line(corpus, tmp_path):
