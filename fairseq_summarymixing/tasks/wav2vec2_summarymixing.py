@@ -329,7 +329,7 @@ def check_config(cfg: Wav2Vec2SummaryMixingTaskConfig) -> None:
     Raises:
         ValueError: the first field that is not, by name.
     """
-    for unread in (one for one in fields(Wav2Vec2SummaryMixingTaskConfig) if one.name not in READ):
+    for unread in (each for each in fields(Wav2Vec2SummaryMixingTaskConfig) if each.name not in READ):
         value = getattr(cfg, unread.name, None)
         # common.tpu, which another group of the recipe says, must be off
         default = False if unread.name == "tpu" else unread.default
