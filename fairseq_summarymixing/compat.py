@@ -45,7 +45,7 @@ def keep_everything_while_looking_for_nan() -> None:
     tensors the first time that they print and not the second, which torch's checkpointing refuses."""
     from fairseq.nan_detector import NanDetector
 
-    from .modules.recompute import keep_everything
+    from .modules.lean.recompute import keep_everything
 
     if hasattr(NanDetector, "keeping"):
         return

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from ..compat import mend_torchaudio
 from ..modules.config import MIXERS, EncoderConfig, FrontendConfig, ObjectiveConfig, build_encoder
 from ..modules.contrastive import diversity_loss
+from ..modules.lean.replace import make_lean
 from ..modules.wav2vec2 import Wav2Vec2
 
 FRAMES_PER_SECOND = 50
@@ -103,7 +104,7 @@ dropout: with some it multiplies the whole matrix of weights. The last is the at
 def _our_mixer(**changes):
     def make(sizes: Shape):
         config = dataclasses.replace(sizes.encoder, **changes)
-        module = MIXERS[config.mixer](config)
+        module = make_lean(MIXERS[config.mixer](config))
         return module, lambda module, x: _scalar(module(x))
 
     return make
@@ -111,7 +112,7 @@ def _our_mixer(**changes):
 
 def _our_encoder(**changes):
     def make(sizes: Shape):
-        module = build_encoder(dataclasses.replace(sizes.encoder, **changes))
+        module = make_lean(build_encoder(dataclasses.replace(sizes.encoder, **changes)))
         return module, lambda module, x: _scalar(module(x).x)
 
     return make
@@ -119,7 +120,7 @@ def _our_encoder(**changes):
 
 def _our_step(**changes):
     def make(sizes: Shape):
-        module = Wav2Vec2(sizes.frontend, dataclasses.replace(sizes.encoder, **changes), sizes.objective)
+        module = make_lean(Wav2Vec2(sizes.frontend, dataclasses.replace(sizes.encoder, **changes), sizes.objective))
         return module, _our_loss
 
     return make

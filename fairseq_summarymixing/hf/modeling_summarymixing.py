@@ -18,11 +18,9 @@ from transformers import (
 from transformers.modeling_outputs import Wav2Vec2BaseModelOutput
 from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2GumbelVectorQuantizer
 
+from ..former_lite import refuse_lite_with_combiner
 from ..modules.config import EncoderConfig, FrontendConfig, build_encoder, build_frontend
-from ..modules.dropout import Dropout
-from ..modules.linear import Linear
 from ..modules.log_mel import LogMel, mel_filters, padding_beyond, windowed_fourier
-from ..modules.summary_mixing import refuse_lite_with_combiner
 from .configuration_summarymixing import SummaryMixingConfig
 
 
@@ -68,8 +66,8 @@ class FeatureProjection(nn.Module):
         super().__init__()
         features = config.conv_dim[-1]
         self.layer_norm = nn.LayerNorm(features)
-        self.projection = Linear(features, config.hidden_size) if features != config.hidden_size else nn.Identity()
-        self.dropout = Dropout(config.feat_proj_dropout)
+        self.projection = nn.Linear(features, config.hidden_size) if features != config.hidden_size else nn.Identity()
+        self.dropout = nn.Dropout(config.feat_proj_dropout)
 
     def forward(self, x: Tensor):
         """x: (B, T, C). Returns (B, T, D) and the normalised features (B, T, C)."""

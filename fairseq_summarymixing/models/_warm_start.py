@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from ..checkpoints import load_checkpoint, model_config, pretrained_config
 from ..errors import UserError
+from ..former_lite import refuse_lite_with_combiner
 from ..hf_directory import is_directory, read_config, read_weights, split_weights
 from ..keys import INSIDE, STOCK_LAYERS, rename
-from ..modules.summary_mixing import SummaryMixingLite, refuse_lite_with_combiner
+from ..modules.summary_mixing import SummaryMixingLite
 
 SOURCES = ("wav2vec2", "wav2vec2_summarymixing")
 

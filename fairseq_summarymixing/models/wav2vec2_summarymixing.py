@@ -16,10 +16,11 @@ from fairseq.models.wav2vec.wav2vec2 import Wav2Vec2Config
 from torch import Tensor
 
 from ..errors import UserError, exits_in_one_line
+from ..former_lite import refuse_lite_with_combiner
 from ..keys import STOCK_LAYERS, rename
 from ..modules.config import EncoderConfig, FrontendConfig, ObjectiveConfig
 from ..modules.contrastive import diversity_loss
-from ..modules.summary_mixing import refuse_lite_with_combiner
+from ..modules.lean.replace import make_lean
 from ..modules.wav2vec2 import ContrastiveOutput, Wav2Vec2
 from ._fields import check_idle_fields, check_unread_fields
 from ._warm_start import warm_start
@@ -117,6 +118,7 @@ class Wav2Vec2SummaryMixingModel(Wav2Vec2, BaseFairseqModel):
         objective = _translate(cfg, ObjectiveConfig, latent_temp=tuple(cfg.latent_temp))
         check_idle_fields(cfg, Wav2Vec2SummaryMixingConfig)
         super().__init__(frontend, encoder, objective)
+        make_lean(self)
         self.cfg = cfg
         self.needs_fp32_source = cfg.frontend == "log_mel"
         self._told_bf16 = False

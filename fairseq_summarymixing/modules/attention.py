@@ -5,8 +5,6 @@ from typing import Optional
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .linear import Linear
-
 
 class SelfAttention(nn.Module):
     """softmax(Q K^T / sqrt(D/n)) V over the real frames, on PyTorch's fused kernel.
@@ -29,10 +27,10 @@ class SelfAttention(nn.Module):
             raise ValueError(f"model_dim must be a positive multiple of num_heads; got {model_dim} and {num_heads}")
         self.num_heads = num_heads
         self.dropout = dropout
-        self.q_proj = Linear(model_dim, model_dim)
-        self.k_proj = Linear(model_dim, model_dim)
-        self.v_proj = Linear(model_dim, model_dim)
-        self.out_proj = Linear(model_dim, model_dim)
+        self.q_proj = nn.Linear(model_dim, model_dim)
+        self.k_proj = nn.Linear(model_dim, model_dim)
+        self.v_proj = nn.Linear(model_dim, model_dim)
+        self.out_proj = nn.Linear(model_dim, model_dim)
 
     def forward(self, x: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
         """x: (B, T, D); padding_mask: (B, T), True = padding. Returns (B, T, D)."""

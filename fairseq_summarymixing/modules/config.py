@@ -9,6 +9,7 @@ from typing import Any, Callable, Collection, Dict, FrozenSet, Optional, Tuple, 
 
 from torch import nn
 
+from .activations import get_activation
 from .attention import SelfAttention
 from .conformer import ConformerLayer, ConvolutionModule
 from .encoder import Encoder
@@ -52,6 +53,8 @@ class Part:
         return frozenset(own).union(*(source.fields for source in sources if isinstance(source, Part)))
 
 
+ACTIVATION = Part(get_activation, name="activation_fn")
+
 MIXERS = {
     "summary_mixing": Part(
         SummaryMixing,
@@ -59,15 +62,14 @@ MIXERS = {
         num_heads="encoder_attention_heads",
         hidden_dim="summary_hidden_dim",
         dropout="attention_dropout",
-        activation="activation_fn",
+        activation=ACTIVATION,
         branch_norm="summary_branch_norm",
     ),
     "summary_mixing_lite": Part(
         SummaryMixingLite,
         model_dim="encoder_embed_dim",
         num_heads="encoder_attention_heads",
-        hidden_dim="summary_hidden_dim",
-        activation="activation_fn",
+        activation=ACTIVATION,
     ),
     "self_attention": Part(
         SelfAttention,
@@ -86,7 +88,7 @@ FEED_FORWARD = Part(
     FeedForward,
     model_dim="encoder_embed_dim",
     ffn_dim="encoder_ffn_embed_dim",
-    activation="activation_fn",
+    activation=ACTIVATION,
     dropout="activation_dropout",
 )
 
@@ -107,7 +109,7 @@ ENCODER_LAYERS = {
             ConvolutionModule,
             model_dim="encoder_embed_dim",
             kernel_size="depthwise_conv_kernel_size",
-            activation="activation_fn",
+            activation=ACTIVATION,
         ),
         second_feed_forward=FEED_FORWARD,
         model_dim="encoder_embed_dim",
@@ -263,7 +265,7 @@ class EncoderConfig:
     encoder_attention_heads: int = 12
     """Heads of the mixer, whichever it is."""
     summary_hidden_dim: Optional[int] = None
-    """Width D' of the SummaryMixing branches; None = ``encoder_embed_dim``, which it must be for lite."""
+    """Width D' of the SummaryMixing branches; None = ``encoder_embed_dim``. Lite's is that."""
     summary_branch_norm: bool = True
     """LayerNorm on both SummaryMixing branches. Lite has none."""
     activation_fn: str = "gelu"

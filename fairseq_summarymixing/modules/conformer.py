@@ -1,15 +1,11 @@
 """The conformer encoder layer, around any mixer."""
 
-from typing import Optional
+from typing import Callable, Optional
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .activations import get_activation
-from .dropout import Dropout
 from .feed_forward import FeedForward
-from .linear import Linear, linear_after
-from .recompute import recompute
 
 
 class ConvolutionModule(nn.Module):
@@ -17,13 +13,13 @@ class ConvolutionModule(nn.Module):
 
     Gulati et al., "Conformer: Convolution-augmented Transformer for Speech Recognition", Interspeech 2020,
     Section 2.2, with a LayerNorm where the original has a BatchNorm, whose statistics would mix utterances.
-    Padding frames are zeroed before the depthwise convolution: an utterance sees zeros behind its end, alone
+    Padding frames are zeroed before the depthwise convolution: an utterance sees zeros after its end, alone
     and padded.
 
     Args:
         model_dim: features D.
         kernel_size: frames that one output frame sees; odd.
-        activation: behind the LayerNorm.
+        activation: after the LayerNorm.
 
     Raises:
         ValueError: ``kernel_size`` is even, which has no middle frame.
@@ -31,32 +27,24 @@ class ConvolutionModule(nn.Module):
 
     computes_in_chunks = True
 
-    def __init__(self, model_dim: int, kernel_size: int = 31, activation: str = "swish"):
+    def __init__(self, model_dim: int, kernel_size: int = 31, activation: Callable[[Tensor], Tensor] = F.silu):
         super().__init__()
         if kernel_size < 1 or kernel_size % 2 == 0:
             raise ValueError(f"depthwise_conv_kernel_size must be odd and positive; got {kernel_size}")
-        self.pointwise_in = Linear(model_dim, 2 * model_dim)
+        self.pointwise_in = nn.Linear(model_dim, 2 * model_dim)
         self.depthwise = nn.Conv1d(model_dim, model_dim, kernel_size, padding=kernel_size // 2, groups=model_dim)
         self.layer_norm = nn.LayerNorm(model_dim)
-        self.activation = get_activation(activation)
-        self.pointwise_out = Linear(model_dim, model_dim)
+        self.activation = activation
+        self.pointwise_out = nn.Linear(model_dim, model_dim)
 
-    def forward(self, x: Tensor, padding_mask: Optional[Tensor], layer_norm: nn.LayerNorm) -> Tensor:
-        """x: (B, T, D), to which ``layer_norm`` is applied first; padding_mask: (B, T), True = padding."""
-        first, last = self.pointwise_in, self.pointwise_out
-        gates = linear_after(layer_norm.forward, first.weight, first.bias, x, parameters=layer_norm.parameters())
-        x = recompute(self._over_time, gates, padding_mask)
-        return linear_after(self._activate, last.weight, last.bias, x, parameters=self.layer_norm.parameters())
-
-    def _over_time(self, gates: Tensor, padding_mask: Optional[Tensor]) -> Tensor:
-        x = F.glu(gates, dim=-1)
+    def forward(self, x: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
+        """x: (B, T, D); padding_mask: (B, T), True = padding. Returns (B, T, D)."""
+        x = F.glu(self.pointwise_in(x), dim=-1)
         if padding_mask is not None:
             x = x.masked_fill(padding_mask.unsqueeze(-1), 0)
         # (B, T, D) -> (B, D, T) and back
-        return self.depthwise(x.transpose(1, 2)).transpose(1, 2)
-
-    def _activate(self, x: Tensor) -> Tensor:
-        return self.activation(self.layer_norm.forward(x))
+        x = self.depthwise(x.transpose(1, 2)).transpose(1, 2)
+        return self.pointwise_out(self.activation(self.layer_norm(x)))
 
 
 class ConformerLayer(nn.Module):
@@ -91,7 +79,7 @@ class ConformerLayer(nn.Module):
         self.second_feed_forward_layer_norm = nn.LayerNorm(model_dim)
         self.second_feed_forward = second_feed_forward
         self.final_layer_norm = nn.LayerNorm(model_dim)
-        self.dropout = Dropout(dropout)
+        self.dropout = nn.Dropout(dropout)
         self.embedding_dim = model_dim  # fairseq's classification head reads it off the last layer
 
     @property
@@ -106,7 +94,7 @@ class ConformerLayer(nn.Module):
 
     def before_mixer(self, x: Tensor) -> Tensor:
         """(B, T, D) to (B, T, D): the first half feed-forward."""
-        return x + 0.5 * self.dropout(self.first_feed_forward(x, self.first_feed_forward_layer_norm))
+        return x + 0.5 * self.dropout(self.first_feed_forward(self.first_feed_forward_layer_norm(x)))
 
     def mixer_input(self, x: Tensor) -> Tensor:
         """What the mixer is given of x (B, T, D)."""
@@ -115,6 +103,6 @@ class ConformerLayer(nn.Module):
     def after_mixer(self, x: Tensor, mixed: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
         """x and what the mixer made of it, (B, T, D) each, to the layer's output."""
         x = x + self.dropout(mixed)
-        x = x + self.dropout(self.convolution(x, padding_mask, self.convolution_layer_norm))
-        x = x + 0.5 * self.dropout(self.second_feed_forward(x, self.second_feed_forward_layer_norm))
+        x = x + self.dropout(self.convolution(self.convolution_layer_norm(x), padding_mask))
+        x = x + 0.5 * self.dropout(self.second_feed_forward(self.second_feed_forward_layer_norm(x)))
         return self.final_layer_norm(x)

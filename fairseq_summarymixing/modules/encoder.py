@@ -6,8 +6,6 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from .dropout import Dropout
-
 
 class EncoderOutput(NamedTuple):
     """What the encoder computes."""
@@ -57,7 +55,7 @@ class Encoder(nn.Module):
         self.pos_conv = positions
         self.layers = nn.ModuleList(layers)
         self.layer_norm = nn.LayerNorm(model_dim)
-        self.dropout = Dropout(dropout)
+        self.dropout = nn.Dropout(dropout)
         self.layerdrop = layerdrop
         self.layer_norm_first = layer_norm_first
         self.checkpoint_activations = checkpoint_activations

@@ -8,7 +8,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .log_mel import HOP, WINDOW, LogMel, padding_beyond
-from .recompute import recompute
 
 
 class TransposeLast(nn.Module):
@@ -102,12 +101,14 @@ class ConvFeatureExtractor(nn.Module):
                 f"audio must have at least {self.receptive_field} samples; got {wave.shape[-1]}: "
                 "leave such clips out, or pad them"
             )
-        # what is large is kept once: the convolutions' outputs
-        x = self.conv_layers[0][0](wave.unsqueeze(1))
-        for layer, following in zip(self.conv_layers, self.conv_layers[1:]):
-            x = recompute(nn.Sequential(*layer[1:], following[0]), x)
-        x = self.conv_layers[-1][1:](x)
-        return x.transpose(1, 2), None if lengths is None else self.output_lengths(lengths)
+        return self.convolve(wave), None if lengths is None else self.output_lengths(lengths)
+
+    def convolve(self, wave: Tensor) -> Tensor:
+        """wave: (B, samples). Returns (B, T, C)."""
+        x = wave.unsqueeze(1)
+        for layer in self.conv_layers:
+            x = layer(x)
+        return x.transpose(1, 2)
 
 
 class LogMelExtractor(nn.Module):

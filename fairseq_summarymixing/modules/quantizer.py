@@ -6,8 +6,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .linear import Linear
-
 
 class QuantizerOutput(NamedTuple):
     """N quantised frames, G groups, V entries per group."""
@@ -45,7 +43,7 @@ class GumbelVectorQuantizer(nn.Module):
         self.groups = groups
         self.num_vars = num_vars
         self.vars = nn.Parameter(torch.rand(1, groups * num_vars, vq_dim // groups))
-        self.weight_proj = Linear(dim, groups * num_vars)
+        self.weight_proj = nn.Linear(dim, groups * num_vars)
         nn.init.normal_(self.weight_proj.weight, mean=0, std=1)
         nn.init.zeros_(self.weight_proj.bias)
         self.start_temperature, self.end_temperature, self.decay = temperature

@@ -4,7 +4,6 @@ from typing import Optional
 
 from torch import Tensor, nn
 
-from .dropout import Dropout
 from .feed_forward import FeedForward
 
 
@@ -35,7 +34,7 @@ class TransformerLayer(nn.Module):
         self.mixer_layer_norm = nn.LayerNorm(model_dim)
         self.feed_forward = feed_forward
         self.final_layer_norm = nn.LayerNorm(model_dim)
-        self.dropout = Dropout(dropout)
+        self.dropout = nn.Dropout(dropout)
         self.layer_norm_first = layer_norm_first
         self.embedding_dim = model_dim  # fairseq's classification head reads it off the last layer
 
@@ -58,6 +57,6 @@ class TransformerLayer(nn.Module):
         """x and what the mixer made of it, (B, T, D) each, to the layer's output."""
         x = x + self.dropout(mixed)
         if self.layer_norm_first:
-            return x + self.dropout(self.feed_forward(x, self.final_layer_norm))
+            return x + self.dropout(self.feed_forward(self.final_layer_norm(x)))
         x = self.mixer_layer_norm(x)
         return self.final_layer_norm(x + self.dropout(self.feed_forward(x)))

@@ -13,8 +13,6 @@ from torch.utils.checkpoint import checkpoint
 
 from .config import QUANTIZER, EncoderConfig, FrontendConfig, ObjectiveConfig, build_encoder, build_frontend
 from .contrastive import contrastive_logits, sample_distractors
-from .dropout import Dropout
-from .linear import Linear
 from .log_mel import padding_beyond
 from .masking import sample_channel_mask, sample_time_mask, utterance_generators
 from .quantizer import QuantizerOutput
@@ -97,17 +95,17 @@ class Wav2Vec2(nn.Module):
         self.feature_extractor = build_frontend(frontend)
         feature_dim = self.feature_extractor.output_dim
         self.layer_norm = nn.LayerNorm(feature_dim)
-        self.post_extract_proj = Linear(feature_dim, model_dim) if feature_dim != model_dim else None
-        self.dropout_input = Dropout(objective.dropout_input)
-        self.dropout_features = Dropout(objective.dropout_features)
+        self.post_extract_proj = nn.Linear(feature_dim, model_dim) if feature_dim != model_dim else None
+        self.dropout_input = nn.Dropout(objective.dropout_input)
+        self.dropout_features = nn.Dropout(objective.dropout_features)
         self.mask_emb = nn.Parameter(torch.rand(model_dim))
         self.encoder = build_encoder(encoder)
         self.quantizer, target_dim = None, feature_dim
         if objective.quantize_targets:
             target_dim = objective.latent_dim or final_dim
             self.quantizer = QUANTIZER(objective, dim=feature_dim, vq_dim=target_dim)
-        self.project_q = Linear(target_dim, final_dim)
-        self.final_proj = Linear(model_dim, final_dim)
+        self.project_q = nn.Linear(target_dim, final_dim)
+        self.final_proj = nn.Linear(model_dim, final_dim)
 
     def remove_pretraining_modules(self) -> None:
         """Drop what only pre-training needs. The names stay as None, so that a full checkpoint still loads."""

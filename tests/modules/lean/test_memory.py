@@ -6,8 +6,9 @@ import torch.nn.functional as F
 
 from fairseq_summarymixing.bench.saved_bytes import count_saved_bytes
 from fairseq_summarymixing.modules.config import EncoderConfig, FrontendConfig, build_frontend, build_layer
-from fairseq_summarymixing.modules.dropout import Dropout
-from fairseq_summarymixing.modules.recompute import STOPS_EARLY, recompute
+from fairseq_summarymixing.modules.lean.dropout import LeanDropout
+from fairseq_summarymixing.modules.lean.recompute import STOPS_EARLY, recompute
+from fairseq_summarymixing.modules.lean.replace import make_lean
 from fairseq_summarymixing.modules.summary_mixing import SummaryMixing
 
 needs_early_stop = pytest.mark.skipif(not STOPS_EARLY, reason="computes again with torch >= 2.1")
@@ -23,21 +24,21 @@ def saved_frames(module, dim, frames=1000):
 
 @needs_early_stop
 def test_the_cell_keeps_its_input_one_product_of_each_branch_the_sum_and_a_mask():
-    assert saved_frames(SummaryMixing(64, 4, dropout=0.1).train(), 64) == pytest.approx(4.25, abs=0.05)
+    assert saved_frames(make_lean(SummaryMixing(64, 4, dropout=0.1)), 64) == pytest.approx(4.25, abs=0.05)
 
 
 @needs_early_stop
 @pytest.mark.parametrize("encoder_layer, tensors", [("transformer", 12), ("conformer", 25)])
 def test_layers_keep_each_product_once(encoder_layer, tensors):
     fields = dict(encoder_embed_dim=64, encoder_ffn_embed_dim=256, encoder_attention_heads=4, dropout=0.1)
-    layer = build_layer(EncoderConfig(encoder_layer=encoder_layer, layer_norm_first=True, **fields)).train()
+    layer = make_lean(build_layer(EncoderConfig(encoder_layer=encoder_layer, layer_norm_first=True, **fields)))
     assert saved_frames(layer, 64) < tensors
 
 
 @needs_early_stop
 @pytest.mark.parametrize("mode", ["default", "layer_norm"])
 def test_the_waveform_front_end_keeps_each_convolution_once(mode):
-    frontend = build_frontend(FrontendConfig(mode, ((16, 10, 5), (16, 3, 2), (16, 3, 2))))
+    frontend = make_lean(build_frontend(FrontendConfig(mode, ((16, 10, 5), (16, 3, 2), (16, 3, 2)))))
     wave = torch.randn(1, 16000)
     with count_saved_bytes(frontend) as saved:
         frontend(wave)
@@ -60,7 +61,7 @@ def test_computing_again_gives_the_same_values_and_gradients_without_the_product
 
 @pytest.mark.parametrize("p", [0.1, 0.5, 0.999])
 def test_dropout_keeps_the_share_and_the_mean_and_repeats_with_the_seed(p):
-    dropout = Dropout(p)
+    dropout = LeanDropout(p)
     x = torch.ones(1000, 1003)
     torch.manual_seed(0)
     out = dropout(x)
@@ -76,5 +77,5 @@ def test_dropout_keeps_the_share_and_the_mean_and_repeats_with_the_seed(p):
 
 def test_dropout_of_everything_and_of_nothing():
     x = torch.randn(3, 5)
-    assert (Dropout(1.0)(x) == 0).all()
-    assert Dropout(0.0)(x) is x
+    assert (LeanDropout(1.0)(x) == 0).all()
+    assert LeanDropout(0.0)(x) is x

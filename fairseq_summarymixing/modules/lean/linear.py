@@ -1,4 +1,4 @@
-"""Linear layers: what comes before them computed again in backward, and on the CPU oneDNN's product.
+"""Products with what comes before them recomputed in the backward pass, and on the CPU oneDNN's product.
 
 PyTorch's ``F.linear`` calls MKL on the CPU, which reaches less than half of oneDNN's rate on processors that are not
 Intel's. There is no public way to ask for the other.
@@ -21,7 +21,7 @@ def _find_onednn() -> Optional[Callable]:
         return None
     from torch.utils.flop_counter import flop_registry, register_flop_formula
 
-    if product not in flop_registry:  # exported models have a copy of this code
+    if product not in flop_registry:
 
         @register_flop_formula(product)
         def operations(left, right, *args, out_shape, **kwargs) -> int:
@@ -48,7 +48,7 @@ def linear_after(
     *inputs: Optional[Tensor],
     parameters: Iterable[nn.Parameter] = (),
 ) -> Tensor:
-    """linear(function(*inputs), weight, bias), of which only the inputs are kept for backward.
+    """Compute linear(function(*inputs), weight, bias) and store the inputs alone for the backward pass.
 
     Args:
         function: to (..., D), cheap. It draws no random numbers, holds no activations, and calls the ``forward`` of
@@ -61,13 +61,6 @@ def linear_after(
         parameters = tuple(parameters)
         return _CpuLinear.apply(function, parameters, weight, bias, *inputs, *parameters)
     return recompute(lambda *inputs: F.linear(function(*inputs), weight, bias), *inputs)
-
-
-class Linear(nn.Linear):
-    """``nn.Linear`` through :func:`linear`."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return linear(x, self.weight, self.bias)
 
 
 def _on_cpu(x: Tensor, weight: Tensor) -> bool:

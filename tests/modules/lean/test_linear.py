@@ -5,9 +5,9 @@ import torch
 import torch.nn.functional as F
 
 from fairseq_summarymixing.bench.saved_bytes import count_saved_bytes
-from fairseq_summarymixing.modules import linear as module
-from fairseq_summarymixing.modules.linear import Linear, linear, linear_after
-from fairseq_summarymixing.modules.recompute import keep_everything
+from fairseq_summarymixing.modules.lean import linear as module
+from fairseq_summarymixing.modules.lean.linear import linear, linear_after
+from fairseq_summarymixing.modules.lean.recompute import keep_everything
 
 needs_onednn = pytest.mark.skipif(
     module.ONEDNN_LINEAR is None, reason="oneDNN's product needs torch >= 2.4 with oneDNN"
@@ -36,10 +36,15 @@ def threshold(request, monkeypatch):
 @pytest.mark.parametrize("bias", [True, False])
 def test_values_and_gradients_are_pytorchs(shape, bias):
     torch.manual_seed(0)
-    layer = Linear(5, 4, bias=bias)
+    layer = torch.nn.Linear(5, 4, bias=bias)
     x = torch.randn(shape, requires_grad=True)
     assert module._on_cpu(x, layer.weight)
-    check(lambda: layer(x), lambda: F.linear(x, layer.weight, layer.bias), x, *layer.parameters())
+    check(
+        lambda: linear(x, layer.weight, layer.bias),
+        lambda: F.linear(x, layer.weight, layer.bias),
+        x,
+        *layer.parameters(),
+    )
 
 
 def test_slices_and_transposed_tensors():
@@ -53,7 +58,7 @@ def test_slices_and_transposed_tensors():
 
 def test_what_comes_before_is_computed_again_and_not_kept():
     torch.manual_seed(0)
-    norm, layer = torch.nn.LayerNorm(8), Linear(8, 6)
+    norm, layer = torch.nn.LayerNorm(8), torch.nn.Linear(8, 6)
     x = torch.randn(50, 8, requires_grad=True)
     mask = torch.rand(50, 8) > 0.5
 
@@ -74,7 +79,7 @@ def test_what_comes_before_is_computed_again_and_not_kept():
 
 
 def test_frozen_weights_get_no_gradient():
-    norm, layer = torch.nn.LayerNorm(8), Linear(8, 6).requires_grad_(False)
+    norm, layer = torch.nn.LayerNorm(8), torch.nn.Linear(8, 6).requires_grad_(False)
     norm.weight.requires_grad_(False)
     x = torch.randn(5, 8)
     linear_after(norm, layer.weight, layer.bias, x, parameters=norm.parameters()).sum().backward()
@@ -83,19 +88,19 @@ def test_frozen_weights_get_no_gradient():
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
 def test_other_precisions_and_autocast_are_pytorchs(dtype):
-    layer = Linear(5, 4)
+    layer = torch.nn.Linear(5, 4)
     x = torch.randn(3, 5)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        assert layer(x).dtype == torch.bfloat16
+        assert linear(x, layer.weight, layer.bias).dtype == torch.bfloat16
     layer, x = layer.to(dtype), x.to(dtype)
-    assert torch.equal(layer(x), F.linear(x, layer.weight, layer.bias))
+    assert torch.equal(linear(x, layer.weight, layer.bias), F.linear(x, layer.weight, layer.bias))
 
 
 @needs_onednn
 def test_operations_are_counted():
     from torch.utils.flop_counter import FlopCounterMode
 
-    x, layer = torch.randn(7, 5, requires_grad=True), Linear(5, 4)
+    x, layer = torch.randn(7, 5, requires_grad=True), torch.nn.Linear(5, 4)
     with FlopCounterMode(display=False) as counter:
-        layer(x).sum().backward()
+        linear(x, layer.weight, layer.bias).sum().backward()
     assert counter.get_total_flops() == 3 * 2 * 7 * 5 * 4

@@ -1,0 +1,67 @@
+"""The conformer layer and its convolution module, lean."""
+
+from typing import Optional
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..conformer import ConformerLayer, ConvolutionModule
+from .feed_forward import normalised_feed_forward
+from .linear import linear, linear_after
+from .recompute import recompute
+from .stepping_aside import are_plain
+
+
+class LeanConvolutionModule(ConvolutionModule):
+    """``ConvolutionModule`` that stores the outputs of its first product and of the convolution alone."""
+
+    computes_in_chunks = True
+
+    def forward(self, x: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
+        if not are_plain(*self.children()):
+            return super().forward(x, padding_mask)
+        return convolve_gates(self, linear(x, self.pointwise_in.weight, self.pointwise_in.bias), padding_mask)
+
+
+class LeanConformerLayer(ConformerLayer):
+    """``ConformerLayer`` that does not store the outputs of the LayerNorms before its parts."""
+
+    computes_in_chunks = True
+
+    def before_mixer(self, x: Tensor) -> Tensor:
+        forward = normalised_feed_forward(self.first_feed_forward_layer_norm, self.first_feed_forward, x)
+        return x + 0.5 * self.dropout(forward)
+
+    def after_mixer(self, x: Tensor, mixed: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
+        x = x + self.dropout(mixed)
+        x = x + self.dropout(normalised_convolution(self.convolution_layer_norm, self.convolution, x, padding_mask))
+        forward = normalised_feed_forward(self.second_feed_forward_layer_norm, self.second_feed_forward, x)
+        return self.final_layer_norm(x + 0.5 * self.dropout(forward))
+
+
+def normalised_convolution(
+    layer_norm: nn.LayerNorm, convolution: ConvolutionModule, x: Tensor, padding_mask: Optional[Tensor]
+) -> Tensor:
+    """convolution(layer_norm(x), padding_mask), without storing what the norm gives. x: (B, T, D)."""
+    if not are_plain(layer_norm, convolution):
+        return convolution(layer_norm(x), padding_mask)
+    first = convolution.pointwise_in
+    gates = linear_after(layer_norm.forward, first.weight, first.bias, x, parameters=layer_norm.parameters())
+    return convolve_gates(convolution, gates, padding_mask)
+
+
+def convolve_gates(convolution: ConvolutionModule, gates: Tensor, padding_mask: Optional[Tensor]) -> Tensor:
+    """All of the module after its first product. gates: (B, T, 2D). Returns (B, T, D)."""
+    norm, last = convolution.layer_norm, convolution.pointwise_out
+
+    def over_time(gates: Tensor, padding_mask: Optional[Tensor]) -> Tensor:
+        x = F.glu(gates, dim=-1)
+        if padding_mask is not None:
+            x = x.masked_fill(padding_mask.unsqueeze(-1), 0)
+        return convolution.depthwise(x.transpose(1, 2)).transpose(1, 2)
+
+    def activate(x: Tensor) -> Tensor:
+        return convolution.activation(norm.forward(x))
+
+    x = recompute(over_time, gates, padding_mask)
+    return linear_after(activate, last.weight, last.bias, x, parameters=norm.parameters())

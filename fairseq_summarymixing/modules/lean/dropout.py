@@ -1,0 +1,40 @@
+"""Dropout whose mask is drawn apart from its use, so that what is recomputed in the backward pass has the same mask."""
+
+import math
+from typing import Optional, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from .recompute import is_compiling
+
+
+def draw_mask(dropout: nn.Dropout, x: Tensor, shape: Optional[Sequence[int]] = None) -> Optional[Tensor]:
+    """Draw which elements of x stay: bool, of this shape or else that of x; None where all do.
+
+    On the CPU, PyTorch's own dropout costs more than half of the matrix product beside it, nearly all of it for random
+    numbers of 53 bits; 16 bits are drawn here.
+    """
+    if not dropout.training or dropout.p == 0:
+        return None
+    shape = x.shape if shape is None else shape
+    if x.is_cuda or is_compiling():
+        return torch.empty(shape, dtype=torch.bool, device=x.device).bernoulli_(1 - dropout.p)
+    size = math.prod(shape)
+    words = torch.empty((size + 3) // 4, dtype=torch.int64, device=x.device).random_(-(2**63), None)
+    threshold = min(round(dropout.p * 2**16), 2**16 - 1) - 2**15
+    return (words.view(torch.int16)[:size] >= threshold).view(shape)
+
+
+def apply_mask(dropout: nn.Dropout, x: Tensor, mask: Optional[Tensor]) -> Tensor:
+    """Zero the elements of x that :func:`draw_mask` did not keep and scale the others by 1 / (1 - p)."""
+    if mask is None:
+        return x
+    return x * mask * (1 / (1 - dropout.p) if dropout.p < 1 else 0.0)
+
+
+class LeanDropout(nn.Dropout):
+    """``nn.Dropout`` with the masks of :func:`draw_mask`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return apply_mask(self, x, draw_mask(self, x))

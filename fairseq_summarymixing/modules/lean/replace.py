@@ -1,0 +1,40 @@
+"""Make a plain model lean."""
+
+from torch import nn
+
+from ..attention import SelfAttention
+from ..conformer import ConformerLayer, ConvolutionModule
+from ..feed_forward import FeedForward
+from ..frontend import ConvFeatureExtractor
+from ..summary_mixing import Branch, SummaryMixing, SummaryMixingLite
+from ..transformer import TransformerLayer
+from .attention import LeanSelfAttention
+from .conformer import LeanConformerLayer, LeanConvolutionModule
+from .dropout import LeanDropout
+from .feed_forward import LeanFeedForward
+from .frontend import LeanConvFeatureExtractor
+from .summary_mixing import LeanBranch, LeanSummaryMixing, LeanSummaryMixingLite
+from .transformer import LeanTransformerLayer
+
+LEAN = {
+    nn.Dropout: LeanDropout,
+    ConvFeatureExtractor: LeanConvFeatureExtractor,
+    FeedForward: LeanFeedForward,
+    ConvolutionModule: LeanConvolutionModule,
+    TransformerLayer: LeanTransformerLayer,
+    ConformerLayer: LeanConformerLayer,
+    SelfAttention: LeanSelfAttention,
+    Branch: LeanBranch,
+    SummaryMixing: LeanSummaryMixing,
+    SummaryMixingLite: LeanSummaryMixingLite,
+}
+
+
+def make_lean(model: nn.Module) -> nn.Module:
+    """Give every layer of a model the class of its lean version, in place; returns the model.
+
+    Layers without one, and subclasses of those that have one, stay as they are.
+    """
+    for module in model.modules():
+        module.__class__ = LEAN.get(type(module), type(module))
+    return model

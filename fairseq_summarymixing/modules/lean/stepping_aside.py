@@ -1,0 +1,36 @@
+"""Where a lean layer may run in the place of the plain one."""
+
+import torch
+from torch import nn
+from torch.nn.modules import module as torch_module
+
+from .recompute import is_compiling
+
+OURS = __name__.rsplit(".", 2)[0] + "."  # the package of the plain modules, and this one inside it
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+GLOBAL_HOOKS = tuple(
+    vars(torch_module)[f"_global{name}"] for name in HOOKS if f"_global{name}" in vars(torch_module)
+)  # fmt: skip
+
+
+def are_plain(*modules: nn.Module) -> bool:
+    """Whether calling these modules would run PyTorch's code and ours, and nothing else.
+
+    Lean layers compute what their children would without calling them. They must not where a child, or a part of it, is
+    of another class (an adapter, a quantised layer), is parametrised, carries a hook (of a profiler, of pruning), has
+    another ``forward`` or other than ordinary parameters, or where a compiler or an exporter reads the code.
+    """
+    if is_compiling() or torch.jit.is_tracing() or any(GLOBAL_HOOKS):
+        return False
+    return all(_is_plain(module) for module in modules)
+
+
+def _is_plain(module: nn.Module) -> bool:
+    state = vars(module)
+    return (
+        type(module).__module__.startswith(("torch.nn.modules.", OURS))
+        and "forward" not in state
+        and not any(state.get(name) for name in HOOKS)
+        and all(parameter is None or type(parameter) is nn.Parameter for parameter in state["_parameters"].values())
+        and all(child is None or _is_plain(child) for child in state["_modules"].values())
+    )

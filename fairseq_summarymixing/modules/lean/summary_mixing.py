@@ -1,0 +1,92 @@
+"""SummaryMixing that computes the summary's half of the combiner once per utterance and stores little.
+
+The summary is the same for all frames, so W_c [f ; s_bar] = W_f f + W_s s_bar needs its second product once. Of each
+branch, the output of the first product is stored for the backward pass, and nothing else.
+"""
+
+from typing import Optional
+
+import torch
+from torch import Tensor
+
+from ..summary_mixing import Branch, SummaryMixing, SummaryMixingLite, masked_mean
+from .dropout import apply_mask, draw_mask
+from .linear import linear, linear_after
+from .recompute import recompute
+from .stepping_aside import are_plain
+
+
+class LeanBranch(Branch):
+    """``Branch`` that keeps heads first between its products."""
+
+    computes_in_chunks = True
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not are_plain(*self.children()):
+            return super().forward(x)
+        return after_first_product(self, first_product(self, x), *x.shape[:2])
+
+
+class LeanSummaryMixing(SummaryMixing):
+    """``SummaryMixing``, lean."""
+
+    computes_in_chunks = True
+
+    def forward(self, x: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
+        if not are_plain(*self.children()):
+            return super().forward(x, padding_mask)
+        return self.mix(x, branch_mean(self.summary, x, padding_mask))
+
+    def mix(self, x: Tensor, mean: Tensor) -> Tensor:
+        if not are_plain(*self.children()):
+            return super().mix(x, mean)
+        dropout, norm = self.dropout, self.local_norm
+        summary = dropout(self.summary_norm(mean))
+        hidden = first_product(self.local, x)
+        mask = draw_mask(dropout, x, (*x.shape[:2], mean.shape[-1]))
+        local_weight, summary_weight = self.combiner.weight.chunk(2, dim=1)
+
+        def finish_local(hidden: Tensor, mask: Optional[Tensor]) -> Tensor:
+            local = norm.forward(after_first_product(self.local, hidden, 1, hidden.shape[1]))
+            return apply_mask(dropout, local, None if mask is None else mask.view_as(local))
+
+        combined = linear_after(
+            finish_local, local_weight, None, hidden, mask,
+            parameters=[*self.local.linear2.parameters(), *norm.parameters()],
+        )  # fmt: skip
+        return self.activation(combined.view_as(x) + linear(summary, summary_weight, self.combiner.bias))
+
+
+class LeanSummaryMixingLite(SummaryMixingLite):
+    """``SummaryMixingLite``, lean."""
+
+    computes_in_chunks = True
+
+    def forward(self, x: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
+        if not are_plain(self.summary):
+            return super().forward(x, padding_mask)
+        return self.mix(x, branch_mean(self.summary, x, padding_mask))
+
+
+def branch_mean(branch: Branch, x: Tensor, padding_mask: Optional[Tensor]) -> Tensor:
+    """masked_mean(branch(x), padding_mask). x: (B, T, D). Returns (B, 1, D')."""
+
+    def mean(hidden: Tensor, padding_mask: Optional[Tensor]) -> Tensor:
+        return masked_mean(after_first_product(branch, hidden, *x.shape[:2]), padding_mask)
+
+    return recompute(mean, first_product(branch, x), padding_mask)
+
+
+def first_product(branch: Branch, x: Tensor) -> Tensor:
+    """(B, T, D) to (n, B x T, D'/n), heads first, not yet activated."""
+    layer = branch.linear1
+    return torch.baddbmm(
+        layer.bias, x.flatten(0, 1).unflatten(1, (len(layer.weight), -1)).transpose(0, 1), layer.weight
+    )
+
+
+def after_first_product(branch: Branch, hidden: Tensor, batch: int, frames: int) -> Tensor:
+    """(n, B x T, D'/n) to (B, T, D')."""
+    layer = branch.linear2
+    x = branch.activation(torch.baddbmm(layer.bias, branch.activation(hidden), layer.weight))
+    return x.transpose(0, 1).flatten(1).unflatten(0, (batch, frames))
