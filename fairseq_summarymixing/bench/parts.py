@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
+from unittest import mock
 
 import torch
 from torch import Tensor, nn
 
+from ..modules.lean import conformer as lean_conformer
+from ..modules.lean import transformer as lean_transformer
 from .candidates import Candidate
 from .saved_bytes import SavedBytes, count_saved_bytes
 
@@ -24,7 +27,10 @@ PARTS = {
     "second_feed_forward": "feed-forwards",
     "convolution": "convolution modules",
 }
-"""Modules by the last word of their name. The norm that a module is given to apply counts as the module's."""
+"""Modules by the last word of their name. The norm before a lean feed-forward or convolution module counts as its."""
+FUSED = ((lean_transformer, "normalised_feed_forward"), (lean_conformer, "normalised_feed_forward"),
+         (lean_conformer, "normalised_convolution"))  # fmt: skip
+"""Lean layers call these functions in the place of modules, whose hooks would make them step aside."""
 
 
 class _Mark(torch.autograd.Function):
@@ -63,7 +69,7 @@ class _Clock:
 def measure_parts(candidate: Candidate, device: str) -> dict[str, dict[str, float]]:
     """One step more, with marks at the borders of parts: {part: {forward, backward, saved_bytes}}.
 
-    Seconds of one repetition and bytes. Backward visits the borders in reverse, so what :mod:`~..modules.recompute`
+    Seconds of one repetition and bytes. Backward visits the borders in reverse, so what :mod:`~..modules.lean.recompute`
     computes again there counts as the backward of its own part. A storage that two parts keep is the first one's.
     """
     with count_saved_bytes(candidate.module) as saved, _marked(candidate.module, clock := _Clock(saved, device)):
@@ -79,14 +85,36 @@ def measure_parts(candidate: Candidate, device: str) -> dict[str, dict[str, floa
 @contextmanager
 def _marked(model: nn.Module, clock: _Clock) -> Iterator[None]:
     with ExitStack() as handles:
+        for owner, name in FUSED:
+            handles.enter_context(mock.patch.object(owner, name, _between_borders(clock, getattr(owner, name))))
         for name, module in model.named_modules():
             part = PARTS.get(name.rpartition(".")[2])
-            if part is not None:
+            if part is not None and not _is_fused(model, name):
                 handles.callback(module.register_forward_pre_hook(_border(clock, OTHER, part)).remove)
                 handles.callback(module.register_forward_hook(_far_border(clock, part)).remove)
             elif name == "final_proj":  # the first of the objective, which lasts to the loss
                 handles.callback(module.register_forward_pre_hook(_border(clock, OTHER, OBJECTIVE)).remove)
         yield
+
+
+def _is_fused(model: nn.Module, name: str) -> bool:
+    layer = model.get_submodule(name.rpartition(".")[0])
+    is_pre_norm = isinstance(layer, lean_conformer.LeanConformerLayer) or (
+        isinstance(layer, lean_transformer.LeanTransformerLayer) and layer.layer_norm_first
+    )
+    return is_pre_norm and name.rpartition(".")[2] != "mixer"
+
+
+def _between_borders(clock: _Clock, function: Callable) -> Callable:
+    part = "convolution modules" if function.__name__ == "normalised_convolution" else "feed-forwards"
+
+    def marked(layer_norm: nn.Module, module: nn.Module, x: Tensor, *more: Any) -> Tensor:
+        clock.switch(part)
+        out = function(layer_norm, module, _Mark.apply(x, clock, OTHER), *more)
+        clock.switch(OTHER)
+        return _Mark.apply(out, clock, part)
+
+    return marked
 
 
 def _border(clock: _Clock, outside: str, part: str) -> Any:
