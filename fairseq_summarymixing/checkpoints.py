@@ -108,7 +108,7 @@ def prepare_for_fairseq(state: dict[str, Any], overrides: Mapping[str, Any]) -> 
         # omegaconf 2.0, which stock fairseq 0.12.2 needs, has no flags here
         flags = {"flags": {"allow_objects": True}} if omegaconf_version >= "2.1" else {}
         state["cfg"] = OmegaConf.create(config, **flags)
-        OmegaConf.set_struct(state["cfg"], True)
+        OmegaConf.set_struct(state["cfg"], omegaconf_version < "2.2")
         overwrite_args_by_name(state["cfg"], overrides)
     return checkpoint_utils._upgrade_state_dict(state)
 

@@ -1,6 +1,7 @@
 """Runs of two processes on one machine, started in each of the ways that fairseq has."""
 
 import contextlib
+import importlib
 import multiprocessing
 import os
 import signal
@@ -57,10 +58,19 @@ def run_pair(way, folder, name, settings, timeout=240, **options):
 
 
 def train_pair(folder, name, settings):
+    """Train as :func:`fork_pair`; raises AssertionError with the processes' output where one fails."""
+    statuses, outputs = fork_pair(folder, name, settings)
+    assert statuses == [0, 0], (statuses, *(output[-3000:] for output in outputs))
+
+
+def fork_pair(folder, name, settings, values=()):
     """Train in two processes that are forked off one that has imported fairseq already: the quickest way.
 
-    Raises:
-        AssertionError: with the processes' output, where one fails.
+    Args:
+        values: (module, name, value) of what is to be set in both before.
+
+    Returns:
+        Exit statuses and outputs, rank 0 first.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["fairseq_cli.train", "fairseq_summarymixing.models", "fairseq_summarymixing.tasks"])
@@ -71,18 +81,18 @@ def train_pair(folder, name, settings):
     with tempfile.TemporaryDirectory() as logs:
         files = [os.path.join(logs, str(rank)) for rank in (0, 1)]
         processes = [
-            context.Process(target=_train, args=(folder, name, settings, rank, file)) for rank, file in enumerate(files)
+            context.Process(target=_train, args=(folder, name, settings, rank, file, values))
+            for rank, file in enumerate(files)
         ]
         for process in processes:
             process.start()
         for process in processes:
             process.join(timeout=240)
             process.kill()
-        statuses = [process.exitcode for process in processes]
-        assert statuses == [0, 0], (statuses, *(Path(file).read_text()[-3000:] for file in files))
+        return [process.exitcode for process in processes], [Path(file).read_text() for file in files]
 
 
-def _train(folder, name, settings, rank, log):
+def _train(folder, name, settings, rank, log, values):
     with open(log, "w") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
@@ -91,6 +101,8 @@ def _train(folder, name, settings, rank, log):
     from fairseq_cli.train import main
 
     torch.set_num_threads(1)
+    for module, attribute, value in values:
+        setattr(importlib.import_module(module), attribute, value)
     call_main(compose(folder, name, {**settings, "distributed_training.distributed_rank": rank}), main)
 
 

@@ -179,7 +179,8 @@ def test_a_file_that_is_not_whole_is_made_anew(name, made, pretrained, tmp_path,
     assert "0 recordings, 1 were there" in capsys.readouterr().out
 
 
-def test_features_that_are_not_finite_are_not_written(checkpoint, tmp_path, capsys):
+def test_features_that_are_not_finite_are_not_written(checkpoint, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("fairseq_summarymixing.checkpoints.check_weights", lambda *_: None)
     path = tmp_path / "nan.pt"
     state = torch.load(checkpoint("summary_mixing"), weights_only=False)
     state["model"]["encoder.layers.1.final_layer_norm.weight"][0] = 3e38
