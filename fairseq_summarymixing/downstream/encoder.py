@@ -83,7 +83,7 @@ class SpeechEncoder:
         if samples < self.model.feature_extractor.receptive_field:
             raise UserError(f"{name} has {samples} samples at {SAMPLE_RATE} Hz, fewer than one frame needs")
         if not self.is_linear and not self.window_seconds and seconds > MAX_ATTENTION_SECONDS:
-            quadratic = self.obstacle == SelfAttention.__name__
+            quadratic = isinstance(self.model.encoder.layers[0].mixer, SelfAttention)
             reason = "self-attention's cost is quadratic" if quadratic else f"{self.obstacle} is computed in one pass"
             raise UserError(
                 f"{name} lasts {seconds:.0f} s, and {reason}: more than {MAX_ATTENTION_SECONDS} s is refused. "

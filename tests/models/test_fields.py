@@ -128,7 +128,7 @@ def test_every_field_changes_the_model_or_is_refused_by_name(chosen):
             "model.attention_dropout has no effect .* only with",
         ),
         (dict(mixer="summary_mixing_lite", summary_branch_norm=False), "model.summary_branch_norm has no effect"),
-        (dict(mixer="summary_mixing_lite", summary_hidden_dim=16), "must be the model's width or left out .*; got 16"),
+        (dict(mixer="summary_mixing_lite", summary_hidden_dim=32), "model.summary_hidden_dim has no effect"),
         (dict(required_seq_len_multiple=8), "model.required_seq_len_multiple=8 is not supported"),
         (dict(max_positions=7), "model.max_positions=7 is not supported"),
         (dict(adp_dim=7), "model.adp_dim=7 is not supported"),
@@ -146,7 +146,6 @@ def test_what_asks_for_nothing_else_is_accepted():
     lite = dict(BASE, mixer="summary_mixing_lite")
     make(**lite, attention_dropout=0.1)  # the default
     make(**lite, attention_dropout=0.0)  # nothing is dropped
-    make(**lite, summary_hidden_dim=32)  # the model's width
     make(**BASE, fp16=True, required_seq_len_multiple=1)  # what fairseq's command line without hydra writes there
 
 

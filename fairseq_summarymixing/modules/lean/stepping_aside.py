@@ -8,9 +8,9 @@ from .recompute import is_compiling
 
 OURS = __name__.rsplit(".", 2)[0] + "."  # the package of the plain modules, and this one inside it
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
-GLOBAL_HOOKS = tuple(
-    vars(torch_module)[f"_global{name}"] for name in HOOKS if f"_global{name}" in vars(torch_module)
-)  # fmt: skip
+GLOBAL_HOOKS = [vars(torch_module)[f"_global{name}"] for name in HOOKS if f"_global{name}" in vars(torch_module)]
+# by which FlopCounterMode names what it counts: it must count what runs
+OBSERVERS = ("torch.utils.module_tracker",)
 
 
 def are_plain(*modules: nn.Module) -> bool:
@@ -20,9 +20,14 @@ def are_plain(*modules: nn.Module) -> bool:
     of another class (an adapter, a quantised layer), is parametrised, carries a hook (of a profiler, of pruning), has
     another ``forward`` or other than ordinary parameters, or where a compiler or an exporter reads the code.
     """
-    if is_compiling() or torch.jit.is_tracing() or any(GLOBAL_HOOKS):
+    if is_compiling() or torch.jit.is_tracing() or _has_global_hooks():
         return False
     return all(_is_plain(module) for module in modules)
+
+
+def _has_global_hooks() -> bool:
+    hooks = (hook for registered in GLOBAL_HOOKS for hook in registered.values())
+    return any(getattr(hook, "__module__", None) not in OBSERVERS for hook in hooks)
 
 
 def _is_plain(module: nn.Module) -> bool:
