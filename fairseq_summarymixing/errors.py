@@ -81,6 +81,11 @@ def leave_at_exit(status: int, message: str) -> None:
 def _leave(status: int, message: str) -> None:
     for report in before_leaving:
         report(message)
+    leave_now(status)
+
+
+def leave_now(status: int) -> None:
+    """End this process and the workers that load its data, whatever its threads do."""
     for worker in multiprocessing.active_children():
         worker.terminate()
     logging.shutdown()

@@ -55,7 +55,17 @@ def hear(
             progress.update(round(sum(test_set.samples[index] for index in batch) / rate))
     for note in notes:
         print(f"warning: {note}", file=sys.stderr)
+    _check_finite(emissions, test_set.paths, long_form.checkpoint)
     return emissions, notes
+
+
+def _check_finite(emissions: list[Tensor], paths: Sequence[str], checkpoint: str | Path) -> None:
+    bad = [path for path, values in zip(paths, emissions) if not torch.isfinite(values).all()]
+    if bad:
+        raise UserError(
+            f"{checkpoint} gives no finite emissions for {bad[0]} and {len(bad) - 1} others: its training had "
+            "diverged; decode an earlier checkpoint"
+        )
 
 
 class LongForm:

@@ -153,6 +153,7 @@ def _write(
         layers = {k: opened[files.layer(k)] for k in range(encoder.num_layers + 1) if files.layer(k) in opened}
         if layers:
             _compute(encoder, wave, name, layers, progress)
+        refuse_newcomer(files)  # that has come while this was computed
         if origin is not None:
             json.dump({**files.made_of, "samples": len(wave)}, origin, indent=2)
 

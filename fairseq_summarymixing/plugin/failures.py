@@ -12,20 +12,22 @@ import sys
 import threading
 import time
 from datetime import timedelta
-from typing import Optional
+from typing import Iterator, Optional
 
 import torch.distributed as dist
 
-from ..errors import before_leaving
+from ..errors import before_leaving, leave_now
 
 logger = logging.getLogger(__name__)
 
-# Keys of the store: how many processes have ended, the last message, how many others have seen it
-ENDED, MESSAGE, SEEN = (f"fairseq_summarymixing/{key}" for key in ("ended", "message", "seen"))
+# Keys of the store: how many processes have failed, the first's message, how many others have seen it.
+# torchrun keeps the store when it starts the processes again
+ATTEMPT = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+ENDED, MESSAGE, SEEN = (f"fairseq_summarymixing/{ATTEMPT}/{key}" for key in ("ended", "message", "seen"))
 POLL_SECONDS = 1.0
 SEEN_SECONDS = 5.0  # that a process with an error waits for the others to see it: the first holds the store
 LOST_SECONDS = 60.0  # without the store until its process counts as gone
-GRACE_SECONDS = 10.0  # to end by itself after another process has ended without a message, as all do when a run is done
+GRACE_SECONDS = 10.0  # to end by itself after another process has failed without a message
 
 
 def watch_other_processes() -> None:
@@ -43,7 +45,18 @@ def watch_other_processes() -> None:
         return
     _Watch.current.start()
     before_leaving.append(_Watch.current.report)
-    atexit.register(_Watch.current.report_end)
+    atexit.register(_Watch.current.end)
+
+
+@contextlib.contextmanager
+def failing_together() -> Iterator[None]:
+    """Note that this process has failed where an error leaves the block: the others are told when it ends."""
+    try:
+        yield
+    except BaseException:
+        if _Watch.current is not None:
+            _Watch.current.has_failed = True
+        raise
 
 
 class _Watch(threading.Thread):
@@ -53,23 +66,26 @@ class _Watch(threading.Thread):
         super().__init__(name="watch-other-processes", daemon=True)
         self.rank, self.num_processes = rank, num_processes
         self.store = _connect()
-        self.own = threading.Event()  # this process ends by itself
+        self.ends_by_itself = threading.Event()
+        self.has_failed = False
 
     def report(self, message: str) -> None:
         """Send this process's last message to the others, and wait a little for them to see it."""
         if self._send(message):
             self._wait_until_seen()
 
-    def report_end(self) -> None:
-        """Send word that this process has ended, done or not, and stop to watch: Python aborts where its way out meets
-        a thread inside torch."""
-        self._send("")
+    def end(self) -> None:
+        """Stop to watch, since Python aborts where its way out meets a thread inside torch; where this process has
+        failed, report that."""
+        if self.has_failed:
+            self._send("")
+        self.ends_by_itself.set()
         self.join(GRACE_SECONDS)
 
     def _send(self, message: str) -> bool:
-        if self.own.is_set():
+        if self.ends_by_itself.is_set():
             return False
-        self.own.set()
+        self.ends_by_itself.set()
         try:
             store = _connect()
             if store.add(ENDED, 0) == 0:  # the first message is the cause
@@ -88,17 +104,17 @@ class _Watch(threading.Thread):
 
     def run(self) -> None:
         message = self._wait_for_message()
-        if not self.own.is_set():
+        if not self.ends_by_itself.is_set():
             print(f"error: {message}", file=sys.stderr, flush=True)
             if self.rank == 0:  # which mostly holds the store, and others may still ask it
                 self._wait_until_seen()
                 time.sleep(POLL_SECONDS)
-            os._exit(1)
+            leave_now(1)
 
     def _wait_for_message(self) -> str:
         seen = time.monotonic()
         while True:
-            if self.own.wait(POLL_SECONDS):
+            if self.ends_by_itself.wait(POLL_SECONDS):
                 return ""
             try:
                 if self.store.add(ENDED, 0):
@@ -107,12 +123,14 @@ class _Watch(threading.Thread):
                     break
                 seen = time.monotonic()
             except Exception:
-                if time.monotonic() - seen > LOST_SECONDS:
+                if not dist.is_initialized():  # the run is over
+                    self.ends_by_itself.set()
+                elif time.monotonic() - seen > LOST_SECONDS:
                     return "process 0 has ended; its log says why"
                 self._reconnect()
         if message:
             return f"process {rank} on {host}: {message}"
-        self.own.wait(GRACE_SECONDS)
+        self.ends_by_itself.wait(GRACE_SECONDS)
         return f"process {rank} on {host} has ended before this one; its log says why"
 
     def _reconnect(self) -> None:

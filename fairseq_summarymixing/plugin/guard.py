@@ -24,7 +24,7 @@ from ..checkpoints import load_checkpoint, model_config
 from ..data.manifest import read_manifest
 from ..errors import UserError, exits_in_one_line, leave_at_exit
 from ..files import atomic_write
-from .failures import watch_other_processes
+from .failures import failing_together, watch_other_processes
 from .loading import loaded_batch
 from .reading import reading_checkpoint
 from .save_dir import hold_save_dir
@@ -42,29 +42,30 @@ def guard_fairseq() -> None:
     import fairseq_cli.train
     from fairseq import checkpoint_utils, models, tasks
     from fairseq.data import BaseWrapperDataset, FairseqDataset
-    from fairseq.data.iterators import BufferedIterator
+    from fairseq.data.iterators import CountingIterator
     from fairseq.file_io import IOPathManager, PathManager
     from fairseq.tasks.audio_finetuning import AudioFinetuningTask
     from fairseq.tasks.audio_pretraining import AudioPretrainingTask
     from fairseq.trainer import Trainer
 
-    _guard(fairseq_cli.train, "add_defaults", processes_that_end_together, known_names, saved_checkpoints)
+    _guard(fairseq_cli.train, "add_defaults", watched_processes, fails_with_the_others, known_names, saved_checkpoints)
     for module in (fairseq.dataclass.utils, fairseq.registry, models, tasks):
         _guard(module, "merge_with_parent", known_fields)
-    _guard(tasks, "setup_task", complete_task)
-    _guard(models, "build_model", fitting_pretrained_model)
+    _guard(fairseq_cli.train, "train", fails_with_the_others)
+    _guard(tasks, "setup_task", fails_with_the_others, complete_task)
+    _guard(models, "build_model", fails_with_the_others, fitting_pretrained_model)
     _guard(AudioFinetuningTask, "load_target_dictionary", existing_dictionary)
-    _guard(AudioPretrainingTask, "load_dataset", existing_manifest)
+    _guard(AudioPretrainingTask, "load_dataset", fails_with_the_others, existing_manifest)
     _guard(AudioFinetuningTask, "load_dataset", matching_labels)
     if not hasattr(FairseqDataset.batch_by_size, "guarded_by"):
         FairseqDataset.batch_by_size = keep_the_only_batch(FairseqDataset.batch_by_size)
         tasks.FairseqTask.get_batch_iterator = report_unused(tasks.FairseqTask.get_batch_iterator)
     _guard(FairseqDataset, "batch_by_size", batches_that_hold_a_clip)
     _guard(BaseWrapperDataset, "batch_by_size", batches_that_hold_a_clip)
-    _guard(BufferedIterator, "__next__", loaded_batch)
+    _guard(CountingIterator, "__next__", loaded_batch)
     _guard(Trainer, "train_step", finite_gradients)
-    _guard(checkpoint_utils, "verify_checkpoint_directory", writable_folder)
-    _guard(checkpoint_utils, "load_checkpoint", fitting_checkpoint)
+    _guard(checkpoint_utils, "verify_checkpoint_directory", fails_with_the_others, writable_folder)
+    _guard(checkpoint_utils, "load_checkpoint", fails_with_the_others, fitting_checkpoint)
     _guard(checkpoint_utils, "load_ema_from_checkpoint", readable_checkpoint)
     _guard(checkpoint_utils, "torch_persistent_save", room_on_disk)
     if not IOPathManager:  # which copies to other stores, too
@@ -99,10 +100,17 @@ def _tell_interrupt(kind, error, trace) -> None:
 
 
 @contextlib.contextmanager
-def processes_that_end_together(*args, **kwargs) -> Iterator[None]:
-    """A process that ends with an error must not leave the others waiting."""
+def watched_processes(*args, **kwargs) -> Iterator[None]:
+    """A process that fails must not leave the others waiting."""
     watch_other_processes()
     yield
+
+
+@contextlib.contextmanager
+def fails_with_the_others(*args, **kwargs) -> Iterator[None]:
+    """An error of any kind that ends a training ends those of the other processes."""
+    with failing_together():
+        yield
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 import functools
 import logging
 from argparse import Namespace
-from typing import Any, Dict, Mapping, Optional
+from typing import Any, Callable, Dict, Mapping, Optional, Sequence
 
 from ..checkpoints import load_checkpoint, prepare_for_fairseq
 from ..errors import UserError, exits_in_one_line
@@ -19,7 +19,7 @@ def prepare_resuming() -> None:
 
     checkpoint_utils.load_checkpoint_to_cpu = load_checkpoint_to_cpu
     if not hasattr(Trainer.load_checkpoint, "__wrapped__"):
-        Trainer.load_checkpoint = _at_the_same_place(Trainer.load_checkpoint)
+        Trainer.load_checkpoint = _go_on_in_place(Trainer.load_checkpoint)
 
 
 def load_checkpoint_to_cpu(
@@ -53,33 +53,41 @@ def _num_processes(state: Mapping[str, Any]) -> int:
     return getattr(config, "distributed_world_size", 1)
 
 
-def rescale_position(position: Dict[str, Any], num_processes: int) -> None:
+def rescale_position(position: Dict[str, Any], num_processes: int, update_freq: Sequence[int]) -> None:
     """Restate, in place, how many batches each process has used of an epoch, for another number of processes.
 
     fairseq deals the batches of an epoch out in turn and saves how many each process has had. Taken as it is by fewer
-    processes, that number would repeat batches; by more, leave some out.
+    processes, that number would repeat batches; by more, leave some out. It becomes a number of whole updates: at any
+    other, fairseq would begin the epoch anew.
+
+    Args:
+        position: the state of fairseq's ``EpochBatchIterator``, with ``num_processes``, those that saved it.
+        update_freq: batches of each process in one update, by epoch, as ``optimization.update_freq``.
     """
     before, used = position.pop("num_processes", num_processes), position.get("iterations_in_epoch", 0)
-    if before == num_processes:
-        return
-    position["iterations_in_epoch"] = used * before // num_processes
-    again = used * before % num_processes
-    logger.warning(
-        "the checkpoint was saved by %d processes, %d go on: %d batches of its epoch are used already%s; for updates "
-        "of as many batches as before, change optimization.update_freq too",
-        before, num_processes, used * before, f", {again} of them will be used again" if again else "",
-    )  # fmt: skip
+    of_update = update_freq[min(position.get("epoch", 1), len(update_freq)) - 1]
+    position["iterations_in_epoch"] = used * before // num_processes // of_update * of_update
+    again = used * before - position["iterations_in_epoch"] * num_processes
+    if before != num_processes or again:
+        logger.warning(
+            "the checkpoint was saved by %d processes, %d go on: %d batches of its epoch are used already%s; for "
+            "updates of as many batches as before, optimization.update_freq must be %g times as large",
+            before, num_processes, used * before, f", {again} of them will be used again" if again else "",
+            before / num_processes,
+        )  # fmt: skip
 
 
-def _at_the_same_place(load):
+def _go_on_in_place(load: Callable) -> Callable:
     @functools.wraps(load)
-    def load_and_rescale(self, filename, *args, **kwargs):
+    def load_checked(self, filename, *args, **kwargs):
         extra_state = load(self, filename, *args, **kwargs)
-        if extra_state is not None:
-            if self._optimizer is not None:  # else reset
-                with exits_in_one_line(UserError):
-                    check_optimizer_state(filename, list(self.optimizer.optimizer.state.values()))
-            rescale_position(extra_state["train_iterator"], self.data_parallel_world_size)
+        if extra_state is not None and self._optimizer is not None:  # else reset
+            with exits_in_one_line(UserError):
+                check_optimizer_state(filename, list(self.optimizer.optimizer.state.values()))
+        begins_anew = self.cfg.checkpoint.reset_dataloader or filename == self.cfg.checkpoint.finetune_from_model
+        if extra_state is not None and not begins_anew:
+            position = extra_state["train_iterator"]
+            rescale_position(position, self.data_parallel_world_size, self.cfg.optimization.update_freq)
         return extra_state
 
-    return load_and_rescale
+    return load_checked

@@ -17,6 +17,15 @@ FAIRSEQ_TEMPORARIES = ("*.pt.tmp",)
 _held: Dict[str, IO] = {}  # open while this process lives: the system releases a lock with its process, however it ends
 
 
+def _let_go() -> None:
+    """In a forked process, which loads data and may outlive the one that trains: the lock is not its own."""
+    while _held:
+        _held.popitem()[1].close()
+
+
+os.register_at_fork(after_in_child=_let_go)
+
+
 def hold_save_dir(save_dir: str) -> None:
     """Keep a folder for the trainings of this process, as long as it lives, and sweep it.
 
@@ -25,11 +34,12 @@ def hold_save_dir(save_dir: str) -> None:
     Raises:
         UserError: another process trains into the folder; the message says which.
     """
-    path = os.path.realpath(os.path.join(save_dir, LOCK))
+    path = os.path.join(os.path.realpath(save_dir), LOCK)
     if path in _held:
         return
     try:
-        file = open(path, "a+", encoding="utf-8")  # noqa: SIM115 - it stays open
+        # not through a link, which would be somebody's file
+        file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644), "r+", encoding="utf-8")
     except OSError as error:
         raise UserError(f"cannot write to checkpoint.save_dir={save_dir}: {error.strerror}") from error
     try:

@@ -12,6 +12,7 @@ import os
 import resource
 from dataclasses import dataclass, field, fields
 from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
+from unittest import mock
 
 import numpy as np
 import torch
@@ -304,23 +305,15 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
 @contextlib.contextmanager
 def _weights_kept(optimizer) -> Iterator[None]:
     """A step inside changes neither weights nor their moments, while fairseq's loss scale and factors go on."""
-    inner = optimizer.optimizer
-    inner.step = lambda *args, **kwargs: None
-    try:
+    with mock.patch.object(optimizer.optimizer, "step", lambda *args, **kwargs: None):
         yield
-    finally:
-        del inner.step
 
 
 def _zero(value: Any) -> Any:
     """Nothing, of the same type and shape, so that sums over processes go together."""
-    return (
-        torch.zeros_like(value)
-        if torch.is_tensor(value)
-        else value * 0
-        if isinstance(value, np.ndarray)
-        else type(value)()
-    )
+    if torch.is_tensor(value):
+        return torch.zeros_like(value)
+    return np.zeros_like(value) if isinstance(value, np.ndarray) else type(value)()
 
 
 def check_config(cfg: Wav2Vec2SummaryMixingTaskConfig) -> None:

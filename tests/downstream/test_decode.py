@@ -184,6 +184,14 @@ def test_parameters_that_do_not_fit_are_one_line(finetuned, corpus, tmp_path):
     refuse(tmp_path / "other.pt", corpus, "cannot be built", "w2v_encoder.proj.weight")
 
 
+def test_emissions_that_are_not_finite_are_an_error_and_not_a_rate(finetuned, corpus, tmp_path):
+    state = torch.load(finetuned["wav2vec2_summarymixing"], weights_only=False)
+    for name in ("fc1", "fc2"):  # each as large as any weight may be, their product is larger than any number
+        state["model"][f"w2v_encoder.w2v_model.encoder.layers.0.feed_forward.{name}.weight"] *= 1e18
+    torch.save(state, tmp_path / "diverged.pt")
+    refuse(tmp_path / "diverged.pt", corpus, tmp_path / "diverged.pt", "gives no finite emissions for", "diverged")
+
+
 def test_missing_files_are_named(finetuned, data, tmp_path):
     checkpoint = finetuned["wav2vec2"]
     refuse(checkpoint, tmp_path / "nowhere", "there is no folder", tmp_path / "nowhere")

@@ -10,7 +10,7 @@ import torch
 
 pytest.importorskip("fairseq", reason="trains with fairseq")
 
-from processes import run_pair, train_pair
+from processes import free_port, run_pair, train_pair
 from tiny import TINY_FINETUNING, TINY_PRETRAINING, command, train, write_corpus
 
 from fairseq_summarymixing.errors import UserError
@@ -55,9 +55,11 @@ def corpus(tmp_path_factory):
 def pair(corpus, tmp_path_factory):
     """Folders of two runs of two processes: one of 8 updates, and one that was stopped after 3, inside epoch 1."""
     folder = tmp_path_factory.mktemp("pair")
-    for name, updates in (("whole", 8), ("part", 3)):
-        given = settings(corpus, folder / name, model__encoder_layerdrop=0.3, optimization__max_update=updates)
-        train_pair(*RECIPE, given)
+    given = dict(model__encoder_layerdrop=0.3, optimization__max_update=8)
+    train_pair(*RECIPE, settings(corpus, folder / "whole", **given))
+    given.update(optimization__max_update=3)
+    statuses, outputs, _ = run_pair("spawn", *RECIPE, settings(corpus, folder / "part", **given))
+    assert statuses == [0], outputs[0][-3000:]
     return folder
 
 
@@ -120,12 +122,17 @@ def test_two_processes_go_on_from_one_and_one_from_two(one_process, corpus, tmp_
     assert_same_weights(last(tmp_path), last(one_process / "whole"), atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("before, now, used, expected", [(2, 1, 3, 6), (1, 2, 6, 3), (1, 2, 5, 2), (8, 8, 5, 5)])
-def test_batches_that_were_used_are_not_used_again(before, now, used, expected, caplog):
-    position = {"iterations_in_epoch": used, "num_processes": before}
-    rescale_position(position, now)
-    assert position == {"iterations_in_epoch": expected}
-    assert ("1 of them will be used again" in caplog.text) == (used * before != expected * now)
+@pytest.mark.parametrize(
+    "before, now, used, update_freq, expected",
+    [(2, 1, 3, [1], 6), (1, 2, 6, [1], 3), (1, 2, 5, [1], 2), (8, 8, 5, [1], 5), (2, 1, 1, [4], 0),
+     (8, 2, 3, [9, 3], 12), (1, 1, 3, [2], 2)],
+)  # fmt: skip
+def test_batches_that_were_used_are_not_used_again(before, now, used, update_freq, expected, caplog):
+    position = {"epoch": 2, "iterations_in_epoch": used, "num_processes": before}
+    rescale_position(position, now, update_freq)
+    assert position == {"epoch": 2, "iterations_in_epoch": expected}
+    again = used * before - expected * now
+    assert (f", {again} of them will be used again" in caplog.text) == (again > 0)
 
 
 @pytest.mark.parametrize("rank", [0, 1])
@@ -142,9 +149,9 @@ def test_one_process_without_data_ends_both_in_one_line(rank, corpus, tmp_path):
 
 
 def test_a_save_dir_that_another_training_uses_is_refused(corpus, tmp_path):
-    hold = (
-        "import sys; from fairseq_summarymixing.plugin.save_dir import hold_save_dir; "
-        "hold_save_dir(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+    hold = (  # with a process that loads its data, and outlives it
+        "import os, sys, time; from fairseq_summarymixing.plugin.save_dir import hold_save_dir; "
+        "hold_save_dir(sys.argv[1]); os.fork() or time.sleep(60); print('held', flush=True); sys.stdin.read()"
     )
     other = subprocess.Popen(
         [sys.executable, "-c", hold, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -160,11 +167,23 @@ def test_a_save_dir_that_another_training_uses_is_refused(corpus, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == [".training.lock", "checkpoint_last.pt"]
 
 
-def test_too_little_shared_memory_ends_in_one_line(corpus, tmp_path):
+def test_a_link_in_the_place_of_the_lock_is_not_followed(corpus, tmp_path):
+    (tmp_path / "precious.txt").write_text("mine")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/.training.lock").symlink_to(tmp_path / "precious.txt")
+    with pytest.raises(UserError, match="cannot write to checkpoint.save_dir"):
+        train(*RECIPE, settings(corpus, tmp_path / "run"))
+    assert (tmp_path / "precious.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("buffer", [10, 0])
+def test_too_little_shared_memory_ends_in_one_line(buffer, corpus, tmp_path):
     small = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs -o size=100k tmpfs /dev/shm && exec "$@"', "sh"]
     if subprocess.run([*small, "true"], capture_output=True).returncode:
         pytest.skip("a small /dev/shm cannot be mounted here")
-    given = settings(corpus, tmp_path, dataset__num_workers=2, optimization__max_update=60)
+    given = settings(
+        corpus, tmp_path, dataset__num_workers=2, optimization__max_update=60, dataset__data_buffer_size=buffer
+    )
     process = subprocess.run(
         small + command(*RECIPE, given), capture_output=True, text=True, timeout=120,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -175,11 +194,36 @@ def test_too_little_shared_memory_ends_in_one_line(corpus, tmp_path):
     assert "error: /dev/shm is full" in line or "error: a process that loads data was killed" in line
 
 
-def test_checkpoints_written_asynchronously_need_iopath(corpus, tmp_path):
-    try:
-        import iopath  # noqa: F401
-    except ImportError:
-        with pytest.raises(UserError, match="write_checkpoints_asynchronously=true needs iopath"):
-            train(*RECIPE, settings(corpus, tmp_path, checkpoint__write_checkpoints_asynchronously=True))
-    else:
-        pytest.skip("iopath is installed")
+def test_a_process_that_fails_ends_the_others_and_one_that_is_done_does_not(tmp_path):
+    code = """
+import sys, time
+import torch.distributed as dist
+from fairseq_summarymixing.plugin import failures
+rank, fails = int(sys.argv[1]), sys.argv[3] == "fails"
+dist.init_process_group("gloo", init_method=f"tcp://localhost:{sys.argv[2]}", world_size=2, rank=rank)
+failures.GRACE_SECONDS = 2.0
+failures.watch_other_processes()
+if rank == 1:
+    if fails:
+        with failures.failing_together():
+            raise RuntimeError("of any kind")
+    sys.exit()
+time.sleep(6)
+print("done")
+"""
+    for ending, status in (("fails", 1), ("is done", 0)):
+        port = str(free_port())
+        both = [
+            subprocess.Popen([sys.executable, "-c", code, rank, port, ending], stdout=-1, stderr=-1, text=True)
+            for rank in "01"
+        ]
+        out, err = both[0].communicate(timeout=60)
+        assert both[0].returncode == status, err
+        assert ("process 1 on" in err and "its log says why" in err) == (ending == "fails") != ("done" in out)
+        both[1].communicate(timeout=60)
+
+
+def test_checkpoints_written_asynchronously_need_iopath(corpus, tmp_path, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(UserError, match="write_checkpoints_asynchronously=true needs iopath"):
+        train(*RECIPE, settings(corpus, tmp_path, checkpoint__write_checkpoints_asynchronously=True))
