@@ -15,7 +15,7 @@ EXTRAS = {
     "hf": ["transformers>=4.57,<6", "safetensors"],
     "onnx": ["onnx", "onnxscript", "onnxruntime"],
     "lm": ["flashlight-text"],
-    "dev": ["pytest>=7", "ruff", "librosa>=0.10; python_version >= '3.11'"],
+    "dev": ["pytest>=7", "ruff", "librosa>=0.10; python_version >= '3.11'", "peft; python_version >= '3.11'"],
 }
 
 setup(

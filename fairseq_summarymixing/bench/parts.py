@@ -69,8 +69,8 @@ class _Clock:
 def measure_parts(candidate: Candidate, device: str) -> dict[str, dict[str, float]]:
     """One step more, with marks at the borders of parts: {part: {forward, backward, saved_bytes}}.
 
-    Seconds of one repetition and bytes. Backward visits the borders in reverse, so what :mod:`~..modules.lean.recompute`
-    computes again there counts as the backward of its own part. A storage that two parts keep is the first one's.
+    Seconds of one repetition and bytes. Backward visits the borders in reverse, so what lean layers recompute there
+    counts as the backward of its own part. A storage that two parts keep is the first one's.
     """
     with count_saved_bytes(candidate.module) as saved, _marked(candidate.module, clock := _Clock(saved, device)):
         loss = candidate.forward()
