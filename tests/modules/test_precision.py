@@ -24,8 +24,8 @@ def error(found, expected):
     return ((found.float() - expected).norm() / expected.norm()).item()
 
 
-# Of the gradients. HyperMixing's hidden units are sums over all frames, and a small change turns some on or off: in fp32,
-# rounding the mixers' inputs alone changes its gradients by 0.8 %, SummaryMixing's by 0.07 %
+# Of the gradients. HyperMixing's hidden units are sums over all frames, and a small change turns some on or off: in
+# fp32, rounding the mixers' inputs alone changes its gradients by 0.8 %, SummaryMixing's by 0.07 %
 TOLERANCE = {mixer: 6e-2 if mixer == "hyper_mixing" else 2e-2 for mixer in MIXERS}
 
 
