@@ -23,6 +23,8 @@ KINDS = {
         **LOG_MEL, "mixer": "self_attention", "encoder_layer": "conformer", "positions": "sinusoidal",
         "layer_norm_first": True,
     }),
+    "hyper_mixing": ("wav2vec2_summarymixing", {"mixer": "hyper_mixing", "extractor_mode": "layer_norm"}),
+    "fastformer": ("wav2vec2_summarymixing", {"mixer": "fastformer", "extractor_mode": "layer_norm"}),
     "stock": ("wav2vec2", {"extractor_mode": "layer_norm", "layer_norm_first": True, "conv_bias": True}),
     "stock-group_norm": ("wav2vec2", {}),
     "stock-same_width": ("wav2vec2", {"encoder_embed_dim": 24}),
@@ -71,7 +73,13 @@ def ctc(path, pretrained_path):
     task = SimpleNamespace(target_dictionary=dictionary)
     model = Wav2VecCtc.build_model(config, task)
     randomise(model)
-    fields = {"_name": "audio_finetuning", "data": "/somewhere", "normalize": given["normalize"], "labels": "ltr"}
+    fields = {
+        "_name": "audio_finetuning",
+        "data": "/somewhere",
+        "normalize": given["normalize"],
+        "labels": "ltr",
+        "tpu": False,
+    }
     save(path, model, plain(config, "wav2vec_ctc"), fields, {"target_dictionary": dictionary})
     return path
 

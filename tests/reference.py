@@ -55,6 +55,52 @@ def self_attention(mixer, x, lengths, num_heads):
     return out
 
 
+def hyper_mixing(mixer, x, lengths, num_heads):
+    """LayerNorm(W2 gelu(W1^T x)), one hidden unit, one head and one frame at a time. x: (B, T, D). Padding gives 0."""
+
+    def generated(network, head, frame):
+        """A frame's row of W1 or W2, (D'/n,): that head's two layers. frame: (D/n,)."""
+        first, _, second = network
+        hidden = F.gelu(frame @ first.weight[head] + first.bias[head, 0])
+        return hidden @ second.weight[head] + second.bias[head, 0]
+
+    out = torch.zeros_like(x)
+    for b, length in enumerate(lengths):
+        mixed = [[] for _ in range(length)]
+        for h in range(num_heads):
+            frames = [x[b, t].chunk(num_heads)[h] for t in range(length)]
+            w1 = [generated(mixer.hypernetwork_in, h, frame) for frame in frames]
+            w2 = [generated(mixer.hypernetwork_out, h, frame) for frame in frames]
+            hidden = [F.gelu(sum(w1[t][j] * frames[t] for t in range(length))) for j in range(len(w1[0]))]
+            for t in range(length):
+                mixed[t].append(sum(w2[t][j] * hidden[j] for j in range(len(hidden))))
+        for t in range(length):
+            out[b, t] = mixer.layer_norm(torch.cat(mixed[t]))
+    return out
+
+
+def fastformer(mixer, x, lengths, num_heads):
+    """R(k * v_t) + q_t with a global query and a global key, head by head. x: (B, T, D). Padding gives 0."""
+
+    def average(vectors, score):
+        """Frames (T, D/n) weighted by softmax_t(score . frame / sqrt(D/n))."""
+        weights = torch.softmax(torch.stack([score @ vector for vector in vectors]) / math.sqrt(len(score)), dim=0)
+        return sum(weight * vector for weight, vector in zip(weights, vectors))
+
+    out = torch.zeros_like(x)
+    for b, length in enumerate(lengths):
+        queries, keys, values = (p(x[b, :length]) for p in (mixer.query, mixer.key, mixer.value))
+        heads = []
+        for h in range(num_heads):
+            query, key, value = (part.chunk(num_heads, dim=-1)[h] for part in (queries, keys, values))
+            global_query = average(query, mixer.query_score[h])
+            global_key = average([global_query * one for one in key], mixer.key_score[h])
+            heads.append(global_key * value)
+        for t in range(length):
+            out[b, t] = mixer.transform(torch.cat([head[t] for head in heads])) + queries[t]
+    return out
+
+
 def contrastive_logits(context, targets, target_ids, distractors, counts, temperature):
     """One masked frame and one distractor at a time."""
     rows, first = [], 0

@@ -9,8 +9,9 @@ class SummaryMixingConfig(Wav2Vec2Config):
     """Fields of ``Wav2Vec2Config``, which keep their meaning, and these. 16 kHz waveforms.
 
     Args:
-        mixer: what mixes frames: ``summary_mixing``, ``summary_mixing_lite`` or ``self_attention``;
-            ``num_attention_heads`` applies to each of them, ``attention_dropout`` to all but lite.
+        mixer: what mixes frames: ``summary_mixing``, ``summary_mixing_lite``, ``self_attention``, ``hyper_mixing`` (of
+            ``intermediate_size`` hidden units) or ``fastformer``; ``num_attention_heads`` applies to each of them,
+            ``attention_dropout`` to all but lite.
         encoder_layer: ``transformer``, or ``conformer``, which has ``conv_depthwise_kernel_size`` too.
         frontend: ``waveform``, wav2vec 2.0's convolutions (``conv_dim``, ``conv_kernel``, ``conv_stride``), or
             ``log_mel``: ``num_mel_bins`` log-mel bins, 100 frames a second, and then these convolutions.

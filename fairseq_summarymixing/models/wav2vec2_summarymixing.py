@@ -18,7 +18,7 @@ from torch import Tensor
 from ..errors import UserError, exits_in_one_line
 from ..former_lite import refuse_lite_with_combiner
 from ..keys import STOCK_LAYERS, rename
-from ..modules.config import EncoderConfig, FrontendConfig, ObjectiveConfig
+from ..modules.config import MIXERS, EncoderConfig, FrontendConfig, ObjectiveConfig
 from ..modules.contrastive import diversity_loss
 from ..modules.lean.replace import make_lean
 from ..modules.wav2vec2 import ContrastiveOutput, Wav2Vec2
@@ -34,7 +34,7 @@ class Wav2Vec2SummaryMixingConfig(Wav2Vec2Config):
 
     mixer: str = field(
         default="summary_mixing",
-        metadata={"help": "what mixes frames: summary_mixing, summary_mixing_lite or self_attention; "
+        metadata={"help": f"what mixes frames: {', '.join(MIXERS)}; "
                   "encoder_attention_heads applies to each, attention_dropout to all but lite, which drops nothing"},
     )  # fmt: skip
     summary_hidden_dim: Optional[int] = field(

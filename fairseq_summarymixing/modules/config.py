@@ -4,6 +4,7 @@ The dataclasses check themselves; layers receive plain arguments and never see t
 """
 
 import math
+import re
 from dataclasses import dataclass, fields
 from typing import Any, Callable, Collection, Dict, FrozenSet, Optional, Tuple, Union
 
@@ -13,8 +14,10 @@ from .activations import get_activation
 from .attention import SelfAttention
 from .conformer import ConformerLayer, ConvolutionModule
 from .encoder import Encoder
+from .fastformer import Fastformer
 from .feed_forward import FeedForward
 from .frontend import ConvFeatureExtractor, LogMelExtractor
+from .hyper_mixing import HyperMixing
 from .positional import ConvPositions, SinusoidalPositions
 from .quantizer import GumbelVectorQuantizer
 from .summary_mixing import SummaryMixing, SummaryMixingLite
@@ -27,7 +30,8 @@ DEFAULT_MEL_CONV_LAYERS = ((512, 3, 2), (512, 3, 1))
 class Part:
     """A module that is built of a configuration's fields: ``Part(SelfAttention, model_dim="encoder_embed_dim")``.
 
-    Called with a configuration, it builds the module. Arguments that no field holds are given to the call.
+    Called with a configuration, it builds the module. Arguments that no field holds are given to the call. A ValueError
+    of the module's class that names arguments names their fields, too.
 
     Args:
         kind: the module's class.
@@ -43,7 +47,16 @@ class Part:
             name: getattr(config, source) if isinstance(source, str) else source(config)
             for name, source in self.arguments.items()
         }
-        return self.kind(**{**found, **given})
+        try:
+            return self.kind(**{**found, **given})
+        except ValueError as error:
+            raise ValueError(f"{error}{self._name_fields(str(error))}") from error
+
+    def _name_fields(self, message: str) -> str:
+        """For each argument in a message the field that it was taken from, such as `` (hidden_dim is x_dim)``."""
+        taken = ((name, source) for name, source in self.arguments.items() if isinstance(source, str))
+        named = [f"{name} is {source}" for name, source in taken if re.search(rf"\b{name}\b", message)]
+        return f" ({', '.join(named)})" if named else ""
 
     @property
     def fields(self) -> FrozenSet[str]:
@@ -73,6 +86,19 @@ MIXERS = {
     ),
     "self_attention": Part(
         SelfAttention,
+        model_dim="encoder_embed_dim",
+        num_heads="encoder_attention_heads",
+        dropout="attention_dropout",
+    ),
+    "hyper_mixing": Part(
+        HyperMixing,
+        model_dim="encoder_embed_dim",
+        num_heads="encoder_attention_heads",
+        hidden_dim="encoder_ffn_embed_dim",
+        dropout="attention_dropout",
+    ),
+    "fastformer": Part(
+        Fastformer,
         model_dim="encoder_embed_dim",
         num_heads="encoder_attention_heads",
         dropout="attention_dropout",
@@ -262,6 +288,7 @@ class EncoderConfig:
     encoder_layers: int = 12
     encoder_embed_dim: int = 768
     encoder_ffn_embed_dim: int = 3072
+    """Hidden units of the feed-forward networks, and of HyperMixing."""
     encoder_attention_heads: int = 12
     """Heads of the mixer, whichever it is."""
     summary_hidden_dim: Optional[int] = None
@@ -271,7 +298,8 @@ class EncoderConfig:
     activation_fn: str = "gelu"
     dropout: float = 0.1
     attention_dropout: float = 0.1
-    """Dropout inside the mixer: on attention weights, or on SummaryMixing's joined vector. Lite has nothing to drop."""
+    """Dropout inside the mixer: on attention weights, on SummaryMixing's joined vector, on HyperMixing's hidden units.
+    Lite has nothing to drop."""
     activation_dropout: float = 0.0
     encoder_layerdrop: float = 0.0
     layer_norm_first: bool = False

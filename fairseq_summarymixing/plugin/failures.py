@@ -143,4 +143,7 @@ def _connect() -> dist.Store:
     store = dist.distributed_c10d._get_default_store()
     while hasattr(store, "underlying_store"):
         store = store.underlying_store
+    socket.create_connection(
+        (store.host, store.port), timeout=10
+    ).close()  # torch would print pages about one that is gone
     return dist.TCPStore(store.host, store.port, is_master=False, wait_for_workers=False, timeout=timedelta(seconds=10))

@@ -70,8 +70,8 @@ def guard_fairseq() -> None:
     _guard(checkpoint_utils, "torch_persistent_save", room_on_disk)
     if not IOPathManager:  # which copies to other stores, too
         PathManager.copy = staticmethod(copy_whole)
-    if HydraConfig.initialized() and sys.excepthook is sys.__excepthook__:
-        sys.excepthook = _tell_interrupt
+    if HydraConfig.initialized() and getattr(sys.excepthook, "func", None) is not _end_or_pass_on:
+        sys.excepthook = functools.partial(_end_or_pass_on, sys.excepthook)
 
 
 def _guard(owner: Any, name: str, *checks: Callable) -> None:
@@ -90,13 +90,14 @@ def _guard(owner: Any, name: str, *checks: Callable) -> None:
     setattr(owner, name, guarded)
 
 
-def _tell_interrupt(kind, error, trace) -> None:
+def _end_or_pass_on(pass_on: Callable, kind, error, trace) -> None:
+    """End a run after Ctrl-C in one line; leave other errors to the hook before, which may be torch.distributed's."""
     if issubclass(kind, KeyboardInterrupt):
         message = "interrupted; run the same command to go on from the last checkpoint"
         print(message, file=sys.stderr)
         leave_at_exit(130, message)
     else:
-        sys.__excepthook__(kind, error, trace)
+        pass_on(kind, error, trace)
 
 
 @contextlib.contextmanager
@@ -365,6 +366,8 @@ def room_on_disk(obj: Any, filename: str, *args, **kwargs) -> Iterator[None]:
         yield
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or _first_line(error)
+        with contextlib.suppress(OSError):
+            os.unlink(f"{filename}.tmp")  # fairseq's, and as large as what had room
         raise UserError(
             f"cannot write {filename}: {reason}; earlier checkpoints are kept: make room and run the same command"
         ) from error

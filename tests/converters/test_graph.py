@@ -20,7 +20,7 @@ from fairseq_summarymixing.errors import UserError
 
 KINDS = [
     ("summary_mixing", False), ("paper", True), ("stock-group_norm", True), ("twin", False), ("twin", True),
-    ("stock", False),
+    ("stock", False), ("hyper_mixing", True), ("fastformer", False),
 ]  # fmt: skip
 
 

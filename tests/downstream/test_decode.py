@@ -47,6 +47,15 @@ def test_batched_decoding_equals_utterance_by_utterance(finetuned, corpus, tmp_p
     assert (result["model"], result["utterances"]) == (name, 7)
 
 
+@pytest.mark.parametrize("mixer", ["hyper_mixing", "fastformer"])
+def test_models_of_other_mixers_are_decoded(mixer, checkpoint, corpus, tmp_path):
+    together = decode(checkpoint(mixer, ctc=True), corpus, "test", tmp_path / "together", batch_seconds=1000)
+    decode(checkpoint(mixer, ctc=True), corpus, "test", tmp_path / "alone", batch_seconds=0)
+    assert together["utterances"] == 7
+    assert lines(tmp_path / "together/hypotheses.ltr") == lines(tmp_path / "alone/hypotheses.ltr")
+    assert len(set(lines(tmp_path / "alone/hypotheses.ltr"))) > 1
+
+
 def test_the_answer_is_what_fairseq_computes_in_validation(finetuned, corpus, tmp_path):
     """The criterion's own loop over one batch, which no code of ours takes part in but the reader."""
     from fairseq import checkpoint_utils

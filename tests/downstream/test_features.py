@@ -48,6 +48,18 @@ def test_files_hold_the_models_hidden_states_and_times(kind, name, recordings, r
     assert times[:2] == pytest.approx([0.0125, 0.0325])  # 400 samples are seen, 320 apart
 
 
+@pytest.mark.parametrize("mixer", ["hyper_mixing", "fastformer"])
+def test_a_mixer_of_one_pass_gives_the_models_hidden_states(mixer, checkpoint, recordings, tmp_path):
+    import soundfile
+
+    audio = recordings / "long.wav"
+    assert features(checkpoint(mixer), audio, out=tmp_path, options=["--block-seconds", "1"]) == 0
+    wave = torch.from_numpy(soundfile.read(audio, dtype="float32")[0]).unsqueeze(0)
+    expected = load_encoder(checkpoint(mixer), CPU).model.represent(wave).x[0].detach()
+    found = torch.from_numpy(np.load(tmp_path / "long.layer-2.npy"))
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
 def test_stock_checkpoints_give_stocks_own_features(pretrained, recordings, tmp_path):
     import soundfile
     from fairseq import checkpoint_utils

@@ -12,6 +12,7 @@ from fairseq_summarymixing.models.wav2vec2_summarymixing import (
     Wav2Vec2SummaryMixingModel,
     parse_conv_layers,
 )
+from fairseq_summarymixing.modules.config import MIXERS
 
 TINY = dict(MODEL, dropout=0.0, attention_dropout=0.0)
 LOG_MEL = dict(
@@ -135,7 +136,7 @@ def test_feature_grad_mult_scales_the_front_ends_gradient():
 
 
 def test_alone_equals_padded_through_the_whole_model():
-    for mixer in ("summary_mixing", "summary_mixing_lite", "self_attention"):
+    for mixer in MIXERS:
         model = build(mixer=mixer, extractor_mode="layer_norm").eval()
         source = torch.randn(2, 8000)
         padding_mask = torch.zeros(2, 8000, dtype=torch.bool)

@@ -12,6 +12,7 @@ from fairseq_summarymixing.models.wav2vec2_summarymixing import (
     Wav2Vec2SummaryMixingConfig,
     Wav2Vec2SummaryMixingModel,
 )
+from fairseq_summarymixing.modules.config import MIXERS
 
 FIELDS = dict(MODEL, quantize_targets=True, extractor_mode="layer_norm", layer_norm_first=True)
 
@@ -33,7 +34,7 @@ def stock_conformer():
     return Wav2Vec2Model(Wav2Vec2Config(**FIELDS, layer_type="conformer", attn_type="", pos_enc_type="abs"))
 
 
-@pytest.mark.parametrize("mixer", ["summary_mixing", "summary_mixing_lite", "self_attention"])
+@pytest.mark.parametrize("mixer", MIXERS)
 @pytest.mark.parametrize("frontend", ["waveform", "log_mel"])
 def test_ours_does_not_leak_where_stock_fairseqs_conformer_does(mixer, frontend):
     torch.manual_seed(0)

@@ -5,6 +5,8 @@ import torch
 
 from fairseq_summarymixing.modules.attention import SelfAttention
 from fairseq_summarymixing.modules.config import EncoderConfig, build_encoder
+from fairseq_summarymixing.modules.fastformer import Fastformer
+from fairseq_summarymixing.modules.hyper_mixing import HyperMixing
 from fairseq_summarymixing.modules.summary_mixing import SummaryMixing, SummaryMixingLite
 
 flop_counter = pytest.importorskip("torch.utils.flop_counter", reason="counts operations with torch >= 2.1")
@@ -54,6 +56,8 @@ def encoder(mixer):
 LINEAR = {
     "summary_mixing": lambda: SummaryMixing(DIM, 4),
     "summary_mixing_lite": lambda: SummaryMixingLite(DIM, 4),
+    "hyper_mixing": lambda: HyperMixing(DIM, 4),
+    "fastformer": lambda: Fastformer(DIM, 4),
     "encoder": lambda: encoder("summary_mixing"),
 }
 

@@ -98,9 +98,13 @@ def test_positions_are_as_long_as_the_input_and_weight_norm_is_its_formula():
 @pytest.mark.parametrize(
     "change, message",
     [
-        ({"mixer": "fourier"}, "mixer must be one of summary_mixing, .*, self_attention; got 'fourier'"),
+        ({"mixer": "fourier"}, "mixer must be one of summary_mixing, .*, fastformer; got 'fourier'"),
         ({"encoder_attention_heads": 5}, "must be a multiple of encoder_attention_heads; got 16 and 5"),
         ({"summary_hidden_dim": 6}, "hidden_dim must be a positive multiple of num_heads; got 6 and 4"),
+        (
+            {"mixer": "hyper_mixing", "encoder_ffn_embed_dim": 26},
+            r"got 26 and 4 \(num_heads is encoder_attention_heads, hidden_dim is encoder_ffn_embed_dim\)",
+        ),
         ({"conv_pos_groups": 3}, "conv_pos_groups must divide encoder_embed_dim; got 3 and 16"),
         ({"dropout": 1.5}, "dropout must lie between 0 and 1; got 1.5"),
         ({"encoder_layers": 0}, "encoder_layers must be at least 1; got 0"),
@@ -113,9 +117,19 @@ def test_a_configuration_that_cannot_be_built_says_why(change, message):
 
 
 @pytest.mark.skipif(not hasattr(torch.amp, "is_autocast_available"), reason="compiles with torch >= 2.4")
-@pytest.mark.parametrize("encoder_layer", ["transformer", "conformer"])
-@pytest.mark.parametrize("mixer", ["summary_mixing", "self_attention"])
+@pytest.mark.parametrize(
+    "mixer, encoder_layer",
+    [
+        ("summary_mixing", "transformer"),
+        ("summary_mixing", "conformer"),
+        ("self_attention", "transformer"),
+        ("self_attention", "conformer"),
+        ("hyper_mixing", "transformer"),
+        ("fastformer", "transformer"),
+    ],
+)
 def test_torch_compile_takes_the_encoder_in_one_graph(encoder_layer, mixer):
+    torch._dynamo.reset()  # each encoder counts as a recompilation of the same code, of which there may be 8
     encoder = tiny(mixer=mixer, encoder_layer=encoder_layer, dropout=0.1, activation_dropout=0.1)
     compiled = torch.compile(encoder, backend="aot_eager", fullgraph=True)
     x = torch.randn(2, 9, 16, requires_grad=True)

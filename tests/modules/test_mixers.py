@@ -5,6 +5,8 @@ import reference
 import torch
 
 from fairseq_summarymixing.modules.attention import SelfAttention
+from fairseq_summarymixing.modules.fastformer import Fastformer
+from fairseq_summarymixing.modules.hyper_mixing import HyperMixing
 from fairseq_summarymixing.modules.summary_mixing import SummaryMixing, SummaryMixingLite, masked_mean
 
 DIM, HEADS = 12, 3
@@ -25,12 +27,27 @@ def self_attention():
     return mixer, lambda x, lengths: reference.self_attention(mixer, x, lengths, HEADS)
 
 
+def hyper_mixing(**kwargs):
+    mixer = HyperMixing(DIM, HEADS, dropout=0.0, **kwargs).double()
+    return mixer, lambda x, lengths: reference.hyper_mixing(mixer, x, lengths, HEADS)
+
+
+def fastformer():
+    mixer = Fastformer(DIM, HEADS, dropout=0.0).double()
+    torch.nn.init.normal_(mixer.query_score)  # weights that differ from frame to frame
+    torch.nn.init.normal_(mixer.key_score)
+    return mixer, lambda x, lengths: reference.fastformer(mixer, x, lengths, HEADS)
+
+
 ALL = {
     "summary_mixing": summary_mixing,
     "summary_mixing, narrow branches": lambda: summary_mixing(hidden_dim=6),
     "summary_mixing, no branch norm": lambda: summary_mixing(branch_norm=False),
     "summary_mixing_lite": summary_mixing_lite,
     "self_attention": self_attention,
+    "hyper_mixing": hyper_mixing,
+    "hyper_mixing, few hidden units": lambda: hyper_mixing(hidden_dim=6),
+    "fastformer": fastformer,
 }
 
 
@@ -75,6 +92,16 @@ def test_padding_gets_no_gradient_and_changes_nothing(make):
     assert (padded.grad[:, :5] != 0).any()
 
 
+@pytest.mark.parametrize("make", ALL.values(), ids=ALL.keys())
+def test_an_utterance_of_padding_alone_gives_finite_outputs_and_gradients(make):
+    mixer, _ = make()
+    x = torch.randn(2, 5, DIM, dtype=torch.double, requires_grad=True)
+    out = mixer(x, reference.padding_mask([5, 0], 5))
+    gradients = torch.autograd.grad(out.square().sum(), [x, *mixer.parameters()])
+    assert out.isfinite().all() and all(gradient.isfinite().all() for gradient in gradients)
+    torch.testing.assert_close(out[:1], mixer(x[:1]))
+
+
 def test_masked_mean_counts_real_frames_alone():
     x = torch.tensor([[[2.0], [4.0], [900.0]], [[5.0], [6.0], [7.0]], [[1.0], [1.0], [1.0]]])
     mask = reference.padding_mask([2, 3, 0], 3)
@@ -90,15 +117,26 @@ def test_masked_mean_of_an_hour_in_half_precision(dtype, masked):
     assert masked_mean(x, mask).item() == 3.0
 
 
-def test_dropout_acts_on_the_joined_vector_in_training_only():
-    mixer = SummaryMixing(DIM, HEADS, dropout=0.5)
+@pytest.mark.skipif(torch.__version__.startswith("2.0."), reason="torch 2.0 has no fp16 products on the CPU")
+@pytest.mark.parametrize("build", [HyperMixing, Fastformer])
+def test_half_an_hour_of_frames_neither_overflows_nor_vanishes_in_fp16(build):
+    mixer = build(DIM, HEADS).eval()
+    x = 5 + torch.randn(1, 90_000, DIM)  # the hidden units of HyperMixing are past fp16's largest number, 65504
+    with torch.no_grad():
+        expected, found = mixer(x), mixer.half()(x.half()).float()
+    assert (found - expected).norm() / expected.norm() < 5e-3
+
+
+@pytest.mark.parametrize("build", [SummaryMixing, HyperMixing, Fastformer])
+def test_dropout_acts_in_training_only(build):
+    mixer = build(DIM, HEADS, dropout=0.5)
     x = torch.randn(1, 4, DIM)
     assert not torch.equal(mixer(x), mixer(x))
     mixer.eval()
     assert torch.equal(mixer(x), mixer(x))
 
 
-@pytest.mark.parametrize("build", [SummaryMixing, SummaryMixingLite, SelfAttention])
+@pytest.mark.parametrize("build", [SummaryMixing, SummaryMixingLite, SelfAttention, HyperMixing, Fastformer])
 def test_heads_must_divide_the_features(build):
     with pytest.raises(ValueError, match="multiple of num_heads; got 10 and 4"):
         build(10, num_heads=4)
@@ -109,6 +147,8 @@ def test_heads_must_divide_the_features(build):
 def test_bad_arguments_are_named():
     with pytest.raises(ValueError, match="hidden_dim must be a positive multiple of num_heads; got 7 and 3"):
         SummaryMixing(12, 3, hidden_dim=7)
+    with pytest.raises(ValueError, match="hidden_dim must be a positive multiple of num_heads; got 7 and 3"):
+        HyperMixing(12, 3, hidden_dim=7)
 
 
 def test_lite_is_the_mean_alone_with_nothing_after_it():

