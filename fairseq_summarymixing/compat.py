@@ -1,6 +1,5 @@
 """Work-arounds for versions of fairseq and torch: each says what, why, and until which version."""
 
-import argparse
 import contextlib
 import importlib
 import logging
@@ -19,16 +18,11 @@ def prepare_fairseq() -> None:
     keep_everything_while_looking_for_nan()
 
 
-def safe_classes() -> tuple:
-    """Classes that fairseq writes into checkpoints beside tensors and plain containers."""
-    from fairseq.data import Dictionary
-
-    return (Dictionary, argparse.Namespace)
-
-
 def register_safe_classes() -> None:
     """fairseq 0.12.2 and fairseq-fixed 0.12.3.1 call torch.load without ``weights_only``, which is true by
     default from torch 2.6 on and refuses fine-tuned checkpoints, since they hold a Dictionary."""
+    from .checkpoints.state import safe_classes
+
     if hasattr(torch.serialization, "add_safe_globals"):
         torch.serialization.add_safe_globals(list(safe_classes()))
 

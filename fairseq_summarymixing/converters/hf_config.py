@@ -3,7 +3,7 @@
 import math
 from typing import Any, Dict, Mapping, Sequence, Tuple
 
-from ..hf_directory import NORMS
+from ..checkpoints.hf_directory import NORMS
 
 # fairseq's field (stock's or ours) | Hugging Face's
 FIELDS = (

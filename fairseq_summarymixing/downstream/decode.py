@@ -16,7 +16,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from .. import __version__
-from ..checkpoints import load_checkpoint, num_updates
+from ..checkpoints import Checkpoint
 from ..errors import UserError
 from ..files import atomic_write
 from .beam_search import BeamDecoder, BeamSearch, tune
@@ -74,10 +74,10 @@ def decode(
     if not 0 <= batch_seconds < float("inf"):
         raise UserError(f"--batch-seconds must be 0 or more; got {batch_seconds:g}")
     target = pick_device(device)
-    state = load_checkpoint(checkpoint)
-    labels = check_checkpoint(checkpoint, state)
+    model = Checkpoint.read(checkpoint)
+    labels = check_checkpoint(model)
     test_set = read_test_set(data, split, labels)
-    recogniser = load_recogniser(checkpoint, state, data, target)
+    recogniser = load_recogniser(model, data, target)
     check_symbols(test_set, recogniser.task.target_dictionary.indices)
     references = [recogniser.words(line) for line in test_set.labels]
     if not any(references):
@@ -87,7 +87,7 @@ def decode(
     if beam_search is not None:
         decoder = BeamDecoder(beam_search, recogniser.symbols, recogniser.blank)
         decoder_name = f"CTC beam search, {beam_search.lm}"
-    long_form = LongForm(recogniser, checkpoint, target, block_seconds, window_seconds)
+    long_form = LongForm(recogniser, model, target, block_seconds, window_seconds)
     if beam_search is not None and beam_search.tune:
         _tune(decoder, recogniser, data, beam_search.tune, labels, batch_seconds, long_form)
     started = time.perf_counter()
@@ -113,7 +113,7 @@ def decode(
         "seconds": seconds,
         "real_time_factor": seconds / audio_seconds,
         "checkpoint": os.path.abspath(checkpoint),
-        "num_updates": num_updates(state),
+        "num_updates": model.num_updates,
         "model": recogniser.fields.get("_name"),
         "mixer": recogniser.fields.get("mixer"),
         "data": os.path.abspath(data),

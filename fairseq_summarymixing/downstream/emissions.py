@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from ..checkpoints import Checkpoint
 from ..compat import quiet_fairseq
 from ..errors import UserError
 from .encoder import SpeechEncoder, load_encoder
@@ -62,7 +62,7 @@ class LongForm:
     """What is too long for a batch: alone, as :class:`~.encoder.SpeechEncoder` does it. Loaded when it is needed."""
 
     def __init__(
-        self, recogniser: Recogniser, checkpoint: str | Path, device: torch.device, block_seconds: float,
+        self, recogniser: Recogniser, checkpoint: Checkpoint, device: torch.device, block_seconds: float,
         window_seconds: float | None,
     ):  # fmt: skip
         self.recogniser, self.checkpoint, self.device = recogniser, checkpoint, device

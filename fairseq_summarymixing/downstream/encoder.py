@@ -5,14 +5,14 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..checkpoints import load_checkpoint, model_config, pretrained_config, task_config
+from ..checkpoints import Checkpoint
+from ..checkpoints.names import PRETRAINED_MODELS, STOCK_MODEL
 from ..compat import quiet_fairseq
 from ..errors import UserError
 from ..modules.attention import SelfAttention
@@ -24,8 +24,6 @@ from ..plugin.reading import reading_checkpoint
 SAMPLE_RATE = 16000
 FRAMES_PER_SECOND = 50
 MAX_ATTENTION_SECONDS = 300  # all pairs of frames of 5 minutes are 225 million, in each head
-INSIDE = ("w2v_encoder.w2v_model.", "encoder.w2v_model.")  # where fine-tuned models keep the encoder
-HEADS = ("quantizer.", "project_q.", "final_proj.")
 
 Hear = Callable[[int, int, Tensor], None]
 
@@ -137,43 +135,36 @@ def pick_device(name: str) -> torch.device:
 
 
 def load_encoder(
-    path: str | Path, device: torch.device, block_seconds: float = 60.0, window_seconds: float | None = None
+    checkpoint: Checkpoint, device: torch.device, block_seconds: float = 60.0, window_seconds: float | None = None
 ) -> SpeechEncoder:
     """The encoder of a pre-trained or fine-tuned checkpoint, ours or stock ``wav2vec2``'s.
 
     Raises:
-        UserError: the file is no such checkpoint, or its parameters do not fit its configuration.
+        UserError: it is of another model, or its parameters do not fit its configuration.
     """
-    state = load_checkpoint(path)
-    config, weights = model_config(state), state["model"]
-    inner = pretrained_config(config)
-    if inner is not None:
-        prefix = next((one for one in INSIDE if any(key.startswith(one) for key in weights)), INSIDE[0])
-        weights = {key[len(prefix) :]: value for key, value in weights.items() if key.startswith(prefix)}
-    model = _build(path, config if inner is None else inner)
-    kept = {key: value for key, value in weights.items() if not key.startswith(HEADS)}
+    model = _build(checkpoint)
     try:
-        model.upgrade_state_dict_named(kept, "")
-        model.load_state_dict(kept, strict=True)
+        weights = checkpoint.encoder_weights
+        model.upgrade_state_dict_named(weights, "")
+        model.load_state_dict(weights, strict=True)
     except (RuntimeError, ValueError) as error:
         told = " ".join(line.strip() for line in str(error).splitlines()[:3])[:300]
-        raise UserError(f"{path}: the parameters do not fit the configuration: {told}") from error
-    normalize = bool(task_config(state).get("normalize"))
-    return SpeechEncoder(model.to(device).eval(), normalize, block_seconds, window_seconds)
+        raise UserError(f"{checkpoint.path}: the parameters do not fit the configuration: {told}") from error
+    return SpeechEncoder(model.to(device).eval(), checkpoint.normalize, block_seconds, window_seconds)
 
 
-def _build(path: str | Path, config: dict[str, Any]) -> Any:
+def _build(checkpoint: Checkpoint) -> Any:
     with quiet_fairseq():
         ours = importlib.import_module("fairseq_summarymixing.models.wav2vec2_summarymixing")
-    name = config.get("_name")
-    if name not in ("wav2vec2", "wav2vec2_summarymixing"):
+    path, name = checkpoint.path, checkpoint.encoder_name
+    if name not in PRETRAINED_MODELS:
         raise UserError(
             f"{path} is a checkpoint of the model {name!r}; expected wav2vec2_summarymixing or wav2vec2, pre-trained "
             "or fine-tuned"
         )
     known = {one.name for one in fields(ours.Wav2Vec2SummaryMixingConfig)}
-    values = {key: value for key, value in config.items() if key in known}
-    if name == "wav2vec2":
+    values = {key: value for key, value in checkpoint.encoder_fields.items() if key in known}
+    if name == STOCK_MODEL:
         values["mixer"] = "self_attention"
         values["activation_fn"] = str(values.get("activation_fn", "gelu"))
     try:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from ..checkpoints import Checkpoint
 from ..data.audio import BadAudio, probe, read_mono, resample
 from ..errors import UserError
 from ..files import atomic_write
@@ -57,7 +58,7 @@ def extract(
     names = name_outputs(audio)
     lengths = [_samples(path) for path in audio]
     made_by = {"checkpoint": version(checkpoint), "window_seconds": window_seconds}  # as it is before it is read
-    encoder = load_encoder(checkpoint, pick_device(device), block_seconds, window_seconds)
+    encoder = load_encoder(Checkpoint.read(checkpoint), pick_device(device), block_seconds, window_seconds)
     wanted = _wanted(layers, encoder.num_layers)
     for path, length in zip(audio, lengths):
         encoder.check_length(length, str(path))

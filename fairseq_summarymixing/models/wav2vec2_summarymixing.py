@@ -15,11 +15,11 @@ from fairseq.models import BaseFairseqModel, register_model
 from fairseq.models.wav2vec.wav2vec2 import Wav2Vec2Config
 from torch import Tensor
 
+from ..checkpoints.former_lite import refuse_lite_with_combiner
+from ..checkpoints.names import STOCK_LAYER_NAMES, rename
 from ..errors import UserError, exits_in_one_line
-from ..keys import STOCK_LAYERS, rename
 from ..modules.config import EncoderConfig, FrontendConfig, ObjectiveConfig
 from ..modules.contrastive import diversity_loss
-from ..modules.summary_mixing import refuse_lite_with_combiner
 from ..modules.wav2vec2 import ContrastiveOutput, Wav2Vec2
 from ._fields import check_idle_fields, check_unread_fields
 from ._warm_start import warm_start
@@ -231,7 +231,7 @@ class Wav2Vec2SummaryMixingModel(Wav2Vec2, BaseFairseqModel):
         super().upgrade_state_dict_named(state_dict, name)
         prefix = f"{name}." if name else ""
         own = {key[len(prefix) :]: key for key in state_dict if key.startswith(prefix)}
-        ours = rename(own, STOCK_LAYERS, strict=False)
+        ours = rename(own, STOCK_LAYER_NAMES, strict=False)
         if self.cfg.mixer != "self_attention" and any(ours[key] != key and ".mixer." in ours[key] for key in own):
             with exits_in_one_line():
                 raise ValueError(

@@ -7,7 +7,7 @@ Processing", Interspeech 2024.
 """
 
 import math
-from typing import Iterable, Optional
+from typing import Optional
 
 import torch
 from torch import Tensor, nn
@@ -182,7 +182,7 @@ class SummaryMixingLite(nn.Module):
 
     Raises:
         ValueError: ``num_heads`` does not divide ``model_dim``, ``hidden_dim`` differs from it, or the activation is
-            unknown. Loading raises it for parameters of a lite mixer with a combiner.
+            unknown.
     """
 
     computes_in_chunks = True
@@ -204,27 +204,3 @@ class SummaryMixingLite(nn.Module):
     def mix(self, x: Tensor, mean: Tensor) -> Tensor:
         """As :meth:`SummaryMixing.mix`."""
         return mean.expand_as(x)
-
-    def _load_from_state_dict(self, state_dict, prefix, *arguments) -> None:
-        refuse_lite_with_combiner(name for name in state_dict if name.startswith(prefix))
-        super()._load_from_state_dict(state_dict, prefix, *arguments)
-
-
-def refuse_lite_with_combiner(names: Iterable[str]) -> None:
-    """Refuse parameters of a lite mixer that has a combiner, which is another model than :class:`SummaryMixingLite`.
-
-    Args:
-        names: of the parameters that are to be loaded, of one mixer or of a whole model.
-
-    Raises:
-        ValueError: some mixer has a combiner and no local branch.
-    """
-    names = list(names)
-    with_combiner, with_local = (
-        {name.split(part)[0] for name in names if part in name} for part in ("combiner.", "local.")
-    )
-    if with_combiner - with_local:
-        raise ValueError(
-            "the parameters are of a SummaryMixing-lite with a combiner, as fairseq_summarymixing made it before it "
-            "followed the published one, which has none: train it anew, or use the version that it was trained with"
-        )

@@ -20,7 +20,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
-from ..checkpoints import load_checkpoint, model_config
+from ..checkpoints import Checkpoint
+from ..checkpoints.names import PRETRAINED_MODELS
 from ..data.manifest import read_manifest
 from ..errors import UserError, exits_in_one_line, leave_at_exit
 from ..files import atomic_write
@@ -31,8 +32,6 @@ from .save_dir import hold_save_dir
 from .unused import keep_the_only_batch, report_unused
 
 logger = logging.getLogger(__name__)
-
-PRETRAINED_MODELS = ("wav2vec2", "wav2vec2_summarymixing")
 
 
 def guard_fairseq() -> None:
@@ -195,7 +194,7 @@ def fitting_pretrained_model(cfg: Any, task: Any = None, from_checkpoint: bool =
         except (AssertionError, AttributeError, KeyError, RuntimeError) as error:
             if not path:
                 raise
-            name = model_config(load_checkpoint(path)).get("_name")
+            name = Checkpoint.read(path).name
             if name not in PRETRAINED_MODELS:
                 raise UserError(
                     f"model.w2v_path={path} holds a model of type {name}; expected a pre-trained encoder, "
@@ -344,7 +343,7 @@ def fitting_checkpoint(cfg: Any, *args, **kwargs) -> Iterator[None]:
 @contextlib.contextmanager
 def readable_checkpoint(path: str) -> Iterator[None]:
     """A checkpoint is whole, and brings along nothing that would run."""
-    load_checkpoint(path)
+    Checkpoint.read(path)
     yield
 
 

@@ -2,12 +2,12 @@
 
 import functools
 import logging
-from argparse import Namespace
 from typing import Any, Dict, Mapping, Optional
 
-from ..checkpoints import load_checkpoint, prepare_for_fairseq
+from ..checkpoints import Checkpoint
+from ..checkpoints.restore import state_for_fairseq
+from ..checkpoints.weights import check_optimizer_state
 from ..errors import UserError, exits_in_one_line
-from ..weights import check_optimizer_state
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ def prepare_resuming() -> None:
 def load_checkpoint_to_cpu(
     path: str, arg_overrides: Optional[Mapping[str, Any]] = None, load_on_all_ranks: bool = False
 ) -> Dict[str, Any]:
-    """Read a checkpoint as fairseq's function of this name does, after the checks of :func:`load_checkpoint`.
+    """Read a checkpoint as fairseq's function of this name does, after the checks of :meth:`Checkpoint.read`.
 
     fairseq's calls ``torch.load`` with whatever default torch's version and environment give it, and below torch 2.6
     that runs code that a file brings along.
@@ -38,19 +38,12 @@ def load_checkpoint_to_cpu(
     with exits_in_one_line(UserError):
         # what lies in another store may have changed since it was copied here
         fresh = {"force": True} if PathManager.path_requires_pathmanager(path) else {}
-        state = load_checkpoint(PathManager.get_local_path(path, **fresh))
+        checkpoint = Checkpoint.read(PathManager.get_local_path(path, **fresh))
+    state = state_for_fairseq(checkpoint, arg_overrides or {})
     position = (state.get("extra_state") or {}).get("train_iterator")
     if position:
-        position["num_processes"] = _num_processes(state)
-    return prepare_for_fairseq(state, arg_overrides or {})
-
-
-def _num_processes(state: Mapping[str, Any]) -> int:
-    """How many processes saved a state from :func:`load_checkpoint`."""
-    config = state.get("args")
-    if not isinstance(config, Namespace):
-        config = Namespace(**dict((state.get("cfg") or {}).get("distributed_training") or {}))
-    return getattr(config, "distributed_world_size", 1)
+        position["num_processes"] = checkpoint.num_processes
+    return state
 
 
 def rescale_position(position: Dict[str, Any], num_processes: int) -> None:

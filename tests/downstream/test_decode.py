@@ -6,6 +6,9 @@ import pytest
 import tiny
 import torch
 
+from fairseq_summarymixing.checkpoints import Checkpoint
+from fairseq_summarymixing.checkpoints.restore import state_for_fairseq
+from fairseq_summarymixing.checkpoints.state import read_state
 from fairseq_summarymixing.cli import main
 from fairseq_summarymixing.downstream import decode as verb
 from fairseq_summarymixing.downstream.decode import decode
@@ -51,11 +54,9 @@ def test_the_answer_is_what_fairseq_computes_in_validation(finetuned, corpus, tm
     """The criterion's own loop over one batch, which no code of ours takes part in but the reader."""
     from fairseq import checkpoint_utils
 
-    from fairseq_summarymixing.checkpoints import load_checkpoint, prepare_for_fairseq
-
     path = finetuned["wav2vec2"]
     result = decode(path, corpus, "test", tmp_path / "out")
-    state = prepare_for_fairseq(load_checkpoint(path), {"data": str(corpus)})
+    state = state_for_fairseq(Checkpoint.read(path), {"data": str(corpus)})
     models, config, task = checkpoint_utils.load_model_ensemble_and_task([str(path)], state=state)
     task.load_dataset("test")
     dataset = task.datasets["test"]
@@ -95,8 +96,6 @@ def test_the_answer_lies_beside_the_checkpoint_unless_told(finetuned, corpus, tm
 
 def test_normalised_audio_is_decoded_as_it_was_trained(finetuned, corpus, tmp_path):
     """task.normalize of the checkpoint decides: quieter audio is the same audio only then."""
-    from fairseq_summarymixing.checkpoints import load_checkpoint
-
     quiet = tmp_path / "quiet"
     shutil.copytree(corpus, quiet)
     (quiet / "test.tsv").write_text((corpus / "test.tsv").read_text().replace(str(corpus), str(quiet)))
@@ -105,7 +104,7 @@ def test_normalised_audio_is_decoded_as_it_was_trained(finetuned, corpus, tmp_pa
     for path in (quiet / "audio").glob("test-*.wav"):
         samples, rate = soundfile.read(path)
         soundfile.write(path, samples * 0.5, rate, subtype="FLOAT")
-    state = load_checkpoint(finetuned["wav2vec2"])
+    state = read_state(finetuned["wav2vec2"])
     same = {}
     for normalize in (False, True):
         state["cfg"]["task"]["normalize"] = state["cfg"]["model"]["normalize"] = normalize
@@ -114,7 +113,7 @@ def test_normalised_audio_is_decoded_as_it_was_trained(finetuned, corpus, tmp_pa
         torch.save(state, checkpoint)
         sources = []
         for folder in (corpus, quiet):
-            recogniser = load_recogniser(checkpoint, load_checkpoint(checkpoint), folder, torch.device("cpu"))
+            recogniser = load_recogniser(Checkpoint.read(checkpoint), folder, torch.device("cpu"))
             recogniser.task.load_dataset("test")
             sources.append(recogniser.task.datasets["test"][0]["source"])
         same[normalize] = torch.allclose(*sources, atol=1e-2)
@@ -136,10 +135,8 @@ def test_an_utterance_shorter_than_one_frame_is_an_empty_hypothesis(finetuned, c
 
 
 def test_min_and_max_length_of_training_leave_no_test_audio_out(finetuned, corpus, tmp_path):
-    from fairseq_summarymixing.checkpoints import load_checkpoint
-
     decode(finetuned["wav2vec2"], corpus, "test", tmp_path / "plain")
-    state = load_checkpoint(finetuned["wav2vec2"])
+    state = read_state(finetuned["wav2vec2"])
     state["cfg"]["task"].update(min_sample_size=16000, max_sample_size=18000)
     torch.save(state, tmp_path / "limits.pt")
     decode(tmp_path / "limits.pt", corpus, "test", tmp_path / "limits")
@@ -147,9 +144,7 @@ def test_min_and_max_length_of_training_leave_no_test_audio_out(finetuned, corpu
 
 
 def test_all_blank_hypotheses_and_an_empty_reference_count(finetuned, data, tmp_path):
-    from fairseq_summarymixing.checkpoints import load_checkpoint
-
-    state = load_checkpoint(finetuned["wav2vec2"])
+    state = read_state(finetuned["wav2vec2"])
     state["model"]["w2v_encoder.proj.bias"][0] = 1e6
     torch.save(state, tmp_path / "blank.pt")
     labels = lines(data / "test.ltr")
@@ -167,18 +162,14 @@ def test_a_pretrained_checkpoint_is_named(pretrained, corpus):
 
 
 def test_an_unknown_model_inside_is_named(finetuned, corpus, tmp_path):
-    from fairseq_summarymixing.checkpoints import load_checkpoint
-
-    state = load_checkpoint(finetuned["wav2vec2"])
+    state = read_state(finetuned["wav2vec2"])
     state["cfg"]["model"]["w2v_args"]["model"]["_name"] = "somebody_elses"
     torch.save(state, tmp_path / "other.pt")
     refuse(tmp_path / "other.pt", corpus, "'somebody_elses'", "not installed")
 
 
 def test_parameters_that_do_not_fit_are_one_line(finetuned, corpus, tmp_path):
-    from fairseq_summarymixing.checkpoints import load_checkpoint
-
-    state = load_checkpoint(finetuned["wav2vec2"])
+    state = read_state(finetuned["wav2vec2"])
     state["model"]["w2v_encoder.proj.weight"] = torch.zeros(3, 3)
     torch.save(state, tmp_path / "other.pt")
     refuse(tmp_path / "other.pt", corpus, "cannot be built", "w2v_encoder.proj.weight")

@@ -7,6 +7,7 @@ import pytest
 import tiny
 import torch
 
+from fairseq_summarymixing.checkpoints import Checkpoint
 from fairseq_summarymixing.cli import main
 from fairseq_summarymixing.downstream import encoder as module
 from fairseq_summarymixing.downstream import features as features_module
@@ -38,7 +39,7 @@ def test_files_hold_the_models_hidden_states_and_times(kind, name, recordings, r
     import soundfile
 
     wave = torch.from_numpy(soundfile.read(audio, dtype="float32")[0]).unsqueeze(0)
-    states = load_encoder(checkpoint, CPU).model.represent(wave).hidden_states
+    states = load_encoder(Checkpoint.read(checkpoint), CPU).model.represent(wave).hidden_states
     for layer in (0, 2):
         found = np.load(tmp_path / f"long.layer-{layer}.npy")
         assert found.dtype == np.float32
@@ -219,7 +220,7 @@ def test_self_attention_refuses_long_recordings_or_sees_windows(pretrained, reco
     assert "long.wav lasts 7 s, and self-attention's cost is quadratic" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
     assert features(pretrained["wav2vec2"], audio, out=tmp_path, options=["--window", "2", "--layers", "0,2"]) == 0
-    whole = load_encoder(pretrained["wav2vec2"], CPU)
+    whole = load_encoder(Checkpoint.read(pretrained["wav2vec2"]), CPU)
     assert features(pretrained["wav2vec2"], audio, out=tmp_path, options=["--window", "3"]) == 1
     assert "made of windows of 2.0 s, not of windows of 3.0 s" in capsys.readouterr().err
     assert (tmp_path / "long.layer-0.npy").exists()
@@ -249,7 +250,7 @@ def test_a_mixer_that_does_not_say_that_it_computes_in_chunks_is_run_in_one_pass
     assert features(tmp_path / "causal.pt", audio, out=tmp_path / "out", options=options) == 0
     wave = torch.from_numpy(soundfile.read(audio, dtype="float32")[0]).unsqueeze(0)
     with torch.no_grad():
-        expected = load_encoder(tmp_path / "causal.pt", CPU).model.represent(wave).x[0]
+        expected = load_encoder(Checkpoint.read(tmp_path / "causal.pt"), CPU).model.represent(wave).x[0]
     found = torch.from_numpy(np.load(tmp_path / "out" / "long.layer-2.npy"))
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
     monkeypatch.setattr(module, "MAX_ATTENTION_SECONDS", 5)

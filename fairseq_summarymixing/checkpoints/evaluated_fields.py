@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from .errors import UserError
+from ..errors import UserError
 
 # Of wav2vec 2.0, and of the other models that a checkpoint may name for the encoder inside a fine-tuned one
 EVALUATED = {

@@ -9,8 +9,8 @@ from typing import Any
 
 from torch import Tensor
 
-from .errors import UserError
-from .keys import AROUND, OURS, WAV2VEC2, WAV2VEC2_NORMS, WEIGHT_NORM, Table, rename, reverse
+from ..errors import UserError
+from .names import HF_HEADS, WEIGHT_NORM_NAMES, hf_names, rename, reverse
 from .torch_files import read_torch_file
 from .weights import check_weights
 
@@ -18,7 +18,6 @@ MODEL_TYPES = ("wav2vec2", "summarymixing")
 NORMS = {"group": "default", "layer": "layer_norm"}
 # What both fairseq's models and ours do not let one choose
 FIXED = {"feat_extract_activation": "gelu", "layer_norm_eps": 1e-5, "add_adapter": False, "adapter_attn_dim": None}
-HEADS = ("lm_head.", "projector.", "classifier.", "layer_weights")
 
 
 def is_directory(path: str | Path) -> bool:
@@ -82,13 +81,6 @@ def read_weights(folder: str | Path) -> dict[str, Tensor]:
     raise UserError(f"{folder} holds neither model.safetensors nor pytorch_model.bin")
 
 
-def encoder_table(config: dict[str, Any]) -> Table:
-    """Hugging Face's names | fairseq's: stock's for wav2vec2, ours for our own classes."""
-    if config["model_type"] == "summarymixing":
-        return reverse(AROUND + OURS)
-    return reverse(AROUND + WAV2VEC2 + WAV2VEC2_NORMS[NORMS[config.get("feat_extract_norm", "group")]])
-
-
 def split_weights(weights: dict[str, Tensor], config: dict[str, Any]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """The pre-trained model's parameters under fairseq's names, and a head's under Hugging Face's.
 
@@ -97,11 +89,12 @@ def split_weights(weights: dict[str, Tensor], config: dict[str, Any]) -> tuple[d
     """
     if not any(name.startswith("wav2vec2.") for name in weights):  # saved from the model without a head
         weights = {f"wav2vec2.{name}": value for name, value in weights.items()}
-    new = rename(weights, WEIGHT_NORM, strict=False)
+    new = rename(weights, WEIGHT_NORM_NAMES, strict=False)
     weights = {new[name]: value for name, value in weights.items()}
-    heads = {name: value for name, value in weights.items() if name.startswith(HEADS)}
+    heads = {name: value for name, value in weights.items() if name.startswith(HF_HEADS)}
     encoder = {name: value for name, value in weights.items() if name not in heads}
-    names = rename(encoder, encoder_table(config))
+    ours, extractor_mode = config["model_type"] == "summarymixing", NORMS[config.get("feat_extract_norm", "group")]
+    names = rename(encoder, reverse(hf_names(ours, extractor_mode)))
     return {names[name]: value for name, value in encoder.items()}, heads
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .errors import UserError
+from ..errors import UserError
 
 # The square of such a value, summed over a row of 340, is more than fp32 holds: the layer norm or the loss after
 # this layer is inf or NaN. Trained parameters and BatchNorm's variances stay ten orders of magnitude below, and a

@@ -11,10 +11,10 @@ pytest.importorskip("fairseq")
 import tiny
 import torch
 
-from fairseq_summarymixing.checkpoints import load_checkpoint
+from fairseq_summarymixing.checkpoints import Checkpoint
+from fairseq_summarymixing.checkpoints.weights import check_weights
 from fairseq_summarymixing.cli import main
 from fairseq_summarymixing.errors import UserError
-from fairseq_summarymixing.weights import check_weights
 
 PARAMETER = re.compile(r"encoder\.layers\.1\.feed_forward\.(fc1|intermediate_dense)\.weight")
 KINDS = {
@@ -177,7 +177,7 @@ def test_a_run_goes_on_from_a_spoiled_optimizer_only_without_it(run, tmp_path):
 
 
 def test_every_parameter_of_a_diverged_model_is_counted(checkpoint):
-    weights = load_checkpoint(checkpoint("stock", ctc=True))["model"]
+    weights = Checkpoint.read(checkpoint("stock", ctc=True)).weights
     spoiled = {name: value * float("nan") for name, value in weights.items()}
     with pytest.raises(UserError, match=rf"^here: \S+ holds NaN .* and {len(weights) - 3} more tensors; the file"):
         check_weights("here", spoiled)

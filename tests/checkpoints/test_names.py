@@ -1,16 +1,14 @@
-"""Does the key table know every parameter of every recipe at its real size, both ways?"""
+"""Does the table of names know every parameter of every recipe at its real size, both ways?"""
 
 import pytest
 import tiny
 import torch
 
-from fairseq_summarymixing.keys import (
-    AROUND,
-    OURS,
-    STOCK_LAYERS,
-    WAV2VEC2,
-    WAV2VEC2_NORMS,
+from fairseq_summarymixing.checkpoints.names import (
+    SHARED_NAMES,
+    STOCK_LAYER_NAMES,
     check_names,
+    hf_names,
     rename,
     reverse,
 )
@@ -44,13 +42,12 @@ def test_every_parameter_has_its_place_in_transformers(recipe):
     log_mel = fields["frontend"] == "log_mel"
     layers = parse_conv_layers(fields["mel_conv_layers" if log_mel else "conv_feature_layers"])
     if is_stock:
-        names = rename(shapes, reverse(STOCK_LAYERS), strict=False)
+        names = rename(shapes, reverse(STOCK_LAYER_NAMES), strict=False)
         shapes = {names[name]: shape for name, shape in shapes.items()}
-        table = AROUND + WAV2VEC2 + WAV2VEC2_NORMS[str(fields["extractor_mode"])]
         config = transformers.Wav2Vec2Config(**to_hf(fields, layers, ours=False))
         build = transformers.Wav2Vec2ForPreTraining
     else:
-        table, build = AROUND + OURS, ours.SummaryMixingForPreTraining
+        build = ours.SummaryMixingForPreTraining
         config = ours.SummaryMixingConfig(**to_hf(fields, layers, ours=True))
     with torch.device("meta"):
         theirs = {name: value.shape for name, value in build(config).state_dict().items()}
@@ -59,6 +56,7 @@ def test_every_parameter_has_its_place_in_transformers(recipe):
             "parametrizations.weight.original1", "weight_v"
         ) if is_stock else name: shape for name, shape in theirs.items()
     }  # fmt: skip
+    table = hf_names(not is_stock, str(fields["extractor_mode"]))
     there = rename(shapes, table)
     assert {there[name]: shape for name, shape in shapes.items()} == theirs
     back = rename(there.values(), reverse(table))
@@ -67,7 +65,7 @@ def test_every_parameter_has_its_place_in_transformers(recipe):
 
 def test_everything_unknown_is_told_at_once():
     with pytest.raises(ValueError, match=r"unknown parameters: a\.b, c"):
-        rename(["mask_emb", "a.b", "c"], AROUND)
+        rename(["mask_emb", "a.b", "c"], SHARED_NAMES)
     with pytest.raises(ValueError, match=r"missing b, c; unknown d"):
         check_names(["a", "d"], ["a", "b", "c"], "the model")
 

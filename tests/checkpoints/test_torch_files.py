@@ -17,15 +17,15 @@ import pytest
 pytest.importorskip("fairseq")
 
 import fairseq
+import tiny
 import torch
 
-from fairseq_summarymixing import torch_files
-from fairseq_summarymixing.checkpoints import load_checkpoint, model_config, pretrained_config
+from fairseq_summarymixing.checkpoints import Checkpoint, torch_files
+from fairseq_summarymixing.checkpoints.evaluated_fields import EVALUATED, check_evaluated_fields
+from fairseq_summarymixing.checkpoints.hf_directory import read_weights
+from fairseq_summarymixing.checkpoints.restore import restore
 from fairseq_summarymixing.cli import main
 from fairseq_summarymixing.errors import UserError
-from fairseq_summarymixing.evaluated_fields import EVALUATED, check_evaluated_fields
-from fairseq_summarymixing.hf_directory import read_weights
-from fairseq_summarymixing.restore import restore
 
 VARIABLES = ("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "TORCH_FORCE_WEIGHTS_ONLY_LOAD")
 
@@ -39,7 +39,7 @@ class CreatesFolder:
 
 
 def read_checkpoint(path):
-    return load_checkpoint(path)
+    return Checkpoint.read(path)
 
 
 def read_directory(path):
@@ -68,8 +68,8 @@ def old_and_new(request, monkeypatch):
 def test_no_variable_chooses_another_reader(checkpoint, tmp_path, monkeypatch, read, old_and_new, names):
     for name in names:
         monkeypatch.setenv(name, "1")
-    fields = model_config(load_checkpoint(checkpoint("lite", ctc=True)))  # holds a Dictionary and a configuration
-    assert pretrained_config(fields)["mixer"] == "summary_mixing_lite"
+    found = Checkpoint.read(checkpoint("lite", ctc=True))  # holds a Dictionary and a configuration
+    assert found.pretrained_fields["mixer"] == "summary_mixing_lite"
     torch.save({"model": {"weight": CreatesFolder(tmp_path / "created")}}, tmp_path / "evil.pt")
     with pytest.raises(
         UserError, match=r"(evil\.pt|pytorch_model\.bin) .*mkdir.*it was refused and nothing in it was run"
@@ -92,7 +92,7 @@ def test_a_command_in_such_an_environment_runs_nothing(tmp_path):
         "--split",
         "test",
     ]
-    environment = {**os.environ, VARIABLES[0]: "1", "PYTHONPATH": str(Path(__file__).parent.parent)}
+    environment = {**os.environ, VARIABLES[0]: "1", "PYTHONPATH": str(tiny.ROOT)}
     process = subprocess.run(call, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert process.returncode == 1 and "it was refused and nothing in it was run" in process.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["evil.pt"]
@@ -118,7 +118,7 @@ def test_a_flipped_bit_in_any_part_is_seen(tmp_path):
     path = tmp_path / "some.pt"
     torch.save({"cfg": {}, "model": {"weight": torch.ones(99), "bias": torch.ones(7).half()}}, path)
     content = path.read_bytes()
-    load_checkpoint(path)
+    Checkpoint.read(path)
     with zipfile.ZipFile(path) as archive:
         parts = archive.infolist()
     for part in parts:
@@ -127,7 +127,7 @@ def test_a_flipped_bit_in_any_part_is_seen(tmp_path):
         damaged[descriptor - 1] ^= 1
         path.write_bytes(damaged)
         with pytest.raises(UserError, match=f"is damaged: the checksum of its part {part.filename} is wrong"):
-            load_checkpoint(path)
+            Checkpoint.read(path)
 
 
 @pytest.mark.parametrize("options", [{}, {"_use_new_zipfile_serialization": False}], ids=["zip", "bare pickle"])
@@ -142,7 +142,7 @@ def test_files_without_checksums_are_read(tmp_path, options):
     finally:
         if set_crc32_options is not None:
             set_crc32_options(True)
-    assert load_checkpoint(tmp_path / "some.pt")["model"]["weight"].sum() == 99
+    assert Checkpoint.read(tmp_path / "some.pt").weights["weight"].sum() == 99
 
 
 def code_that_creates(path):
@@ -159,7 +159,7 @@ def test_code_in_a_field_that_fairseq_evaluates_is_refused(checkpoint, tmp_path,
         state.update(args=argparse.Namespace(**{**model, "arch": "wav2vec2", "task": "audio_pretraining"}), cfg=None)
     torch.save(state, tmp_path / "evil.pt")
     with pytest.raises(UserError, match=r"evil\.pt has code in the field conv_feature_layers"):
-        restore(tmp_path / "evil.pt", load_checkpoint(tmp_path / "evil.pt"), {})
+        restore(Checkpoint.read(tmp_path / "evil.pt"))
     assert not (tmp_path / "created").exists()
 
 

@@ -7,12 +7,12 @@ pytest.importorskip("fairseq")
 import tiny
 import torch
 
-from fairseq_summarymixing.checkpoints import load_checkpoint
+from fairseq_summarymixing.checkpoints import Checkpoint
+from fairseq_summarymixing.checkpoints.restore import restore
 from fairseq_summarymixing.cli import main
 from fairseq_summarymixing.downstream.encoder import load_encoder
 from fairseq_summarymixing.errors import UserError
 from fairseq_summarymixing.models._warm_start import warm_start
-from fairseq_summarymixing.restore import restore
 
 MESSAGE = "of a SummaryMixing-lite with a combiner"
 DIM = 32
@@ -42,9 +42,9 @@ def former(checkpoint, tmp_path_factory):
 def test_features_decode_and_exports_refuse_it(former, ctc, tmp_path, capsys):
     path = former(ctc)
     with pytest.raises(UserError, match=MESSAGE):
-        load_encoder(path, torch.device("cpu"))
+        load_encoder(Checkpoint.read(path), torch.device("cpu"))
     with pytest.raises(UserError, match=MESSAGE):
-        restore(path, load_checkpoint(path), {})
+        restore(Checkpoint.read(path))
     pytest.importorskip("transformers", reason="the hf extra is not installed")
     assert main(["export", "hf", str(path), str(tmp_path / "out")]) == 1
     assert MESSAGE in capsys.readouterr().err
@@ -52,12 +52,12 @@ def test_features_decode_and_exports_refuse_it(former, ctc, tmp_path, capsys):
 
 
 def test_init_from_refuses_it_for_lite_alone(former, checkpoint):
-    model = restore(checkpoint("lite"), load_checkpoint(checkpoint("lite")), {}).model
+    model = restore(Checkpoint.read(checkpoint("lite"))).model
     before = {name: value.clone() for name, value in model.state_dict().items()}
     with pytest.raises(UserError, match=f"model.init_from=.*{MESSAGE}"):
         warm_start(model, former())
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
-    twin = restore(checkpoint("twin"), load_checkpoint(checkpoint("twin")), {}).model
+    twin = restore(Checkpoint.read(checkpoint("twin"))).model
     assert "encoder.layers.*.mixer" in warm_start(twin, former())
 
 

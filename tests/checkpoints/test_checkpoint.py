@@ -1,4 +1,4 @@
-"""Whatever file a user names: it is read without running it, or one line says what it is."""
+"""Is whatever file a user names read once and without running it, or named as what it is in one line?"""
 
 import argparse
 import io
@@ -7,10 +7,13 @@ import pickle
 import zipfile
 
 import pytest
+
+pytest.importorskip("fairseq")
+
 import torch
 
-from fairseq_summarymixing import torch_files
-from fairseq_summarymixing.checkpoints import load_checkpoint, model_config, pretrained_config
+from fairseq_summarymixing.checkpoints import Checkpoint, torch_files
+from fairseq_summarymixing.checkpoints.restore import restore
 from fairseq_summarymixing.errors import UserError
 
 
@@ -36,7 +39,7 @@ def reader(request, monkeypatch):
 
 def refuse(path, *parts):
     with pytest.raises(UserError) as caught:
-        load_checkpoint(path)
+        Checkpoint.read(path)
     message = str(caught.value)
     assert str(path) in message
     assert "\n" not in message
@@ -45,15 +48,38 @@ def refuse(path, *parts):
     return message
 
 
-@pytest.mark.parametrize("name", ["wav2vec2", "wav2vec2_summarymixing"])
-def test_pretrained_and_finetuned_checkpoints_are_read(reader, pretrained, finetuned, name):
-    state = load_checkpoint(pretrained[name])
-    assert model_config(state)["_name"] == name
-    state = load_checkpoint(finetuned[name])
-    assert model_config(state)["_name"] == "wav2vec_ctc"
-    assert pretrained_config(model_config(state))["_name"] == name
-    assert "A" in state["task_state"]["target_dictionary"].symbols
-    assert all(isinstance(value, torch.Tensor) for value in state["model"].values())
+@pytest.mark.parametrize("kind", ["stock", "lite"])
+def test_pretrained_and_finetuned_checkpoints_say_what_they_are(reader, checkpoint, kind):
+    name = "wav2vec2" if kind == "stock" else "wav2vec2_summarymixing"
+    found, inside = Checkpoint.read(checkpoint(kind)), Checkpoint.read(checkpoint(kind, ctc=True))
+    assert (found.name, found.encoder_name, found.is_finetuned, found.is_ctc) == (name, name, False, False)
+    assert (inside.name, inside.encoder_name, inside.is_finetuned, inside.is_ctc) == ("wav2vec_ctc", name, True, True)
+    assert found.num_updates == inside.num_updates == 5 and found.num_processes == 1
+    assert found.dtype == "float32" and not found.normalize
+    assert found.encoder_fields["encoder_layers"] == inside.encoder_fields["encoder_layers"] == 2
+    assert inside.labels == "ltr" and "A" in inside.symbols and found.symbols is None
+    assert inside.pretraining_task_fields["_name"] == found.task_fields["_name"]
+
+
+@pytest.mark.parametrize("kind", ["stock", "lite"])
+def test_weights_are_under_our_names_whatever_is_around_them(checkpoint, kind):
+    found, inside = Checkpoint.read(checkpoint(kind)), Checkpoint.read(checkpoint(kind, ctc=True))
+    assert found.encoder_weights.keys() == inside.encoder_weights.keys()
+    assert any(name.startswith("encoder.layers.1.mixer.") for name in found.encoder_weights)
+    assert {name.split(".")[0] for name in found.head_weights} == {"quantizer", "project_q", "final_proj"}
+    assert list(inside.head_weights) == ["w2v_encoder.proj.weight", "w2v_encoder.proj.bias"]
+    for one in (found, inside):
+        assert len(one.encoder_weights) + len(one.head_weights) == len(one.weights)
+
+
+@pytest.mark.parametrize("kind", ["stock", "lite"])
+def test_fairseq_changes_nothing_of_a_checkpoint_that_it_builds_a_model_of(checkpoint, kind):
+    found = Checkpoint.read(checkpoint(kind, ctc=True))
+    names, fields, layout = list(found.weights), repr(found.fields), repr(found.state["optimizer_history"])
+    for _ in range(2):
+        restore(found, {"data": "/elsewhere"})
+    assert (list(found.weights), repr(found.fields)) == (names, fields)
+    assert repr(found.state["optimizer_history"]) == layout and isinstance(found.state["cfg"], dict)
 
 
 def test_old_checkpoints_with_a_namespace_are_read(reader, tmp_path):
@@ -62,9 +88,9 @@ def test_old_checkpoints_with_a_namespace_are_read(reader, tmp_path):
     for zipped in (True, False):  # torch < 1.6 wrote bare pickles
         state = {"args": args, "model": {"weight": torch.ones(2).half()}}
         torch.save(state, path, _use_new_zipfile_serialization=zipped)
-        state = load_checkpoint(path)
-        assert model_config(state)["_name"] == "wav2vec2"
-        assert torch.equal(state["model"]["weight"], torch.ones(2).half())
+        found = Checkpoint.read(path)
+        assert (found.name, found.task_fields["_name"]) == ("wav2vec2", "audio_pretraining")
+        assert torch.equal(found.weights["weight"], torch.ones(2).half()) and found.dtype == "float16"
 
 
 @pytest.mark.parametrize("zipped", [True, False])
@@ -92,8 +118,8 @@ def test_a_folder_an_empty_file_and_text_are_named(tmp_path):
         refuse(path, part)
 
 
-def test_a_file_cut_short_is_named_at_every_length(reader, finetuned, tmp_path):
-    content = finetuned["wav2vec2"].read_bytes()
+def test_a_file_cut_short_is_named_at_every_length(reader, checkpoint, tmp_path):
+    content = checkpoint("stock", ctc=True).read_bytes()
     path = tmp_path / "short.pt"
     for length in (3, 20, len(content) // 2, len(content) - 1):
         path.write_bytes(content[:length])
@@ -131,10 +157,10 @@ def test_parameters_without_a_configuration_are_named(tmp_path):
     refuse(path, "holds a list")
 
 
-def test_reading_says_nothing_and_leaves_logging_alone(finetuned, capfd):
+def test_reading_says_nothing_and_leaves_logging_alone(checkpoint, capfd):
     import logging
 
     before = logging.root.level, list(logging.root.handlers)
-    load_checkpoint(finetuned["wav2vec2"])
+    Checkpoint.read(checkpoint("stock", ctc=True))
     assert (logging.root.level, list(logging.root.handlers)) == before
     assert capfd.readouterr() == ("", "")

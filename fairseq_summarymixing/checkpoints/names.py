@@ -1,4 +1,4 @@
-"""Parameter names: one table for every direction between fairseq, our modules and Hugging Face.
+"""Names in checkpoints: of models, of their parts, and of parameters in fairseq, in our modules and in Hugging Face.
 
 A table is pairs of names of one parameter in two worlds. ``{n}`` stands for a number and ``{p}`` for the rest of a
 name; both sides have the same ones, so each table reads from left to right and from right to left.
@@ -9,8 +9,25 @@ from typing import Dict, Iterable, List, Tuple
 
 Table = Tuple[Tuple[str, str], ...]
 
+# fairseq's names of the models that we read
+STOCK_MODEL = "wav2vec2"
+OUR_MODEL = "wav2vec2_summarymixing"
+PRETRAINED_MODELS = (STOCK_MODEL, OUR_MODEL)
+CTC_MODEL = "wav2vec_ctc"
+
+# Where a parameter's name begins with ...
+ENCODER_PREFIX = "w2v_encoder.w2v_model."
+"""... it is of the pre-trained model inside a ``wav2vec_ctc``."""
+ENCODER_PREFIXES = (ENCODER_PREFIX, "encoder.w2v_model.")
+"""... or inside a ``wav2vec_seq2seq``."""
+PRETRAINING_HEADS = ("quantizer.", "project_q.", "final_proj.")
+"""... it is of what a pre-trained model has beside its encoder."""
+
+HF_HEADS = ("lm_head.", "projector.", "classifier.", "layer_weights")
+"""... it is of a head of Hugging Face's."""
+
 # stock fairseq wav2vec2 | ours: inside a transformer layer
-STOCK_LAYERS: Table = (
+STOCK_LAYER_NAMES: Table = (
     ("encoder.layers.{n}.self_attn.{p}", "encoder.layers.{n}.mixer.{p}"),
     ("encoder.layers.{n}.self_attn_layer_norm.{p}", "encoder.layers.{n}.mixer_layer_norm.{p}"),
     ("encoder.layers.{n}.fc1.{p}", "encoder.layers.{n}.feed_forward.fc1.{p}"),
@@ -18,7 +35,7 @@ STOCK_LAYERS: Table = (
 )
 
 # fairseq | Hugging Face: around front end and encoder
-AROUND: Table = (
+SHARED_NAMES: Table = (
     ("mask_emb", "wav2vec2.masked_spec_embed"),
     ("layer_norm.{p}", "wav2vec2.feature_projection.layer_norm.{p}"),
     ("post_extract_proj.{p}", "wav2vec2.feature_projection.projection.{p}"),
@@ -30,7 +47,7 @@ AROUND: Table = (
 
 # ours | Hugging Face, with our own classes: the modules are the same but for torch's own weight norm, since
 # transformers renames what ends in weight_g and weight_v
-OURS: Table = (
+OUR_ENCODER_NAMES: Table = (
     ("encoder.pos_conv.0.weight_g", "wav2vec2.encoder.pos_conv.0.parametrizations.weight.original0"),
     ("encoder.pos_conv.0.weight_v", "wav2vec2.encoder.pos_conv.0.parametrizations.weight.original1"),
     ("feature_extractor.{p}", "wav2vec2.feature_extractor.{p}"),
@@ -38,7 +55,7 @@ OURS: Table = (
 )
 
 # stock fairseq | Hugging Face's own Wav2Vec2Model
-WAV2VEC2: Table = (
+HF_ENCODER_NAMES: Table = (
     ("feature_extractor.conv_layers.{n}.0.{p}", "wav2vec2.feature_extractor.conv_layers.{n}.conv.{p}"),
     ("encoder.pos_conv.0.{p}", "wav2vec2.encoder.pos_conv_embed.conv.{p}"),
     ("encoder.layers.{n}.self_attn.{p}", "wav2vec2.encoder.layers.{n}.attention.{p}"),
@@ -49,7 +66,7 @@ WAV2VEC2: Table = (
     ("encoder.layer_norm.{p}", "wav2vec2.encoder.layer_norm.{p}"),
 )
 # ... whose norms of the front end lie elsewhere by its mode
-WAV2VEC2_NORMS: Dict[str, Table] = {
+HF_ENCODER_NORM_NAMES: Dict[str, Table] = {
     "default": (
         ("feature_extractor.conv_layers.{n}.2.{p}", "wav2vec2.feature_extractor.conv_layers.{n}.layer_norm.{p}"),
     ),
@@ -59,7 +76,7 @@ WAV2VEC2_NORMS: Dict[str, Table] = {
 }
 
 # what torch >= 2.1 calls the two halves of a normalised weight | what published checkpoints do
-WEIGHT_NORM: Table = (
+WEIGHT_NORM_NAMES: Table = (
     ("wav2vec2.encoder.pos_conv_embed.conv.parametrizations.weight.original0",
      "wav2vec2.encoder.pos_conv_embed.conv.weight_g"),
     ("wav2vec2.encoder.pos_conv_embed.conv.parametrizations.weight.original1",
@@ -67,9 +84,14 @@ WEIGHT_NORM: Table = (
 )  # fmt: skip
 
 # fairseq's wav2vec_ctc | Hugging Face: what is on top of the encoder
-CTC: Table = (("w2v_encoder.proj.{p}", "lm_head.{p}"),)
-INSIDE = "w2v_encoder.w2v_model."
-"""Where fairseq's fine-tuned models keep the pre-trained one."""
+CTC_HEAD_NAMES: Table = (("w2v_encoder.proj.{p}", "lm_head.{p}"),)
+
+
+def hf_names(ours: bool, extractor_mode: str) -> Table:
+    """fairseq's names (ours, or stock's) | Hugging Face's (of our classes, or of its own) of a pre-trained model."""
+    if ours:
+        return SHARED_NAMES + OUR_ENCODER_NAMES
+    return SHARED_NAMES + HF_ENCODER_NAMES + HF_ENCODER_NORM_NAMES[extractor_mode]
 
 
 def reverse(table: Table) -> Table:
