@@ -21,11 +21,11 @@ from tqdm import tqdm
 from .. import __version__
 from ..errors import UserError
 from ..modules.encoder import Encoder
+from ..modules.lean.activation_memory import count_saved_bytes
 from ..modules.linear import Linear
 from ..modules.wav2vec2 import Wav2Vec2
 from .candidates import CANDIDATES, SHAPES, Candidate, NotHere, build
 from .parts import measure_parts
-from .saved_bytes import count_saved_bytes
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 PHASES = ("forward", "backward", "optimizer")

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..modules.lean.activation_memory import SavedBytes, count_saved_bytes
 from .candidates import Candidate
-from .saved_bytes import SavedBytes, count_saved_bytes
 
 OTHER = "norms, dropout, other"
 OBJECTIVE = "quantiser and objective"

@@ -23,9 +23,9 @@ from fairseq.tasks import register_task
 from fairseq.tasks.audio_pretraining import AudioPretrainingConfig, AudioPretrainingTask
 from omegaconf import II
 
-from ..bench.saved_bytes import count_saved_bytes
 from ..errors import UserError, exits_in_one_line
 from ..modules.config import check_range, is_default
+from ..modules.lean.activation_memory import count_saved_bytes
 from ._batches import report_batches
 from ._dataset import ResilientAudioDataset
 from ._health import HealthMonitor

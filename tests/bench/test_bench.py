@@ -10,10 +10,10 @@ import torch
 from fairseq_summarymixing.bench import candidates, measure
 from fairseq_summarymixing.bench.parts import measure_parts
 from fairseq_summarymixing.bench.report import report
-from fairseq_summarymixing.bench.saved_bytes import count_saved_bytes
 from fairseq_summarymixing.cli import main
 from fairseq_summarymixing.errors import UserError
 from fairseq_summarymixing.modules.attention import SelfAttention
+from fairseq_summarymixing.modules.lean.activation_memory import count_saved_bytes
 
 SMALL = dict(encoder_layers=2, encoder_embed_dim=32, encoder_ffn_embed_dim=48, encoder_attention_heads=4)
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from fairseq_summarymixing.bench.saved_bytes import count_saved_bytes
 from fairseq_summarymixing.modules.config import EncoderConfig, FrontendConfig, build_frontend, build_layer
 from fairseq_summarymixing.modules.dropout import Dropout
+from fairseq_summarymixing.modules.lean.activation_memory import count_saved_bytes
 from fairseq_summarymixing.modules.recompute import STOPS_EARLY, recompute
 from fairseq_summarymixing.modules.summary_mixing import SummaryMixing
 

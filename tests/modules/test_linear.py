@@ -4,8 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from fairseq_summarymixing.bench.saved_bytes import count_saved_bytes
 from fairseq_summarymixing.modules import linear as module
+from fairseq_summarymixing.modules.lean.activation_memory import count_saved_bytes
 from fairseq_summarymixing.modules.linear import Linear, linear, linear_after
 from fairseq_summarymixing.modules.recompute import keep_everything
 

@@ -1,4 +1,4 @@
-"""Bytes that autograd keeps for backward: the same on every machine, for the same shapes."""
+"""Bytes that autograd keeps for backward, counted: the same on every machine, for the same shapes."""
 
 import contextlib
 from typing import Dict, Iterator
