@@ -102,7 +102,7 @@ def _add_synth(verbs) -> None:
 
 
 def _run_synth(args: argparse.Namespace) -> None:
-    from .data.synth import make_corpus
+    from .data.demo.synth import make_corpus
 
     print(make_corpus(args.out, args.minutes, args.seed, args.languages.split(",")))
 

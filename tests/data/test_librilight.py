@@ -14,8 +14,8 @@ import pytest
 import soundfile
 from tiny import hear_ctrl_c
 
-from fairseq_summarymixing.data import segments
 from fairseq_summarymixing.data.manifest import read_manifest
+from fairseq_summarymixing.data.segmentation import segments
 
 SCRIPT = Path(__file__).resolve().parents[2] / "manifests" / "librilight.py"
 LENGTHS = ("--min-seconds", "1", "--max-seconds", "3")

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from .audio import SAMPLE_RATE, BadAudio, is_whole, probe, write_flac
-from .manifest import Row, unwritable
-from .sources import Sources, identity
+from ..audio import SAMPLE_RATE, BadAudio, is_whole, probe, write_flac
+from ..manifest import Row, unwritable
+from ..sources import Sources, identity
 from .stitching import Span, stitch
 
 OVERHANG = SAMPLE_RATE  # one second; speech found in another copy of the recording may end this much after it

@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from fairseq_summarymixing.data.stitching import stitch
+from fairseq_summarymixing.data.segmentation.stitching import stitch
 
 
 def lengths(segments):

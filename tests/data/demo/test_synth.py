@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from fairseq_summarymixing.data import synth
+from fairseq_summarymixing.data.demo import synth
+from fairseq_summarymixing.data.demo.vocabulary import VOCABULARY
 from fairseq_summarymixing.data.folder import make_manifests
 from fairseq_summarymixing.data.manifest import read_manifest
-from fairseq_summarymixing.data.vocabulary import VOCABULARY
 from fairseq_summarymixing.errors import UserError
 from fairseq_summarymixing.files import sweep_leftovers
 
@@ -149,7 +149,7 @@ def test_nothing_in_the_current_folder_is_run_or_written_through(tmp_path, conso
         assert process.wait() == 0, process.stderr.read()
     else:  # a process whose own search path begins with the current folder, as that of python -c and -m
         code = (
-            "import sys; sys.path.remove(''); import numpy, fairseq_summarymixing.data.synth as synth; "
+            "import sys; sys.path.remove(''); import numpy, fairseq_summarymixing.data.demo.synth as synth; "
             "sys.path.insert(0, ''); synth.make_corpus('corpus', 0.05, 1)"
         )
         # -P for the imports above is not there before Python 3.11

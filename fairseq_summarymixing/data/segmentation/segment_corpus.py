@@ -8,16 +8,16 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from ..errors import UserError
-from ..files import atomic_write
-from .audio import SAMPLE_RATE
-from .manifest import write_splits
-from .parallel import map_in_threads
-from .report import Report
-from .rows import read_rows
+from ...errors import UserError
+from ...files import atomic_write
+from ..audio import SAMPLE_RATE
+from ..manifest import write_splits
+from ..parallel import map_in_threads
+from ..report import Report
+from ..rows import read_rows
+from ..sources import Sources
 from .segment_summary import describe, summarize, write_speakers
 from .segments import segment
-from .sources import Sources
 from .stitching import Span
 
 

@@ -7,9 +7,9 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..files import atomic_write
-from .audio import SAMPLE_RATE
-from .report import printable
+from ...files import atomic_write
+from ..audio import SAMPLE_RATE
+from ..report import printable
 from .segments import Segmented
 
 BIN_SECONDS = 2

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from ..errors import UserError
-from ..files import atomic_folder, atomic_write
-from .audio import SAMPLE_RATE, resample, write_flac
+from ...errors import UserError
+from ...files import atomic_folder, atomic_write
+from ..audio import SAMPLE_RATE, resample, write_flac
 from .espeak import Espeak
 from .vocabulary import VOCABULARY
 
@@ -92,7 +92,7 @@ def _run_in_fresh_process(folder: Path, settings: dict) -> None:
 
 def _search_path() -> list[str]:
     """Where this process finds modules, without the current folder, unless this package lies there."""
-    here, around = os.path.realpath(os.getcwd()), str(Path(__file__).resolve().parents[2])
+    here, around = os.path.realpath(os.getcwd()), str(Path(__file__).resolve().parents[3])
     places = {str(entry): os.path.realpath(entry) for entry in sys.path if entry}
     kept = [entry for entry, place in places.items() if place != here or place == around]
     return kept if around in places.values() else [around, *kept]

@@ -6,7 +6,7 @@ import ctypes
 
 import numpy as np
 
-from ..errors import UserError
+from ...errors import UserError
 
 SYNCHRONOUS = 2  # espeak_Initialize: hand the samples to the callback, play nothing
 DO_NOT_EXIT = 0x8000  # espeak_Initialize: return an error instead of ending the process
