@@ -1,4 +1,4 @@
-"""Work-arounds for versions of fairseq and torch: each says what, why, and until which version."""
+"""Work-arounds for versions of torch and torchaudio, each with what, why, and until which version; quiet tools."""
 
 import contextlib
 import importlib
@@ -11,50 +11,11 @@ from collections.abc import Iterator
 import torch
 
 
-def prepare_fairseq() -> None:
-    """Everything that stock fairseq needs in this process. Called when the plugin is imported."""
-    register_safe_classes()
-    avoid_wrong_gelu_gradients()
-    keep_everything_while_looking_for_nan()
-
-
-def register_safe_classes() -> None:
-    """fairseq 0.12.2 and fairseq-fixed 0.12.3.1 call torch.load without ``weights_only``, which is true by
-    default from torch 2.6 on and refuses fine-tuned checkpoints, since they hold a Dictionary."""
-    from .checkpoints.state import safe_classes
-
-    if hasattr(torch.serialization, "add_safe_globals"):
-        torch.serialization.add_safe_globals(list(safe_classes()))
-
-
 def avoid_wrong_gelu_gradients() -> None:
     """On the CPU, torch 2.0's GELU reads uninitialised memory in backward where the incoming gradient is
     transposed, as it is behind wav2vec 2.0's front end, stock or ours. oneDNN is at fault; 2.1 mended it."""
     if torch.__version__.startswith("2.0."):
         torch.backends.mkldnn.set_flags(False)
-
-
-def keep_everything_while_looking_for_nan() -> None:
-    """When gradients are not finite, fairseq's trainer repeats the step inside a NanDetector, whose hooks keep
-    tensors the first time that they print and not the second, which torch's checkpointing refuses."""
-    from fairseq.nan_detector import NanDetector
-
-    from .modules.recompute import keep_everything
-
-    if hasattr(NanDetector, "keeping"):
-        return
-    enter, leave = NanDetector.__enter__, NanDetector.__exit__
-
-    def __enter__(self):
-        self.keeping = keep_everything()
-        self.keeping.__enter__()
-        return enter(self)
-
-    def __exit__(self, kind, error, trace):
-        self.keeping.__exit__(None, None, None)
-        return leave(self, kind, error, trace)
-
-    NanDetector.keeping, NanDetector.__enter__, NanDetector.__exit__ = None, __enter__, __exit__
 
 
 def mend_torchaudio() -> None:

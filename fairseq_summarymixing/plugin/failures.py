@@ -12,11 +12,12 @@ import sys
 import threading
 import time
 from datetime import timedelta
-from typing import Optional
+from typing import Iterator, Optional
 
 import torch.distributed as dist
 
 from ..errors import before_leaving
+from .guard import guard
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +27,20 @@ POLL_SECONDS = 1.0
 SEEN_SECONDS = 5.0  # that a process with an error waits for the others to see it: the first holds the store
 LOST_SECONDS = 60.0  # without the store until its process counts as gone
 GRACE_SECONDS = 10.0  # to end by itself after another process has ended without a message, as all do when a run is done
+
+
+def install() -> None:
+    """Watch before anything else of a run can fail: this guard is to be the outermost."""
+    import fairseq_cli.train
+
+    guard(fairseq_cli.train, "add_defaults", processes_that_end_together)
+
+
+@contextlib.contextmanager
+def processes_that_end_together(*args, **kwargs) -> Iterator[None]:
+    """A process that ends with an error must not leave the others waiting."""
+    watch_other_processes()
+    yield
 
 
 def watch_other_processes() -> None:
