@@ -86,7 +86,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, help="threads (default: one per processor)")
     args = parser.parse_args()
     seconds = (args.min_seconds, args.max_seconds)
-    return exit_status(lambda: make(args.corpus, args.out, args.valid, seconds, args.workers))
+    return exit_status(lambda: make(args.corpus, args.out, args.valid, seconds, args.workers), parser)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ def report(paths: Sequence[str | Path], baselines: Sequence[str] | None = None, 
     for name in baselines:
         if all(name != record["candidate"] for record in records):
             known = ", ".join(dict.fromkeys(record["candidate"] for record in records))
-            raise UserError(f"--baseline must be a candidate that was measured ({known}); got {name}")
+            raise UserError(f"`baselines` must be a candidate that was measured ({known}); got {name}")
     groups: dict[tuple, list[Record]] = {}
     for record in sorted(records, key=lambda one: (one["seconds"], one["candidate"])):
         groups.setdefault(tuple(record[name] for name in GROUP), []).append(record)

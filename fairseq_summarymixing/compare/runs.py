@@ -158,11 +158,11 @@ def read_runs(folders: Sequence[str | Path], names: Sequence[str] | None = None)
     if names is None:
         names = unique_names(resolved)
     if len(names) != len(paths):
-        raise UserError(f"--names: expected {len(paths)} names, one per run, separated by commas; found {len(names)}")
+        raise UserError(f"`names`: expected {len(paths)} names, one per run, separated by commas; found {len(names)}")
     names = [name.strip() for name in names]
     for name in names:
         if not name or names.count(name) > 1:
-            raise UserError(f"--names: every run needs a name of its own; found {name!r} {names.count(name)} times")
+            raise UserError(f"`names`: every run needs a name of its own; found {name!r} {names.count(name)} times")
     return [read_run(path, name) for path, name in zip(paths, names)]
 
 

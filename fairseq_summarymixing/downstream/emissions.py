@@ -111,7 +111,7 @@ def _run(recogniser: Recogniser, dataset: Any, items: list[dict[str, Any]]) -> l
         if "out of memory" not in str(error):
             raise
         seconds = net_input["source"].numel() / recogniser.task.cfg.sample_rate
-        raise UserError(f"out of GPU memory in a batch of {seconds:.0f} s; use a smaller --batch-seconds") from error
+        raise UserError(f"out of GPU memory in a batch of {seconds:.0f} s; use a smaller `batch_seconds`") from error
     emissions = recogniser.model.get_logits(output).transpose(0, 1).cpu()  # (T, B, V) -> (B, T, V)
     padding_mask = output["padding_mask"]
     lengths = torch.full((emissions.size(0),), emissions.size(1))

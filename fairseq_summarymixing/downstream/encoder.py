@@ -50,12 +50,14 @@ class SpeechEncoder:
     obstacle: str | None = field(init=False)
 
     def __post_init__(self) -> None:
-        for option, seconds in (("--block-seconds", self.block_seconds), ("--window", self.window_seconds)):
+        for name, seconds in (("block_seconds", self.block_seconds), ("window_seconds", self.window_seconds)):
             if seconds is not None and not 1 <= seconds < float("inf"):
-                raise UserError(f"{option} must be at least 1 second; got {seconds:g}")
+                raise UserError(f"`{name}` must be at least 1 second; got {seconds:g}")
         self.obstacle = chunking_obstacle(self.model)
         if self.window_seconds and self.is_linear:
-            raise UserError("--window is for self-attention: SummaryMixing hears recordings of any length whole")
+            raise UserError(
+                "`window_seconds` is for self-attention: SummaryMixing hears recordings of any length whole"
+            )
 
     @property
     def num_layers(self) -> int:
@@ -85,7 +87,7 @@ class SpeechEncoder:
             reason = "self-attention's cost is quadratic" if quadratic else f"{self.obstacle} is computed in one pass"
             raise UserError(
                 f"{name} lasts {seconds:.0f} s, and {reason}: more than {MAX_ATTENTION_SECONDS} s is refused. "
-                "--window 30 processes windows of 30 s, which is not exact"
+                "`window_seconds` 30 processes windows of 30 s, which is not exact"
             )
 
     @torch.no_grad()
@@ -130,7 +132,7 @@ def pick_device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda: torch sees no CUDA device; use --device cpu")
+        raise UserError("`device` cuda: torch sees no CUDA device; use `device` cpu")
     return torch.device(name)
 
 

@@ -54,7 +54,7 @@ def extract(
             ``out`` under the same name, features are not finite, or the disk is full.
     """
     if not str(out):
-        raise UserError("--out is empty: name a folder")
+        raise UserError("`out` is empty: name a folder")
     names = name_outputs(audio)
     lengths = [_samples(path) for path in audio]
     made_by = {"checkpoint": version(checkpoint), "window_seconds": window_seconds}  # as it is before it is read
@@ -116,7 +116,7 @@ def _wanted(layers: Sequence[int] | None, last: int) -> list[int]:
         return [last]
     for layer in layers:
         if not 0 <= layer <= last:
-            raise UserError(f"--layers go from 0, the first layer's input, to {last}; got {layer}")
+            raise UserError(f"`layers` go from 0, the first layer's input, to {last}; got {layer}")
     return sorted(set(layers))
 
 

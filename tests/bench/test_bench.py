@@ -166,12 +166,12 @@ def test_the_report_shows_parts(tmp_path):
     mixers = records(out)[0]["parts"]["mixers"]
     assert f"| {mixers['forward'] + mixers['backward']:.3g} ({mixers['saved_bytes'] / 1e9:.3f}) |" in text
     assert (tmp_path / "report" / "parts-encoder-155m-1-fp32-cpu.png").exists()
-    with pytest.raises(UserError, match=r"--baseline must be .* \(summary_mixing\); got fairseq"):
+    with pytest.raises(UserError, match=r"`baselines` must be .* \(summary_mixing\); got fairseq"):
         report([out], ["fairseq"])
 
 
 def test_mistakes_are_told_in_one_line(tmp_path, capsys):
-    with pytest.raises(UserError, match="--candidates of mixer are .*; got attention"):
+    with pytest.raises(UserError, match="`names` of mixer are .*; got attention"):
         list(measure.measure("mixer", "base", [1], names=["attention"]))
     (tmp_path / "bad.jsonl").write_text("{}\n")
     assert main(["bench", "report", str(tmp_path / "bad.jsonl")]) == 1

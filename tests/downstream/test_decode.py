@@ -11,7 +11,7 @@ from fairseq_summarymixing.checkpoints.restore import state_for_fairseq
 from fairseq_summarymixing.checkpoints.state import read_state
 from fairseq_summarymixing.cli import main
 from fairseq_summarymixing.downstream import decode as verb
-from fairseq_summarymixing.downstream.decode import decode
+from fairseq_summarymixing.downstream.decode import Batching, decode
 from fairseq_summarymixing.downstream.emissions import plan_batches
 from fairseq_summarymixing.downstream.error_rate import character_errors, word_errors
 from fairseq_summarymixing.downstream.recogniser import load_recogniser
@@ -34,7 +34,7 @@ def lines(path):
 
 def refuse(checkpoint, data, *parts, split="test"):
     with pytest.raises(UserError) as caught:
-        decode(checkpoint, data, split, device="cpu")
+        decode(checkpoint, data, split, batching=Batching(device="cpu"))
     assert "\n" not in str(caught.value)
     for part in parts:
         assert str(part) in str(caught.value)
@@ -43,8 +43,8 @@ def refuse(checkpoint, data, *parts, split="test"):
 @pytest.mark.parametrize("name", ["wav2vec2", "wav2vec2_summarymixing"])
 def test_batched_decoding_equals_utterance_by_utterance(finetuned, corpus, tmp_path, name):
     together, alone = tmp_path / "together", tmp_path / "alone"
-    result = decode(finetuned[name], corpus, "test", together, batch_seconds=1000)
-    decode(finetuned[name], corpus, "test", alone, batch_seconds=0)
+    result = decode(finetuned[name], corpus, "test", together, Batching(batch_seconds=1000))
+    decode(finetuned[name], corpus, "test", alone, Batching(batch_seconds=0))
     assert lines(together / "hypotheses.ltr") == lines(alone / "hypotheses.ltr")
     assert len(set(lines(alone / "hypotheses.ltr"))) > 1  # the answers depend on the audio
     assert (result["model"], result["utterances"]) == (name, 7)
@@ -254,13 +254,13 @@ def test_from_the_command_line_a_mistake_is_one_line(corpus, tmp_path, capsys):
 
 @pytest.mark.parametrize("name", ["wav2vec2", "wav2vec2_summarymixing"])
 def test_long_utterances_are_heard_as_in_one_pass(name, finetuned, corpus, tmp_path, monkeypatch):
-    whole = verb.decode(finetuned[name], corpus, "test", tmp_path / "whole", batch_seconds=0)
-    blocks = verb.decode(finetuned[name], corpus, "test", tmp_path / "blocks", block_seconds=1)
+    whole = verb.decode(finetuned[name], corpus, "test", tmp_path / "whole", Batching(batch_seconds=0))
+    blocks = verb.decode(finetuned[name], corpus, "test", tmp_path / "blocks", Batching(block_seconds=1))
     assert blocks["wer"] == whole["wer"] and blocks["cer"] == whole["cer"]
     read = [(tmp_path / folder / "hypotheses.ltr").read_text() for folder in ("whole", "blocks")]
     assert read[0] == read[1] and any(read[0].split())
     if name == "wav2vec2":
         monkeypatch.setattr("fairseq_summarymixing.downstream.encoder.MAX_ATTENTION_SECONDS", 1)
         with pytest.raises(UserError, match="self-attention's cost is quadratic"):
-            verb.decode(finetuned[name], corpus, "test", tmp_path / "refused", block_seconds=1)
-        verb.decode(finetuned[name], corpus, "test", tmp_path / "windows", block_seconds=1, window_seconds=1)
+            verb.decode(finetuned[name], corpus, "test", tmp_path / "refused", Batching(block_seconds=1))
+        verb.decode(finetuned[name], corpus, "test", tmp_path / "windows", Batching(block_seconds=1, window_seconds=1))

@@ -44,12 +44,12 @@ def make_corpus(out: str | Path, minutes: float, seed: int, languages: Sequence[
     """
     out = Path(os.path.abspath(out))
     if not 0 < minutes < float("inf"):
-        raise UserError(f"--minutes must be above 0; got {minutes:g}")
+        raise UserError(f"`minutes` must be above 0; got {minutes:g}")
     if not 0 <= seed < 2**32:
-        raise UserError(f"--seed must be from 0 to {2**32 - 1}; got {seed}")
+        raise UserError(f"`seed` must be from 0 to {2**32 - 1}; got {seed}")
     unknown = [language for language in languages if language not in VOCABULARY]
     if unknown or not languages or len(set(languages)) < len(languages):
-        raise UserError(f"--languages must be different ones of {','.join(VOCABULARY)}; got {','.join(languages)!r}")
+        raise UserError(f"`languages` must be different ones of {','.join(VOCABULARY)}; got {','.join(languages)!r}")
     settings = {"version": 1, "minutes": float(minutes), "seed": seed, "languages": list(languages)}
     if _is_finished(out, settings):
         return f"{out} is there already with these settings; kept"

@@ -96,12 +96,12 @@ def keep_settings(out: Path, settings: dict) -> None:
 def _in_samples(min_seconds: float, max_seconds: float) -> tuple[int, int]:
     if not (math.isfinite(max_seconds) and min_seconds > 0):
         raise UserError(
-            f"--min-seconds and --max-seconds must be positive and finite; got {min_seconds:g} and {max_seconds:g}"
+            f"`min_seconds` and `max_seconds` must be positive and finite; got {min_seconds:g} and {max_seconds:g}"
         )
     shortest, longest = round(min_seconds * SAMPLE_RATE), round(max_seconds * SAMPLE_RATE)
     if not 0 < 2 * shortest <= longest:
         raise UserError(
-            "--max-seconds must be at least twice --min-seconds, or some speech would fit no segment; "
+            "`max_seconds` must be at least twice `min_seconds`, or some speech would fit no segment; "
             f"got {max_seconds:g} and {min_seconds:g}"
         )
     return shortest, longest

@@ -62,7 +62,7 @@ def segment(
         result.speech = sum(stop - start for start, stop in speech)
         segments = stitch(speech, *lengths)
         if not segments:
-            raise BadAudio(f"less speech than --min-seconds: {result.speech / SAMPLE_RATE:.2f} s")
+            raise BadAudio(f"less speech than `min_seconds`: {result.speech / SAMPLE_RATE:.2f} s")
         version = (*identity(recording), frames, *identity(marks))
         result.rows = write_segments(recording, segments, folder, name, version, sources)
     except BadAudio as problem:
