@@ -1,4 +1,4 @@
-"""Work-arounds for versions of torch and torchaudio, each with what, why, and until which version; quiet tools."""
+"""Packages that may not be there, or not work: each work-around says what, why, and until which version."""
 
 import contextlib
 import importlib
@@ -8,14 +8,38 @@ import sys
 import warnings
 from collections.abc import Iterator
 
-import torch
+from .errors import UserError
 
 
 def avoid_wrong_gelu_gradients() -> None:
     """On the CPU, torch 2.0's GELU reads uninitialised memory in backward where the incoming gradient is
     transposed, as it is behind wav2vec 2.0's front end, stock or ours. oneDNN is at fault; 2.1 mended it."""
+    import torch
+
     if torch.__version__.startswith("2.0."):
         torch.backends.mkldnn.set_flags(False)
+
+
+def require(extra: str, *packages: str, purpose: str = "this") -> None:
+    """Import packages that only a part of this one needs.
+
+    Args:
+        extra: of setup.py, which brings them along.
+        purpose: what needs them, for the message.
+
+    Raises:
+        UserError: one cannot be imported; says why, and how to install it.
+    """
+    if "transformers" in packages:  # which imports torchaudio
+        mend_torchaudio()
+    for package in packages:
+        try:
+            importlib.import_module(package)
+        except ImportError as error:
+            raise UserError(
+                f"{purpose} needs {package}, which cannot be imported ({error}): "
+                f"pip install 'fairseq-summarymixing[{extra}]'"
+            ) from error
 
 
 def mend_torchaudio() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
+from ..compat import require
 from ..errors import UserError
 from .names import HF_HEADS, WEIGHT_NORM_NAMES, hf_names, rename, reverse
 from .torch_files import read_torch_file
@@ -116,11 +117,10 @@ def _checked(path: Path, read: Callable[[Path], dict[str, Tensor]]) -> dict[str,
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    try:
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-    except ImportError as error:
-        raise UserError("this needs safetensors: pip install 'fairseq-summarymixing[hf]'") from error
+    require("hf", "safetensors")
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
     try:
         return load_file(str(path))
     except (SafetensorError, OSError, ValueError) as error:

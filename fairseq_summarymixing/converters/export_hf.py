@@ -17,12 +17,12 @@ import torch
 
 from .. import __version__
 from ..checkpoints import Checkpoint
+from ..compat import require
 from ..errors import UserError
 from ..files import atomic_folder
 from . import parity
 from .hf_config import mask_fields, to_hf
 from .model_card import model_card
-from .packages import require
 from .source import Source, plain, read_source
 
 AUTO = {"Model": "AutoModel", "ForPreTraining": "AutoModelForPreTraining", "ForCTC": "AutoModelForCTC"}

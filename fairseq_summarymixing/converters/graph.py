@@ -13,13 +13,13 @@ import torch
 from torch import Tensor, nn
 
 from ..checkpoints import Checkpoint
+from ..compat import require
 from ..downstream.encoder import load_encoder
 from ..errors import UserError
 from ..files import atomic_file
 from ..modules.log_mel import normalise
 from ..modules.wav2vec2 import Wav2Vec2
 from . import parity
-from .packages import require
 from .source import Source, read_source
 
 INPUTS = ["input_values", "attention_mask"]

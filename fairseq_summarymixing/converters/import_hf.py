@@ -25,14 +25,13 @@ from ..checkpoints.names import (
     rename,
     reverse,
 )
-from ..compat import quiet_fairseq
+from ..compat import quiet_fairseq, require
 from ..errors import UserError
 from ..files import atomic_file
 from ..plugin.reading import reading_checkpoint
 from . import parity
 from .export_hf import prove, quiet_transformers
 from .hf_config import from_hf, mask_fields_from_hf
-from .packages import require
 from .source import plain, read_source
 
 SPECIAL = ["<pad>", "<s>", "</s>", "<unk>"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import __version__
-from .hf_config import frames_per_second
+from ..downstream.encoder import SAMPLE_RATE, front_end_of
 from .source import Source
 
 CARD = """\
@@ -82,7 +82,7 @@ def model_card(source: Source, config: dict[str, Any], auto: str, figures: str) 
         title=title,
         parameters=f"{parameters / 1e6:.1f}M" if parameters > 1e5 else f"{parameters:,}",
         normalised=" of mean 0 and variance 1 (the preprocessor sees to it)" if source.checkpoint.normalize else "",
-        rate=frames_per_second(config),
+        rate=SAMPLE_RATE / front_end_of(source.encoder).hop,
         output=f"{len(source.symbols)} CTC logits" if source.is_ctc else f"{fields['encoder_embed_dim']} features",
         version=__version__,
         usage=(PIPELINE if source.is_ctc else MODEL).format(

@@ -14,7 +14,9 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from ..compat import require
 from ..errors import UserError
+from ..tables import aligned
 from .hypothesis import Hypothesis
 
 # What tuning tries
@@ -74,13 +76,9 @@ class BeamDecoder:
     """
 
     def __init__(self, settings: BeamSearch, symbols: list[str], blank: int, delimiter: str = "|"):
-        try:
-            from flashlight.lib.text import decoder, dictionary
-        except ImportError as error:
-            raise UserError(
-                f"`lm` needs flashlight-text, which cannot be imported ({error}): "
-                "pip install 'fairseq-summarymixing[lm]'"
-            ) from error
+        require("lm", "flashlight.lib.text.decoder", purpose="`lm`")
+        from flashlight.lib.text import decoder, dictionary
+
         self._library, self.settings = decoder, settings
         if delimiter not in symbols:
             raise UserError(f"`lm` needs a model that says where words end: {delimiter!r} is not in its dictionary")
@@ -208,12 +206,11 @@ def tune(decoder: BeamDecoder, emissions: Sequence[Tensor], rate: Callable[[list
         rates[pair] = rate([decoder(one)[0] for one in emissions])
     best = min(rates, key=rates.get)
     decoder.use(*best)
-    lines = ["WER %, word_score: " + "".join(f"{score:>8g}" for score in WORD_SCORES)]
+    rows = []
     for weight in LM_WEIGHTS:
-        lines.append(
-            f"lm_weight {weight:<9g}" + "".join(f"{100 * rates[weight, score]:>8.1f}" for score in WORD_SCORES)
-        )
+        rows.append([f"lm_weight {weight:g}", *(f"{100 * rates[weight, score]:.1f}" for score in WORD_SCORES)])
+    table = aligned(["WER %, word_score:", *(f"{score:g}" for score in WORD_SCORES)], rows)
     told = f"best: lm_weight {best[0]:g}, word_score {best[1]:g}"
     if best[0] == LM_WEIGHTS[-1] or best[1] in (WORD_SCORES[0], WORD_SCORES[-1]):
         told += " (at the edge of what was tried: there may be better ones)"
-    return "\n".join([*lines, told])
+    return f"{table}\n{told}"

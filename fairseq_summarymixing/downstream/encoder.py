@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..checkpoints import Checkpoint
 from ..checkpoints.names import PRETRAINED_MODELS, STOCK_MODEL
@@ -17,12 +17,12 @@ from ..compat import quiet_fairseq
 from ..errors import UserError
 from ..modules.attention import SelfAttention
 from ..modules.blocks import spans
+from ..modules.frontend import ConvFeatureExtractor
 from ..modules.long_form import chunking_obstacle, represent_in_blocks
 from ..modules.wav2vec2 import Wav2Vec2
 from ..plugin.reading import reading_checkpoint
 
 SAMPLE_RATE = 16000
-FRAMES_PER_SECOND = 50
 MAX_ATTENTION_SECONDS = 300  # all pairs of frames of 5 minutes are 225 million, in each head
 
 Hear = Callable[[int, int, Tensor], None]
@@ -68,6 +68,10 @@ class SpeechEncoder:
         """Whether recordings are computed block by block, whatever their length."""
         return self.obstacle is None
 
+    @property
+    def frames_per_second(self) -> float:
+        return SAMPLE_RATE / self.model.feature_extractor.hop
+
     def frames(self, samples: int) -> int:
         return int(self.model.feature_extractor.output_lengths(torch.tensor([samples]))[0])
 
@@ -97,11 +101,11 @@ class SpeechEncoder:
         ``hear`` is called with (k, first frame, (n, D)) for parts of hidden state k, each state's in order.
         """
         wave = wave.to(self.model.mask_emb.device)
-        block = max(1, round(self.block_seconds * FRAMES_PER_SECOND))
+        block = max(1, round(self.block_seconds * self.frames_per_second))
         if self.is_linear:
             return represent_in_blocks(self.model, wave, block, hear)
         if self.window_seconds:
-            return self._represent_windows(wave, round(self.window_seconds * FRAMES_PER_SECOND), hear)
+            return self._represent_windows(wave, round(self.window_seconds * self.frames_per_second), hear)
         result = self.model.represent(wave.unsqueeze(0))
         for number, state in enumerate(result.hidden_states if hear else ()):
             hear(number, 0, state[0])
@@ -120,6 +124,16 @@ class SpeechEncoder:
                 hear(number, start, state[0, keep])
             parts.append(result.x[:, keep])
         return torch.cat(parts, dim=1)
+
+
+def front_end_of(model: nn.Module) -> nn.Module:
+    """The front end of a pre-trained model, ours or stock's, with ``hop`` and ``first_centre``."""
+    frontend = model.feature_extractor
+    if hasattr(frontend, "hop"):
+        return frontend
+    layers = [(one[0].out_channels, one[0].kernel_size[0], one[0].stride[0]) for one in frontend.conv_layers]
+    with torch.device("meta"):  # stock's is ours by another name
+        return ConvFeatureExtractor(layers)
 
 
 def normalised(wave: Tensor) -> Tensor:

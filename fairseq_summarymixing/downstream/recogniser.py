@@ -13,8 +13,7 @@ from ..checkpoints import Checkpoint
 from ..checkpoints.restore import restore
 from ..compat import quiet_fairseq
 from ..errors import UserError
-from ..modules.frontend import ConvFeatureExtractor
-from .encoder import SAMPLE_RATE
+from .encoder import SAMPLE_RATE, front_end_of
 from .hypothesis import Hypothesis
 
 # Fields of the task that would leave out, cut or double test audio.
@@ -55,11 +54,7 @@ class Recogniser:
 
     def timing(self) -> tuple[float, float]:
         """Seconds from one frame to the next, and to the middle of the first."""
-        frontend = self.model.w2v_encoder.w2v_model.feature_extractor
-        if not hasattr(frontend, "hop"):  # stock's is ours by another name
-            layers = [(one[0].out_channels, one[0].kernel_size[0], one[0].stride[0]) for one in frontend.conv_layers]
-            with torch.device("meta"):
-                frontend = ConvFeatureExtractor(layers)
+        frontend = front_end_of(self.model.w2v_encoder.w2v_model)
         return frontend.hop / SAMPLE_RATE, frontend.first_centre / SAMPLE_RATE
 
 

@@ -15,6 +15,7 @@ from ..checkpoints.hf_directory import is_directory, read_config, read_weights, 
 from ..checkpoints.names import PRETRAINED_MODELS, STOCK_LAYER_NAMES, rename
 from ..errors import UserError
 from ..modules.summary_mixing import SummaryMixingLite
+from ..tables import aligned
 
 
 def read_encoder(path: str | Path) -> dict[str, Tensor]:
@@ -96,11 +97,9 @@ def table(own: Mapping[str, Tensor], found: Mapping[str, Tensor], taken: Iterabl
         "left": _sizes(found, found.keys() - set(own)),
     }
     parts = list(dict.fromkeys(part_of(name) for name in [*own, *found]))
-    rows = [["parameters", *columns]]
-    rows += [[part, *(f"{sizes[part]:,}" if sizes[part] else "" for sizes in columns.values())] for part in parts]
+    rows = [[part, *(f"{sizes[part]:,}" if sizes[part] else "" for sizes in columns.values())] for part in parts]
     rows.append(["total", *(f"{sum(sizes.values()):,}" for sizes in columns.values())])
-    width = max(len(row[0]) for row in rows)
-    return "\n".join(f"{row[0]:<{width}}" + "".join(f"{cell:>14}" for cell in row[1:]) for row in rows)
+    return aligned(["parameters", *columns], rows)
 
 
 def part_of(name: str) -> str:

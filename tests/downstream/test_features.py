@@ -2,6 +2,7 @@
 
 import os
 
+import checkpoint_files
 import numpy as np
 import pytest
 import tiny
@@ -201,6 +202,17 @@ def test_recordings_of_absurd_samples_are_refused(largest, reason, pretrained, t
     error = capsys.readouterr().err
     assert f"cannot use {tmp_path / 'a.wav'}" in error and reason in error
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("strides, rate", [((5, 2, 2, 2, 2, 2, 2), 50), ((5, 2, 2, 2, 2), 200)])
+def test_blocks_are_seconds_whatever_the_front_end(tmp_path, monkeypatch, strides, rate):
+    layers = str([(16, 10 if stride == 5 else 3, stride) for stride in strides])
+    path = checkpoint_files.pretrained(tmp_path / "model.pt", "summary_mixing", conv_feature_layers=layers)
+    encoder = load_encoder(Checkpoint.read(path), CPU, block_seconds=2.0)
+    blocks = []
+    monkeypatch.setattr(module, "represent_in_blocks", lambda model, wave, block, hear: blocks.append(block))
+    encoder.represent(torch.zeros(16000))
+    assert blocks == [2 * rate] and len(encoder.times(160000)) == pytest.approx(10 * rate, abs=2)
 
 
 def test_recordings_of_one_name_are_kept_apart(pretrained, tmp_path, capsys):

@@ -6,6 +6,7 @@ import ctypes
 
 import numpy as np
 
+from ...compat import require
 from ...errors import UserError
 
 SYNCHRONOUS = 2  # espeak_Initialize: hand the samples to the callback, play nothing
@@ -24,13 +25,9 @@ class Espeak:
 
     def __init__(self, seed: int) -> None:
         """Raises UserError when espeakng-loader is not installed or its voices are not found."""
-        try:
-            import espeakng_loader
-        except ImportError as error:
-            raise UserError(
-                "synthetic speech needs espeakng-loader, which is not installed: "
-                "pip install 'fairseq-summarymixing[demo]'"
-            ) from error
+        require("demo", "espeakng_loader", purpose="synthetic speech")
+        import espeakng_loader
+
         self._library = ctypes.CDLL(str(espeakng_loader.get_library_path()))
         voices = str(espeakng_loader.get_data_path())
         self.sample_rate = self._library.espeak_Initialize(SYNCHRONOUS, 0, voices.encode(), DO_NOT_EXIT)
