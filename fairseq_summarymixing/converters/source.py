@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from dataclasses import dataclass, fields
 from typing import Any
@@ -21,8 +20,8 @@ from ..checkpoints.names import (
     rename,
     reverse,
 )
-from ..checkpoints.restore import restore
 from ..compat import quiet_fairseq
+from ..downstream.restore import restore
 from ..errors import UserError
 from ..plugin.reading import reading_checkpoint
 
@@ -153,8 +152,7 @@ def _recipe(checkpoint: Checkpoint) -> dict[str, dict[str, Any]]:
         from fairseq.models import MODEL_DATACLASS_REGISTRY
         from fairseq.tasks import TASK_DATACLASS_REGISTRY
 
-        importlib.import_module("fairseq_summarymixing.models")  # registers our names
-        importlib.import_module("fairseq_summarymixing.tasks")
+        from .. import models, tasks  # noqa: F401 (registers our names)
 
     def known(values: dict[str, Any], registry: dict[str, Any]) -> dict[str, Any]:
         names = {one.name for one in fields(registry[values["_name"]])} - PATHS | {"_name"}

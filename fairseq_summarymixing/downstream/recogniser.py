@@ -10,11 +10,11 @@ from typing import Any
 import torch
 
 from ..checkpoints import Checkpoint
-from ..checkpoints.restore import restore
 from ..compat import quiet_fairseq
 from ..errors import UserError
 from .encoder import SAMPLE_RATE, front_end_of
 from .hypothesis import Hypothesis
+from .restore import restore
 
 # Fields of the task that would leave out, cut or double test audio.
 WHOLE_AUDIO = {"min_sample_size": None, "max_sample_size": None, "subsample": 1.0, "num_batch_buckets": 0}

@@ -10,7 +10,7 @@ from typing import Any, Dict, Iterator, Mapping, Optional
 import torch
 
 from ..checkpoints import Checkpoint
-from ..checkpoints.restore import state_for_fairseq
+from ..checkpoints.for_fairseq import state_for_fairseq
 from ..checkpoints.state import safe_classes
 from ..errors import UserError, exits_in_one_line
 from .guard import guard

@@ -13,7 +13,7 @@ pytest.importorskip("fairseq")
 import torch
 
 from fairseq_summarymixing.checkpoints import Checkpoint, torch_files
-from fairseq_summarymixing.checkpoints.restore import restore
+from fairseq_summarymixing.downstream.restore import restore
 from fairseq_summarymixing.errors import UserError
 
 

@@ -8,9 +8,9 @@ import tiny
 import torch
 
 from fairseq_summarymixing.checkpoints import Checkpoint
-from fairseq_summarymixing.checkpoints.restore import restore
 from fairseq_summarymixing.cli import main
 from fairseq_summarymixing.downstream.encoder import load_encoder
+from fairseq_summarymixing.downstream.restore import restore
 from fairseq_summarymixing.errors import UserError
 from fairseq_summarymixing.models._warm_start import warm_start
 

@@ -23,8 +23,8 @@ import torch
 from fairseq_summarymixing.checkpoints import Checkpoint, torch_files
 from fairseq_summarymixing.checkpoints.evaluated_fields import EVALUATED, check_evaluated_fields
 from fairseq_summarymixing.checkpoints.hf_directory import read_weights
-from fairseq_summarymixing.checkpoints.restore import restore
 from fairseq_summarymixing.cli import main
+from fairseq_summarymixing.downstream.restore import restore
 from fairseq_summarymixing.errors import UserError
 
 VARIABLES = ("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "TORCH_FORCE_WEIGHTS_ONLY_LOAD")

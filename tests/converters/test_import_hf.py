@@ -13,10 +13,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from fairseq_summarymixing.checkpoints import Checkpoint
-from fairseq_summarymixing.checkpoints.restore import restore
 from fairseq_summarymixing.cli import main
 from fairseq_summarymixing.converters.export_hf import export_hf
 from fairseq_summarymixing.converters.import_hf import import_hf
+from fairseq_summarymixing.downstream.restore import restore
 from fairseq_summarymixing.errors import UserError
 from fairseq_summarymixing.models._warm_start import read_encoder
 

@@ -7,7 +7,7 @@ import tiny
 import torch
 
 from fairseq_summarymixing.checkpoints import Checkpoint
-from fairseq_summarymixing.checkpoints.restore import state_for_fairseq
+from fairseq_summarymixing.checkpoints.for_fairseq import state_for_fairseq
 from fairseq_summarymixing.checkpoints.state import read_state
 from fairseq_summarymixing.cli import main
 from fairseq_summarymixing.downstream import decode as verb

@@ -11,7 +11,7 @@ import tiny
 import torch
 
 from fairseq_summarymixing.checkpoints import Checkpoint
-from fairseq_summarymixing.checkpoints.restore import restore
+from fairseq_summarymixing.downstream.restore import restore
 from fairseq_summarymixing.errors import UserError
 from fairseq_summarymixing.models._warm_start import read_encoder, warm_start
 
