@@ -1,6 +1,5 @@
-"""Work-arounds for versions of fairseq and torch: each says what, why, and until which version."""
+"""Packages that may not be there, or not work: each work-around says what, why, and until which version."""
 
-import argparse
 import contextlib
 import importlib
 import logging
@@ -9,58 +8,38 @@ import sys
 import warnings
 from collections.abc import Iterator
 
-import torch
-
-
-def prepare_fairseq() -> None:
-    """Everything that stock fairseq needs in this process. Called when the plugin is imported."""
-    register_safe_classes()
-    avoid_wrong_gelu_gradients()
-    keep_everything_while_looking_for_nan()
-
-
-def safe_classes() -> tuple:
-    """Classes that fairseq writes into checkpoints beside tensors and plain containers."""
-    from fairseq.data import Dictionary
-
-    return (Dictionary, argparse.Namespace)
-
-
-def register_safe_classes() -> None:
-    """fairseq 0.12.2 and fairseq-fixed 0.12.3.1 call torch.load without ``weights_only``, which is true by
-    default from torch 2.6 on and refuses fine-tuned checkpoints, since they hold a Dictionary."""
-    if hasattr(torch.serialization, "add_safe_globals"):
-        torch.serialization.add_safe_globals(list(safe_classes()))
+from .errors import UserError
 
 
 def avoid_wrong_gelu_gradients() -> None:
     """On the CPU, torch 2.0's GELU reads uninitialised memory in backward where the incoming gradient is
     transposed, as it is behind wav2vec 2.0's front end, stock or ours. oneDNN is at fault; 2.1 mended it."""
+    import torch
+
     if torch.__version__.startswith("2.0."):
         torch.backends.mkldnn.set_flags(False)
 
 
-def keep_everything_while_looking_for_nan() -> None:
-    """When gradients are not finite, fairseq's trainer repeats the step inside a NanDetector, whose hooks keep
-    tensors the first time that they print and not the second, which torch's checkpointing refuses."""
-    from fairseq.nan_detector import NanDetector
+def require(extra: str, *packages: str, purpose: str = "this") -> None:
+    """Import packages that only a part of this one needs.
 
-    from .modules.lean.recompute import keep_everything
+    Args:
+        extra: of setup.py, which brings them along.
+        purpose: what needs them, for the message.
 
-    if hasattr(NanDetector, "keeping"):
-        return
-    enter, leave = NanDetector.__enter__, NanDetector.__exit__
-
-    def __enter__(self):
-        self.keeping = keep_everything()
-        self.keeping.__enter__()
-        return enter(self)
-
-    def __exit__(self, kind, error, trace):
-        self.keeping.__exit__(None, None, None)
-        return leave(self, kind, error, trace)
-
-    NanDetector.keeping, NanDetector.__enter__, NanDetector.__exit__ = None, __enter__, __exit__
+    Raises:
+        UserError: one cannot be imported; says why, and how to install it.
+    """
+    if "transformers" in packages:  # which imports torchaudio
+        mend_torchaudio()
+    for package in packages:
+        try:
+            importlib.import_module(package)
+        except ImportError as error:
+            raise UserError(
+                f"{purpose} needs {package}, which cannot be imported ({error}): "
+                f"pip install 'fairseq-summarymixing[{extra}]'"
+            ) from error
 
 
 def mend_torchaudio() -> None:

@@ -1,34 +1,42 @@
 """Mistakes that a user can mend, told in one line."""
 
+import argparse
 import atexit
 import contextlib
 import logging
 import multiprocessing
 import os
+import re
 import signal
 import sys
 import threading
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Dict, Iterator, Optional
 
 
 class UserError(ValueError):
     """What was expected, what was found, where, and what to do, in one line.
 
-    The command line prints it without a stack trace and exits with status 1.
+    An argument of a function stands in backquotes, as in "`batch_seconds` must be 0 or more". The command line names
+    its own option instead, prints the line without a stack trace and exits with status 1.
     """
 
 
-def exit_status(work: Callable[[], None]) -> int:
+def exit_status(work: Callable[[], None], parser: Optional[argparse.ArgumentParser] = None) -> int:
     """Run a command's work. Returns 0, 1 after a user's mistake (one line on stderr), 130 after Ctrl-C.
 
     SIGTERM, as batch systems send it, leaves by SystemExit(143), so that nothing half-written stays.
+
+    Args:
+        parser: of the command's options, whose names stand in the line instead of the arguments'.
     """
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _leave_in_order)
     try:
         work()
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        names = {} if parser is None else option_names(parser)
+        message = re.sub(r"`(\w+)`", lambda found: names.get(found[1], found[0]), str(error))
+        print(f"error: {message}", file=sys.stderr)
         return 1
     except BrokenPipeError:  # of ``... | head``
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -36,6 +44,18 @@ def exit_status(work: Callable[[], None]) -> int:
         print("interrupted: run the same command again; what was finished is kept", file=sys.stderr)
         return 130
     return 0
+
+
+def option_names(parser: argparse.ArgumentParser) -> Dict[str, str]:
+    """The option of each argument, such as ``--batch-seconds`` of ``batch_seconds``, or its place's name."""
+    names: Dict[str, str] = {}
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for inner in action.choices.values():
+                names.update(option_names(inner))
+        else:
+            names[action.dest] = action.option_strings[-1] if action.option_strings else str(action.metavar)
+    return names
 
 
 def _leave_in_order(number: int, _: Any) -> None:

@@ -20,8 +20,8 @@ from pathlib import Path, PurePosixPath
 from fairseq_summarymixing.data.audio import SAMPLE_RATE, BadAudio
 from fairseq_summarymixing.data.folder_options import check_places, refuse_leftovers
 from fairseq_summarymixing.data.report import Report
-from fairseq_summarymixing.data.segment_corpus import make_segments
-from fairseq_summarymixing.data.segments import spans_of
+from fairseq_summarymixing.data.segmentation.segment_corpus import make_segments
+from fairseq_summarymixing.data.segmentation.segments import spans_of
 from fairseq_summarymixing.data.walk import find_audio
 from fairseq_summarymixing.errors import UserError, exit_status
 
@@ -86,7 +86,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, help="threads (default: one per processor)")
     args = parser.parse_args()
     seconds = (args.min_seconds, args.max_seconds)
-    return exit_status(lambda: make(args.corpus, args.out, args.valid, seconds, args.workers))
+    return exit_status(lambda: make(args.corpus, args.out, args.valid, seconds, args.workers), parser)
 
 
 if __name__ == "__main__":

@@ -82,7 +82,7 @@ def main() -> int:
     parser.add_argument("--valid", default="dev-other", choices=SPLITS, help="default %(default)s")
     parser.add_argument("--workers", type=int, help="threads (default: one per processor)")
     args = parser.parse_args()
-    return exit_status(lambda: make(args.corpus, args.out, args.train, args.valid, args.workers))
+    return exit_status(lambda: make(args.corpus, args.out, args.train, args.valid, args.workers), parser)
 
 
 if __name__ == "__main__":

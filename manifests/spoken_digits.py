@@ -103,7 +103,9 @@ def main() -> int:
     parser.add_argument("--valid-percent", type=float, default=10, help="of the training speakers' recordings")
     args = parser.parse_args()
     held_out = args.held_out.split(",")
-    return exit_status(lambda: make(args.recordings, args.out, args.seed, args.passes, held_out, args.valid_percent))
+    return exit_status(
+        lambda: make(args.recordings, args.out, args.seed, args.passes, held_out, args.valid_percent), parser
+    )
 
 
 if __name__ == "__main__":

@@ -99,7 +99,7 @@ def plain(config, name):
 
 def save(path, model, fields, task, task_state=None):
     state = {
-        "args": None, "cfg": {"model": fields, "task": task, "criterion": None, "common": {}},
+        "args": None, "cfg": {"model": fields, "task": task, "criterion": None, "lr_scheduler": None, "common": {}},
         "model": model.state_dict(), "criterion": None, "task_state": task_state or {},
         "optimizer_history": [{"optimizer_name": "", "lr_scheduler_state": {}, "num_updates": 5}],
         "extra_state": {"train_iterator": {"epoch": 1}}, "last_optimizer_state": None,

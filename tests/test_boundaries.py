@@ -1,10 +1,14 @@
 """Does each part import without what it must not know?"""
 
+import ast
 import subprocess
 import sys
 
 import pytest
 from tiny import ROOT
+
+PACKAGE = ROOT / "fairseq_summarymixing"
+ROOMS = sorted(path.name for path in PACKAGE.iterdir() if (path / "__init__.py").is_file())
 
 BLOCK = """
 import importlib, pkgutil, sys
@@ -15,35 +19,71 @@ for module in pkgutil.walk_packages(getattr(package, "__path__", []), package.__
     importlib.import_module(module.name)
 """
 
+# Packages that each part imports without
 MUST_NOT_IMPORT = {
-    "modules": ["fairseq", "transformers", "soundfile", "fairseq_summarymixing.models", "fairseq_summarymixing.tasks",
-                "fairseq_summarymixing.data", "fairseq_summarymixing.cli"],
-    "data": ["fairseq", "transformers", "torch", "scipy", "espeakng_loader", "fairseq_summarymixing.modules",
-             "fairseq_summarymixing.cli"],
-    "models": ["transformers", "fairseq_summarymixing.tasks", "fairseq_summarymixing.converters",
-               "fairseq_summarymixing.cli"],
-    "tasks": ["transformers", "fairseq_summarymixing.models", "fairseq_summarymixing.cli"],
-    "hf": ["fairseq", "omegaconf", "fairseq_summarymixing.models", "fairseq_summarymixing.converters",
-           "fairseq_summarymixing.cli"],
-    "converters": ["fairseq_summarymixing.cli"],
-    "hf_directory": ["fairseq", "transformers", "fairseq_summarymixing.models", "fairseq_summarymixing.cli"],
-    "keys": ["fairseq", "transformers", "torch"],
-    "downstream": ["transformers", "fairseq_summarymixing.cli"],
-    "compare": ["transformers", "matplotlib", "fairseq_summarymixing.cli"],
+    "modules": ["fairseq", "transformers", "soundfile"],
+    "checkpoints": ["fairseq", "transformers"],
+    "data": ["fairseq", "transformers", "torch", "scipy", "espeakng_loader"],
+    "models": ["transformers"],
+    "tasks": ["transformers"],
+    "plugin": ["transformers"],
+    "hf": ["fairseq", "omegaconf"],
+    "downstream": ["transformers"],
+    "compare": ["transformers", "matplotlib"],
     "cli": ["fairseq", "transformers", "torch", "numpy", "soundfile"],
-}  # fmt: skip
+}
+# Who may import whom of our own rooms, wherever the import stands; all may import the files at the top but cli
+MAY_IMPORT = {
+    "modules": [],
+    "data": [],
+    "checkpoints": [],
+    "plugin": ["checkpoints", "data", "modules"],
+    "models": ["checkpoints", "modules", "plugin"],
+    "tasks": ["data", "modules", "plugin"],
+    "hf": ["checkpoints", "modules"],
+    "downstream": ["checkpoints", "data", "models", "modules", "plugin", "tasks"],
+    "converters": ["checkpoints", "downstream", "hf", "models", "modules", "plugin", "tasks"],
+    "integrations": ["checkpoints", "hf"],
+    "compare": ["checkpoints"],
+    "bench": ["modules"],
+}
 
 
 @pytest.mark.parametrize("part", MUST_NOT_IMPORT)
 def test_part_imports_without_what_it_must_not_know(part):
-    needs_fairseq = "fairseq" not in MUST_NOT_IMPORT[part]
+    needs_fairseq = part in ("models", "tasks", "plugin", "downstream")
     if needs_fairseq:
         pytest.importorskip("fairseq", reason=f"{part} is built on fairseq")
-    if part in ("hf", "converters"):
+    if part == "hf":
         pytest.importorskip("transformers", reason="the hf extra is not installed")
     code = BLOCK.format(blocked=MUST_NOT_IMPORT[part], part=part)
     process = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert process.returncode == 0, process.stderr
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_imports_no_room_but_those_below_it(room):
+    found = {name for path in (PACKAGE / room).rglob("*.py") for name in imported(path)} - {room}
+    assert found & {*ROOMS, "cli", "__main__"} <= set(MAY_IMPORT[room])
+
+
+def imported(path):
+    """Rooms and files of this package that a file imports, at its top or inside a function, by name or relatively."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.Constant) and str(node.value).startswith(f"{PACKAGE.name}."):  # of import_module
+            names = [node.value.split(".")]
+        if isinstance(node, ast.Import):
+            names = [alias.name.split(".") for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            module = node.module.split(".") if node.module else []
+            if node.level:
+                here = path.relative_to(ROOT).with_suffix("").parts
+                module = [*here[: len(here) - node.level], *module]
+            names = [[*module, alias.name] for alias in node.names]
+        for name in names:
+            if name[0] == PACKAGE.name and len(name) > 1:
+                yield name[1]
 
 
 def test_the_package_itself_imports_nothing_heavy():

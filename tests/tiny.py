@@ -131,6 +131,9 @@ def compose(folder, name, settings):
 
     import fairseq_summarymixing.models
     import fairseq_summarymixing.tasks  # noqa: F401
+    from fairseq_summarymixing import plugin
+
+    plugin.install()
 
     try:
         from hydra import compose as hydra_compose

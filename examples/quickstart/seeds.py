@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Dict, List, Optional, Tuple
 
 from fairseq_summarymixing.errors import UserError, exit_status
+from fairseq_summarymixing.tables import markdown
 
 COLUMNS = [
     ("valid accuracy", lambda run: run["valid_accuracy"], 3),
@@ -47,19 +48,18 @@ def table(rows: Dict[Tuple[str, str, str], List[dict]], kind: str) -> str:
     """Markdown: mean, and in brackets the smallest and the largest, over the runs of each row."""
     chosen = {key[1:]: runs for key, runs in rows.items() if key[0] == kind}
     columns = [one for one in COLUMNS if any(one[1](run) is not None for runs in chosen.values() for run in runs)]
-    lines = [["run", "model", "runs", *(heading for heading, _, _ in columns)]]
-    lines.append(["---", "---", *["---:"] * (len(columns) + 1)])
+    lines = []
     for (name, architecture), runs in chosen.items():
         cells = [cell([value(run) for run in runs], decimals) for _, value, decimals in columns]
         lines.append([name, architecture, str(len(runs)), *cells])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return markdown(["run", "model", "runs", *(heading for heading, _, _ in columns)], lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="+", type=Path, metavar="QUICKSTART_OUT")
     rows = read(parser.parse_args().folders)
-    print("\n\n".join(f"{kind}\n\n{table(rows, kind)}" for kind in dict.fromkeys(key[0] for key in rows)))
+    print("\n".join(f"{kind}\n\n{table(rows, kind)}" for kind in dict.fromkeys(key[0] for key in rows)))
 
 
 if __name__ == "__main__":

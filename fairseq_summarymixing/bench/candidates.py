@@ -14,12 +14,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..compat import mend_torchaudio
-from ..modules.config import MIXERS, EncoderConfig, FrontendConfig, ObjectiveConfig, build_encoder
+from ..modules.config import MIXERS, EncoderConfig, FrontendConfig, ObjectiveConfig, build_encoder, build_frontend
 from ..modules.contrastive import diversity_loss
 from ..modules.lean.replace import make_lean
 from ..modules.wav2vec2 import Wav2Vec2
 
-FRAMES_PER_SECOND = 50
 SAMPLES_PER_SECOND = 16000
 
 
@@ -81,7 +80,9 @@ def build(work: str, shape: str, name: str, batch: int, seconds: float, device: 
         source = torch.randn(batch, round(seconds * SAMPLES_PER_SECOND), device=device)
         module, call = make(sizes)
     else:
-        frames = round(seconds * FRAMES_PER_SECOND)
+        with torch.device("meta"):
+            hop = build_frontend(sizes.frontend).hop
+        frames = round(seconds * SAMPLES_PER_SECOND / hop)
         source = torch.randn(batch, frames, sizes.encoder.encoder_embed_dim, device=device, dtype=dtype)
         source.requires_grad_()
         module, call = make(sizes)

@@ -21,11 +21,11 @@ from tqdm import tqdm
 from .. import __version__
 from ..errors import UserError
 from ..modules.encoder import Encoder
+from ..modules.lean.activation_memory import count_saved_bytes
 from ..modules.lean.linear import linear
 from ..modules.wav2vec2 import Wav2Vec2
 from .candidates import CANDIDATES, SHAPES, Candidate, NotHere, build
 from .parts import measure_parts
-from .saved_bytes import count_saved_bytes
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 PHASES = ("forward", "backward", "optimizer")
@@ -139,23 +139,23 @@ def _lacks_memory(error: BaseException) -> bool:
 
 def _check(work: str, shape: str, names: Iterable[str] | None, device: str, dtype: str) -> None:
     known = {"work": (work, CANDIDATES), "shape": (shape, SHAPES), "dtype": (dtype, DTYPES)}
-    for option, (value, choices) in known.items():
+    for argument, (value, choices) in known.items():
         if value not in choices:
-            raise UserError(f"--{option} must be one of {', '.join(choices)}; got {value}")
+            raise UserError(f"`{argument}` must be one of {', '.join(choices)}; got {value}")
     for name in names or ():
         if name not in CANDIDATES[work]:
-            raise UserError(f"--candidates of {work} are {', '.join(CANDIDATES[work])}; got {name}")
+            raise UserError(f"`names` of {work} are {', '.join(CANDIDATES[work])}; got {name}")
     if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda: this torch sees no GPU")
+        raise UserError("`device` cuda: this torch sees no GPU")
 
 
 def _check_counts(seconds: Sequence[float], batch: int, repeat: int) -> None:
     for length in seconds:
         if not 0.1 <= length < float("inf"):
-            raise UserError(f"--seconds must be at least 0.1; got {length:g}")
-    for option, count in (("batch", batch), ("repeat", repeat)):
+            raise UserError(f"`seconds` must be at least 0.1; got {length:g}")
+    for argument, count in (("batch", batch), ("repeat", repeat)):
         if count < 1:
-            raise UserError(f"--{option} must be at least 1; got {count}")
+            raise UserError(f"`{argument}` must be at least 1; got {count}")
 
 
 def _synchronise(device: str) -> None:

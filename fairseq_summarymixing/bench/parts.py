@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from ..modules.lean import conformer as lean_conformer
 from ..modules.lean import transformer as lean_transformer
+from ..modules.lean.activation_memory import SavedBytes, count_saved_bytes
 from .candidates import Candidate
-from .saved_bytes import SavedBytes, count_saved_bytes
 
 OTHER = "norms, dropout, other"
 OBJECTIVE = "quantiser and objective"

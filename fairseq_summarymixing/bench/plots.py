@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..errors import UserError
+from ..compat import require
 from ..files import atomic_write
 from .records import Record, measured, part_names, title
 
@@ -26,10 +26,7 @@ def draw(groups: Sequence[Sequence[Record]], out: Path) -> None:
     Raises:
         UserError: matplotlib is not installed.
     """
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise UserError("bench report draws with matplotlib: pip install 'fairseq-summarymixing[report]'") from error
+    require("report", "matplotlib", purpose="bench report")
     for group in groups:
         if len({one["seconds"] for one in measured(group)}) > 1:
             _curves(group, out)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..errors import UserError
 from ..files import atomic_write
+from ..tables import markdown
 from .plots import draw
 from .records import GROUP, Record, measured, part_names, read_records, title
 
@@ -25,7 +26,7 @@ def report(paths: Sequence[str | Path], baselines: Sequence[str] | None = None, 
     for name in baselines:
         if all(name != record["candidate"] for record in records):
             known = ", ".join(dict.fromkeys(record["candidate"] for record in records))
-            raise UserError(f"--baseline must be a candidate that was measured ({known}); got {name}")
+            raise UserError(f"`baselines` must be a candidate that was measured ({known}); got {name}")
     groups: dict[tuple, list[Record]] = {}
     for record in sorted(records, key=lambda one: (one["seconds"], one["candidate"])):
         groups.setdefault(tuple(record[name] for name in GROUP), []).append(record)
@@ -56,11 +57,6 @@ def _origin(group: Sequence[Record]) -> str:
     )
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---:", "---", *["---:"] * (len(head) - 2)], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
-
-
 def _costs(group: Sequence[Record], baselines: Sequence[str]) -> str:
     head = [
         "seconds", "candidate", "s / step", *(f"time / {name}" for name in baselines), "audio s / s", "GB saved",
@@ -68,7 +64,7 @@ def _costs(group: Sequence[Record], baselines: Sequence[str]) -> str:
     ]  # fmt: skip
     by = {(record["seconds"], record["candidate"]): record for record in measured(group)}
     rows = [_row(one, [by.get((one["seconds"], name)) for name in baselines]) for one in measured(group)]
-    return _table(head, rows)
+    return markdown(head, rows, text_columns=[1])
 
 
 def _row(record: Record, bases: Sequence[Record | None]) -> list[str]:
@@ -97,4 +93,4 @@ def _parts(group: Sequence[Record]) -> str:
             part = record["parts"].get(name)
             cells.append(f"{part['forward'] + part['backward']:.3g} ({part['saved_bytes'] / 1e9:.3f})" if part else "–")
         rows.append([f"{record['seconds']:g}", record["candidate"], *cells, f"{record['optimizer']:.3g}"])
-    return "By part, from one repetition with marks between parts:\n\n" + _table(head, rows)
+    return "By part, from one repetition with marks between parts:\n\n" + markdown(head, rows, text_columns=[1])

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..errors import UserError
 from .runs import PRETRAINING, Run
 
 if TYPE_CHECKING:
@@ -43,14 +42,6 @@ class Plot:
     title: str
     light: bytes
     dark: bytes
-
-
-def check_matplotlib() -> None:
-    """Raise a UserError unless matplotlib is there."""
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise UserError("compare draws with matplotlib: pip install 'fairseq-summarymixing[report]'") from error
 
 
 def line_styles(runs: Sequence[Run]) -> dict[str, tuple[str, str]]:

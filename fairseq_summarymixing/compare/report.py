@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ..compat import require
 from ..files import atomic_write
+from ..tables import markdown
 from .page import page
-from .plots import check_matplotlib, draw_plots, line_styles
+from .plots import draw_plots, line_styles
 from .runs import FINETUNING, PRETRAINING, Run, read_runs
-from .tables import markdown, summary, table
+from .tables import summary, table
 
 
 def compare(folders: Sequence[str | Path], out: str | Path, names: Sequence[str] | None = None) -> str:
@@ -28,7 +30,7 @@ def compare(folders: Sequence[str | Path], out: str | Path, names: Sequence[str]
     Raises:
         UserError: matplotlib is missing, or a run cannot be read.
     """
-    check_matplotlib()
+    require("report", "matplotlib", purpose="compare")
     runs = read_runs(folders, names)
     styles = line_styles(runs)
     out = Path(out)

@@ -158,11 +158,11 @@ def read_runs(folders: Sequence[str | Path], names: Sequence[str] | None = None)
     if names is None:
         names = unique_names(resolved)
     if len(names) != len(paths):
-        raise UserError(f"--names: expected {len(paths)} names, one per run, separated by commas; found {len(names)}")
+        raise UserError(f"`names`: expected {len(paths)} names, one per run, separated by commas; found {len(names)}")
     names = [name.strip() for name in names]
     for name in names:
         if not name or names.count(name) > 1:
-            raise UserError(f"--names: every run needs a name of its own; found {name!r} {names.count(name)} times")
+            raise UserError(f"`names`: every run needs a name of its own; found {name!r} {names.count(name)} times")
     return [read_run(path, name) for path, name in zip(paths, names)]
 
 
@@ -292,7 +292,7 @@ def _read_heading(run: Run, line: str) -> None:
 
 
 def _read_checkpoint(run: Run) -> None:
-    from ..checkpoints import load_checkpoint, model_config, pretrained_config
+    from ..checkpoints import Checkpoint
 
     candidates = [
         folder / name
@@ -302,14 +302,14 @@ def _read_checkpoint(run: Run) -> None:
     ]
     for path in candidates:
         try:
-            state = load_checkpoint(path)
+            checkpoint = Checkpoint.read(path)
         except UserError as error:
             run.notes.append(f"checkpoint left out: {error}")
             continue
-        run.model = model_config(state)
-        run.inner_model = pretrained_config(run.model) or {}
+        run.model = checkpoint.fields
+        run.inner_model = checkpoint.pretrained_fields or {}
         if run.parameters is None:
-            run.parameters = sum(value.numel() for value in state["model"].values() if hasattr(value, "numel"))
+            run.parameters = sum(value.numel() for value in checkpoint.weights.values() if hasattr(value, "numel"))
         return
 
 

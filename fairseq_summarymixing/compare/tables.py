@@ -22,12 +22,6 @@ def table(runs: Sequence[Run]) -> tuple[list[str], list[list[str]]]:
     return [heading for heading, _ in known], [list(row) for row in zip(*(column for _, column in known))]
 
 
-def markdown(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table; the first two columns are text, the others numbers."""
-    lines = [headings, ["---", "---"] + ["---:"] * (len(headings) - 2), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
-
-
 def summary(run: Run) -> dict[str, Any]:
     """The table's numbers as numbers, for compare.json; not-a-number becomes None."""
     numbers = {

@@ -16,13 +16,14 @@ from typing import Any
 import torch
 
 from .. import __version__
+from ..checkpoints import Checkpoint
+from ..compat import require
 from ..errors import UserError
 from ..files import atomic_folder
 from . import parity
 from .hf_config import mask_fields, to_hf
 from .model_card import model_card
-from .packages import require
-from .source import Source, dtype_of, plain, read_source
+from .source import Source, plain, read_source
 
 AUTO = {"Model": "AutoModel", "ForPreTraining": "AutoModelForPreTraining", "ForCTC": "AutoModelForCTC"}
 WORD_DELIMITER = "|"
@@ -46,7 +47,7 @@ def export_hf(checkpoint: str | Path, folder: str | Path, spec_augment: bool | N
         UserError: the checkpoint cannot be exported, transformers is missing, or the outputs differ.
     """
     require("hf", "transformers", "safetensors")
-    source = read_source(checkpoint)
+    source = read_source(Checkpoint.read(checkpoint))
     with atomic_folder(folder) as temporary:
         config = write(source, temporary, spec_augment)
         figures = parity.summary(prove(source, load(source, temporary)))
@@ -90,7 +91,8 @@ def make_config(source: Source, spec_augment: bool | None) -> dict[str, Any]:
         config.update(ctc_loss_reduction="mean", ctc_zero_infinity=True)
     if spec_augment is not None:
         config["apply_spec_augment"] = spec_augment
-    origin = {**source.recipe, "dtype": dtype_of(source.weights), "num_updates": source.num_updates}
+    checkpoint = source.checkpoint
+    origin = {**source.recipe, "dtype": checkpoint.dtype, "num_updates": checkpoint.num_updates}
     return plain({**config, "fairseq": origin})
 
 
@@ -103,7 +105,7 @@ def _preprocessor(source: Source) -> dict[str, Any]:
         "sampling_rate": 16000,
         "padding_value": 0.0,
         "padding_side": "right",
-        "do_normalize": source.normalize,
+        "do_normalize": source.checkpoint.normalize,
         "return_attention_mask": masked,
     }
     return {**config, "processor_class": "Wav2Vec2Processor"} if source.symbols is not None else config

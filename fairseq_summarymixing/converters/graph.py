@@ -12,13 +12,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..checkpoints import Checkpoint
+from ..compat import require
 from ..downstream.encoder import load_encoder
 from ..errors import UserError
 from ..files import atomic_file
 from ..modules.log_mel import normalise
 from ..modules.wav2vec2 import Wav2Vec2
 from . import parity
-from .packages import require
 from .source import Source, read_source
 
 INPUTS = ["input_values", "attention_mask"]
@@ -81,7 +82,7 @@ def shortest(model: Wav2Vec2) -> int:
 def _export(checkpoint: str | Path, file: str | Path, write: Callable, open_written: Callable, tolerance: float) -> str:
     if not hasattr(torch, "export") or not hasattr(torch.export, "Dim"):
         raise UserError(f"this needs torch.export with dynamic shapes, of torch 2.5; here is {torch.__version__}")
-    source = read_source(checkpoint)
+    source = read_source(Checkpoint.read(checkpoint))
     with atomic_file(file) as temporary, _quiet():
         model = waveform_model(source)
         metadata = {"sample_rate": "16000", "min_samples": str(shortest(model.model))}
@@ -95,9 +96,9 @@ def _export(checkpoint: str | Path, file: str | Path, write: Callable, open_writ
 
 def waveform_model(source: Source) -> WaveformModel:
     """In evaluation mode, fp32, without gradients."""
-    encoder = load_encoder(source.path, torch.device("cpu"))
+    encoder = load_encoder(source.checkpoint, torch.device("cpu"))
     head = source.model.w2v_encoder.proj if source.is_ctc else None
-    return WaveformModel(encoder.model, source.normalize, head).float().eval().requires_grad_(False)
+    return WaveformModel(encoder.model, source.checkpoint.normalize, head).float().eval().requires_grad_(False)
 
 
 def prove(
@@ -108,7 +109,9 @@ def prove(
     differences = {}
     for case, lengths in CASES.items():
         wave, padding_mask = parity.example(lengths)
-        heard = normalise(wave.unsqueeze(-1), padding_mask, eps=1e-5).squeeze(-1) if source.normalize else wave
+        heard = wave
+        if source.checkpoint.normalize:
+            heard = normalise(wave.unsqueeze(-1), padding_mask, eps=1e-5).squeeze(-1)
         expected, frames_mask = parity.fairseq_outputs(source, heard, padding_mask)
         mask = torch.ones(wave.shape, dtype=torch.int64) if padding_mask is None else (~padding_mask).long()
         output, frames = run(wave, mask)

@@ -1,9 +1,8 @@
 """Configurations of fairseq and of Hugging Face, in each other's terms."""
 
-import math
 from typing import Any, Dict, Mapping, Sequence, Tuple
 
-from ..hf_directory import NORMS
+from ..checkpoints.hf_directory import NORMS
 
 # fairseq's field (stock's or ours) | Hugging Face's
 FIELDS = (
@@ -103,7 +102,3 @@ def mask_fields_from_hf(config: Mapping[str, Any]) -> Dict[str, Any]:
         "apply_mask": config.get("apply_spec_augment", True),
         "final_dropout": config.get("final_dropout", 0.1),
     }
-
-
-def frames_per_second(config: Mapping[str, Any]) -> float:
-    return 16000 / math.prod(config["conv_stride"]) / (160 if config.get("frontend") == "log_mel" else 1)

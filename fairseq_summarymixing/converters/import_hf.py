@@ -10,20 +10,31 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..compat import quiet_fairseq
+from ..checkpoints import Checkpoint
+from ..checkpoints.hf_directory import read_config, read_json, read_preprocessor, read_weights, split_weights
+from ..checkpoints.names import (
+    CTC_HEAD_NAMES,
+    CTC_MODEL,
+    ENCODER_PREFIX,
+    OUR_MODEL,
+    PRETRAINING_HEADS,
+    STOCK_LAYER_NAMES,
+    STOCK_MODEL,
+    Table,
+    check_names,
+    rename,
+    reverse,
+)
+from ..compat import quiet_fairseq, require
 from ..errors import UserError
 from ..files import atomic_file
-from ..hf_directory import read_config, read_json, read_preprocessor, read_weights, split_weights
-from ..keys import CTC, INSIDE, STOCK_LAYERS, Table, check_names, rename, reverse
 from ..plugin.reading import reading_checkpoint
 from . import parity
 from .export_hf import prove, quiet_transformers
 from .hf_config import from_hf, mask_fields_from_hf
-from .packages import require
 from .source import plain, read_source
 
 SPECIAL = ["<pad>", "<s>", "</s>", "<unk>"]
-PRETRAINING_HEADS = ("quantizer.", "project_q.", "final_proj.")
 DROPOUTS = ("dropout", "attention_dropout", "activation_dropout", "dropout_input", "dropout_features")
 
 
@@ -47,7 +58,7 @@ def import_hf(folder: str | Path, checkpoint: str | Path) -> str:
         theirs = _open(Path(folder))
         state = make_state(Path(folder), {**theirs.config.to_dict(), **read_config(folder)})
         torch.save(state, temporary)
-        figures = parity.summary(prove(read_source(temporary), theirs))
+        figures = parity.summary(prove(read_source(Checkpoint.read(temporary)), theirs))
     model = state["cfg"]["model"]
     name, use = model["_name"], f"fine-tune with model.w2v_path={checkpoint}"
     if "w2v_args" in model:
@@ -79,11 +90,11 @@ def make_state(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
     task["normalize"] = _normalizes(folder)
     try:
         weights, head = split_weights(read_weights(folder), config)
-        stock_names, is_stock = config["model_type"] == "wav2vec2", model["_name"] == "wav2vec2"
+        stock_names, is_stock = config["model_type"] == "wav2vec2", model["_name"] == STOCK_MODEL
         if stock_names != is_stock:
-            weights = _renamed(weights, STOCK_LAYERS if stock_names else reverse(STOCK_LAYERS), strict=False)
+            weights = _renamed(weights, STOCK_LAYER_NAMES if stock_names else reverse(STOCK_LAYER_NAMES), strict=False)
         is_ctc = any(name.startswith("lm_head.") for name in head)
-        head = _renamed(head, reverse(CTC)) if is_ctc else {}
+        head = _renamed(head, reverse(CTC_HEAD_NAMES)) if is_ctc else {}
         expected = _expected(model, is_ctc)
         _check_heads(folder, weights, expected)
         check_names(weights, expected, "the encoder")
@@ -93,7 +104,7 @@ def make_state(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
         raise UserError(f"{folder} cannot be imported: {error}") from error
     task_state = {}
     if is_ctc:
-        weights = {**{INSIDE + name: value for name, value in weights.items()}, **head}
+        weights = {**{ENCODER_PREFIX + name: value for name, value in weights.items()}, **head}
         dictionary = _dictionary(folder, len(head["w2v_encoder.proj.weight"]))
         model, task = _ctc_model(config, origin, model, task), _ctc_task(origin, task)
         task_state = {"target_dictionary": dictionary}
@@ -125,14 +136,14 @@ def _model(config: dict[str, Any], origin: dict[str, Any]) -> dict[str, Any]:
         return {**origin["model"], **{name: found[name] for name in DROPOUTS if name in found}}
     if not ours:
         del found["mixer"]
-    return {"_name": "wav2vec2_summarymixing" if ours else "wav2vec2", **found}
+    return {"_name": OUR_MODEL if ours else STOCK_MODEL, **found}
 
 
 def _expected(model: dict[str, Any], is_ctc: bool) -> list[str]:
     """Parameter names of the model that fairseq would build, without building it."""
     from ..models.wav2vec2_summarymixing import Wav2Vec2SummaryMixingConfig, Wav2Vec2SummaryMixingModel
 
-    is_stock = model["_name"] == "wav2vec2"
+    is_stock = model["_name"] == STOCK_MODEL
     known = {one.name: model[one.name] for one in fields(Wav2Vec2SummaryMixingConfig) if one.name in model}
     if is_stock:
         known["mixer"] = "self_attention"
@@ -141,7 +152,7 @@ def _expected(model: dict[str, Any], is_ctc: bool) -> list[str]:
     if is_ctc:
         built.remove_pretraining_modules()
     names = built.state_dict()
-    return list(rename(names, reverse(STOCK_LAYERS), strict=False).values() if is_stock else names)
+    return list(rename(names, reverse(STOCK_LAYER_NAMES), strict=False).values() if is_stock else names)
 
 
 def _check_heads(folder: Path, weights: dict[str, Tensor], expected: list[str]) -> None:
@@ -159,7 +170,7 @@ def _ctc_model(
     """The fields around the pre-trained model; of public checkpoints, fairseq's defaults and the masks."""
     outer = origin.get("ctc_model") or {**_ctc_defaults(), **mask_fields_from_hf(config)}
     return {
-        **outer, "_name": "wav2vec_ctc", "w2v_path": "", "data": "", "normalize": task["normalize"],
+        **outer, "_name": CTC_MODEL, "w2v_path": "", "data": "", "normalize": task["normalize"],
         "w2v_args": {"model": model, "task": task, "criterion": None, "optimizer": None, "lr_scheduler": None},
     }  # fmt: skip
 

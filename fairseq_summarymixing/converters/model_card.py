@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import __version__
-from .hf_config import frames_per_second
+from ..downstream.encoder import SAMPLE_RATE, front_end_of
 from .source import Source
 
 CARD = """\
@@ -71,7 +71,7 @@ def model_card(source: Source, config: dict[str, Any], auto: str, figures: str) 
         "layers": f"{fields['encoder_layers']} x {layer}, {sizes}, feed-forward {fields['encoder_ffn_embed_dim']}",
         "front end": f"{frontend}, convolutions (channels, kernel size, stride) {list(source.conv_layers)}",
         "fairseq model": fields["_name"] + (" in wav2vec_ctc" if source.is_ctc else ""),
-        "updates": source.num_updates,
+        "updates": source.checkpoint.num_updates,
         "input masked in training mode": f"{'yes' if masked else 'no'} (`apply_spec_augment`)",
     }
     grouped = frontend == "waveform" and str(fields["extractor_mode"]) == "default"
@@ -81,8 +81,8 @@ def model_card(source: Source, config: dict[str, Any], auto: str, figures: str) 
         tags=", summarymixing" if ours else "",
         title=title,
         parameters=f"{parameters / 1e6:.1f}M" if parameters > 1e5 else f"{parameters:,}",
-        normalised=" of mean 0 and variance 1 (the preprocessor sees to it)" if source.normalize else "",
-        rate=frames_per_second(config),
+        normalised=" of mean 0 and variance 1 (the preprocessor sees to it)" if source.checkpoint.normalize else "",
+        rate=SAMPLE_RATE / front_end_of(source.encoder).hop,
         output=f"{len(source.symbols)} CTC logits" if source.is_ctc else f"{fields['encoder_embed_dim']} features",
         version=__version__,
         usage=(PIPELINE if source.is_ctc else MODEL).format(

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from ..checkpoints import load_checkpoint, model_config, num_updates, pretrained_config, pretraining_task, task_config
+from ..checkpoints import Checkpoint
+from ..checkpoints.names import (
+    CTC_HEAD_NAMES,
+    CTC_MODEL,
+    ENCODER_PREFIX,
+    PRETRAINED_MODELS,
+    STOCK_LAYER_NAMES,
+    STOCK_MODEL,
+    hf_names,
+    rename,
+    reverse,
+)
 from ..compat import quiet_fairseq
+from ..downstream.restore import restore
 from ..errors import UserError
-from ..keys import AROUND, CTC, INSIDE, OURS, STOCK_LAYERS, WAV2VEC2, WAV2VEC2_NORMS, rename, reverse
 from ..plugin.reading import reading_checkpoint
-from ..restore import restore
 
-PRETRAINED = ("wav2vec2", "wav2vec2_summarymixing")
-FINETUNED = "wav2vec_ctc"
 PATHS = {"data", "w2v_path", "init_from", "tensorboard_logdir", "eval_wer_config", "precompute_mask_config"}
 ACTIVATIONS = ("gelu", "relu", "swish", "tanh")
 
@@ -29,27 +34,19 @@ class Source:
     """A model of fairseq, in evaluation mode, and what an export needs to know of it.
 
     Attributes:
-        path: of the checkpoint.
-        weights: what it holds as ``model``.
+        checkpoint: that was read.
         recipe: fairseq's fields without paths: of the pre-trained ``model`` and its ``task``; after fine-tuning also of
             ``ctc_model`` and ``ctc_task``.
-        num_updates: that it has seen; None where it does not say.
         model: fairseq's.
         encoder: the pre-trained model: ``model`` itself, or the one inside.
-        is_ctc: whether it was fine-tuned with CTC.
-        normalize: whether it hears waveforms of mean 0 and variance 1.
         symbols: of a CTC model, one per class.
         ours: whether it becomes our class; else Hugging Face's own ``Wav2Vec2Model`` is the same.
     """
 
-    path: Path
-    weights: dict[str, Tensor]
+    checkpoint: Checkpoint
     recipe: dict[str, dict[str, Any]]
-    num_updates: int | None
     model: nn.Module
     encoder: nn.Module
-    is_ctc: bool
-    normalize: bool
     symbols: list[str] | None
     ours: bool
 
@@ -59,8 +56,12 @@ class Source:
         return dict(self.encoder.cfg.items()) if hasattr(self.encoder.cfg, "items") else dict(vars(self.encoder.cfg))
 
     @property
+    def is_ctc(self) -> bool:
+        return self.checkpoint.is_ctc
+
+    @property
     def is_stock(self) -> bool:
-        return self.fields.get("_name") == "wav2vec2"
+        return self.checkpoint.encoder_name == STOCK_MODEL
 
     @property
     def has_quantizer(self) -> bool:
@@ -81,14 +82,14 @@ class Source:
             UserError: lists the parameters that no table knows.
         """
         weights = {name: value.float() for name, value in self.model.state_dict().items()}
-        prefix = INSIDE if self.is_ctc else ""
+        prefix = ENCODER_PREFIX if self.is_ctc else ""
         encoder = {name[len(prefix) :]: value for name, value in weights.items() if name.startswith(prefix)}
         try:
-            head = rename((name for name in weights if not name.startswith(prefix)), CTC)
+            head = rename((name for name in weights if not name.startswith(prefix)), CTC_HEAD_NAMES)
             inner = rename(encoder, self._layer_table(), strict=False)
-            final = rename(inner.values(), self._encoder_table())
+            final = rename(inner.values(), hf_names(self.ours, str(self.fields["extractor_mode"])))
         except ValueError as error:
-            raise UserError(f"{self.path} cannot be exported: {error}") from error
+            raise UserError(f"{self.checkpoint.path} cannot be exported: {error}") from error
         left_out = () if self.has_quantizer else ("project_q.", "project_hid.")
         named = {final[inner[name]]: value for name, value in encoder.items()}
         named = {name: value.clone() for name, value in named.items() if not name.startswith(left_out)}
@@ -96,37 +97,27 @@ class Source:
 
     def _layer_table(self):
         if self.is_stock:
-            return STOCK_LAYERS if self.ours else ()
-        return () if self.ours else reverse(STOCK_LAYERS)
-
-    def _encoder_table(self):
-        return AROUND + (OURS if self.ours else WAV2VEC2 + WAV2VEC2_NORMS[str(self.fields["extractor_mode"])])
+            return STOCK_LAYER_NAMES if self.ours else ()
+        return () if self.ours else reverse(STOCK_LAYER_NAMES)
 
 
-def read_source(path: str | Path) -> Source:
-    """Read a pre-trained or CTC checkpoint, ours or stock ``wav2vec2``'s.
+def read_source(checkpoint: Checkpoint) -> Source:
+    """What an export needs of a pre-trained or CTC checkpoint, ours or stock ``wav2vec2``'s.
 
     Raises:
         UserError: it is something else, or a stock model has parts that have no counterpart.
     """
-    path = Path(path)
-    state = load_checkpoint(path)
-    outer = model_config(state)
-    name, inner = outer.get("_name"), pretrained_config(outer)
-    is_ctc = name == FINETUNED
-    encoder_name = name if inner is None else inner.get("_name")
-    if encoder_name not in PRETRAINED or not (is_ctc or inner is None):
-        over = f" over {encoder_name!r}" if inner else ""
+    name, encoder_name = checkpoint.name, checkpoint.encoder_name
+    if encoder_name not in PRETRAINED_MODELS or checkpoint.is_finetuned != checkpoint.is_ctc:
+        over = f" over {encoder_name!r}" if checkpoint.is_finetuned else ""
         raise UserError(
-            f"{path} is a checkpoint of the model {name!r}{over}; expected {' or '.join(PRETRAINED)}, "
-            f"or {FINETUNED} over one of these, with its w2v_args"
+            f"{checkpoint.path} is a checkpoint of the model {name!r}{over}; expected "
+            f"{' or '.join(PRETRAINED_MODELS)}, or {CTC_MODEL} over one of these, with its w2v_args"
         )
-    recipe, updates, weights = _recipe(state), num_updates(state), state["model"]
-    restored = restore(path, state, {})
-    encoder = restored.model.w2v_encoder.w2v_model if is_ctc else restored.model
-    symbols = list(restored.task.target_dictionary.symbols) if is_ctc else None
-    normalize = bool((recipe.get("ctc_task") or recipe["task"]).get("normalize"))
-    source = Source(path, weights, recipe, updates, restored.model, encoder, is_ctc, normalize, symbols, ours=True)
+    recipe, restored = _recipe(checkpoint), restore(checkpoint)
+    encoder = restored.model.w2v_encoder.w2v_model if checkpoint.is_ctc else restored.model
+    symbols = list(restored.task.target_dictionary.symbols) if checkpoint.is_ctc else None
+    source = Source(checkpoint, recipe, restored.model, encoder, symbols, ours=True)
     _check_stock(source)
     source.ours = not _is_wav2vec2(source)
     return source
@@ -136,14 +127,14 @@ def _check_stock(source: Source) -> None:
     from ..models._fields import check_unread_fields
     from ..models.wav2vec2_summarymixing import Wav2Vec2SummaryMixingConfig
 
-    activation = str(source.fields["activation_fn"])
+    path, activation = source.checkpoint.path, str(source.fields["activation_fn"])
     try:
         with reading_checkpoint():
             check_unread_fields(source.encoder.cfg, Wav2Vec2SummaryMixingConfig)
     except ValueError as error:
-        raise UserError(f"{source.path} cannot be exported: {str(error).split(':')[0]}") from error
+        raise UserError(f"{path} cannot be exported: {str(error).split(':')[0]}") from error
     if activation not in ACTIVATIONS:
-        raise UserError(f"{source.path} cannot be exported: activation_fn={activation}, not {', '.join(ACTIVATIONS)}")
+        raise UserError(f"{path} cannot be exported: activation_fn={activation}, not {', '.join(ACTIVATIONS)}")
 
 
 def _is_wav2vec2(source: Source) -> bool:
@@ -155,25 +146,24 @@ def _is_wav2vec2(source: Source) -> bool:
     )
 
 
-def _recipe(state: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def _recipe(checkpoint: Checkpoint) -> dict[str, dict[str, Any]]:
     """Only fields of model and task: old checkpoints also hold everything else that the command line said."""
     with quiet_fairseq():
         from fairseq.models import MODEL_DATACLASS_REGISTRY
         from fairseq.tasks import TASK_DATACLASS_REGISTRY
 
-        importlib.import_module("fairseq_summarymixing.models")  # registers our names
-        importlib.import_module("fairseq_summarymixing.tasks")
+        from .. import models, tasks  # noqa: F401 (registers our names)
 
     def known(values: dict[str, Any], registry: dict[str, Any]) -> dict[str, Any]:
         names = {one.name for one in fields(registry[values["_name"]])} - PATHS | {"_name"}
         return {name: value for name, value in plain(values).items() if name in names}
 
-    model, task = model_config(state), task_config(state)
-    if model["_name"] != FINETUNED:
+    model, task = checkpoint.fields, checkpoint.task_fields
+    if not checkpoint.is_ctc:
         return {"model": known(model, MODEL_DATACLASS_REGISTRY), "task": known(task, TASK_DATACLASS_REGISTRY)}
     return {
-        "model": known(pretrained_config(model), MODEL_DATACLASS_REGISTRY),
-        "task": known(pretraining_task(model), TASK_DATACLASS_REGISTRY),
+        "model": known(checkpoint.pretrained_fields, MODEL_DATACLASS_REGISTRY),
+        "task": known(checkpoint.pretraining_task_fields, TASK_DATACLASS_REGISTRY),
         "ctc_model": known({**model, "w2v_args": None}, MODEL_DATACLASS_REGISTRY),
         "ctc_task": known(task, TASK_DATACLASS_REGISTRY),
     }
@@ -182,9 +172,3 @@ def _recipe(state: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def plain(values: Any) -> Any:
     """Only what JSON holds; enums and other objects by their text."""
     return json.loads(json.dumps(values, default=str))
-
-
-def dtype_of(weights: dict[str, Tensor]) -> str:
-    """The precision in which a checkpoint keeps its parameters; float32 where it has several."""
-    kinds = {str(value.dtype)[len("torch.") :] for value in weights.values() if torch.is_floating_point(value)}
-    return kinds.pop() if len(kinds) == 1 else "float32"

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from ..errors import UserError
+from ..compat import require
 from ..files import atomic_write
 
 SAMPLE_RATE = 16_000  # Hz; fairseq refuses any other rate while training
@@ -159,10 +159,7 @@ def _low_pass(up: int, down: int) -> np.ndarray:
 
 
 def _scipy_signal():
-    try:
-        import scipy.signal
-    except ImportError as error:
-        raise UserError(
-            "resampling needs scipy, which is not installed: pip install 'fairseq-summarymixing[demo]'"
-        ) from error
+    require("demo", "scipy.signal", purpose="resampling")
+    import scipy.signal
+
     return scipy.signal

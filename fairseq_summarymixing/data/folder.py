@@ -148,8 +148,8 @@ def _nothing_left(source: Path, count: int, problems: dict, report: Report, repo
 def _empty_split(split: str, split_by: str, percent: float, count: int) -> UserError:
     what = f"none of the {count} {split_by}s fell into {split}"
     if split == "train":
-        return UserError(f"{what}; nothing to train on: lower --valid-percent and --test-percent")
-    return UserError(f"{what} at --{split}-percent {percent:g}; raise it, or pass 0 for no {split} manifest")
+        return UserError(f"{what}; nothing to train on: lower `valid_percent` and `test_percent`")
+    return UserError(f"{what} at `{split}_percent` {percent:g}; raise it, or pass 0 for no {split} manifest")
 
 
 def _summary(splits, split_by, count, left_out, reported, report_path) -> str:

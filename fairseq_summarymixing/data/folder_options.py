@@ -15,15 +15,15 @@ from .splits import SPLITS
 def check_options(split_by, resample, min_seconds, max_seconds, extensions) -> None:
     """Raises UserError for a value that no corpus could be read with."""
     if split_by not in ("file", "speaker"):
-        raise UserError(f"--split-by must be file or speaker; got {split_by!r}")
+        raise UserError(f"`split_by` must be file or speaker; got {split_by!r}")
     if resample not in (None, SAMPLE_RATE):
-        raise UserError(f"--resample must be {SAMPLE_RATE}, the rate that fairseq trains at; got {resample}")
+        raise UserError(f"`resample` must be {SAMPLE_RATE}, the rate that fairseq trains at; got {resample}")
     if not 0 <= min_seconds < max_seconds:
         raise UserError(
-            f"--min-seconds must be 0 or more and below --max-seconds; got {min_seconds:g} and {max_seconds:g}"
+            f"`min_seconds` must be 0 or more and below `max_seconds`; got {min_seconds:g} and {max_seconds:g}"
         )
     if not extensions or "" in extensions or "raw" in extensions:
-        raise UserError("--extensions must name formats with a header, such as wav,flac")
+        raise UserError("`extensions` must name formats with a header, such as wav,flac")
 
 
 def compile_speaker(expression: str) -> re.Pattern:
@@ -31,9 +31,9 @@ def compile_speaker(expression: str) -> re.Pattern:
     try:
         pattern = re.compile(expression)
     except re.error as error:
-        raise UserError(f"--speaker-regex {expression!r} is no regular expression: {error}") from error
+        raise UserError(f"`speaker_regex` {expression!r} is no regular expression: {error}") from error
     if pattern.groups != 1:
-        raise UserError(f"--speaker-regex must have one group, the speaker; {expression!r} has {pattern.groups}")
+        raise UserError(f"`speaker_regex` must have one group, the speaker; {expression!r} has {pattern.groups}")
     return pattern
 
 

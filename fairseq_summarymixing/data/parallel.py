@@ -27,7 +27,7 @@ def map_in_threads(
         UserError: workers is below 1.
     """
     if workers is not None and workers < 1:
-        raise UserError(f"--workers must be 1 or more; got {workers}")
+        raise UserError(f"`workers` must be 1 or more; got {workers}")
     # Threads do: reading, decoding, filtering and writing audio all run outside Python's lock.
     workers = workers or os.cpu_count() or 1
     executor = ThreadPoolExecutor(workers)

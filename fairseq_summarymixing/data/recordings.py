@@ -68,14 +68,14 @@ def examine(
         info = probe(source / path)
         shortest, longest = seconds
         if info.seconds < shortest:
-            raise BadAudio(f"{info.seconds:.4g} s, shorter than --min-seconds {shortest:g}")
+            raise BadAudio(f"{info.seconds:.4g} s, shorter than `min_seconds` {shortest:g}")
         if info.seconds > longest:
-            raise BadAudio(f"{info.seconds:.4g} s, longer than --max-seconds {longest:g}")
+            raise BadAudio(f"{info.seconds:.4g} s, longer than `max_seconds` {longest:g}")
         if copies:
             info = copies.make(source / path, info.frames, copy_name(path))
         elif info.sample_rate != SAMPLE_RATE:
             raise WrongRate(
-                f"{info.sample_rate} Hz, fairseq needs {SAMPLE_RATE}: run again with --resample {SAMPLE_RATE}"
+                f"{info.sample_rate} Hz, fairseq needs {SAMPLE_RATE}: run again with `resample` {SAMPLE_RATE}"
             )
     except BadAudio as problem:
         return problem
@@ -94,5 +94,5 @@ def _checked_text(text: str) -> str:
 def _speaker(path: str, pattern: re.Pattern) -> str:
     match = pattern.search(path)
     if not match or not match[1]:
-        raise BadAudio(f"no speaker: the path does not fit --speaker-regex {pattern.pattern}")
+        raise BadAudio(f"no speaker: the path does not fit `speaker_regex` {pattern.pattern}")
     return match[1]

@@ -31,9 +31,9 @@ def check_percents(valid_percent: float, test_percent: float) -> None:
     """Raises UserError unless both are 0 or more and leave something to train on."""
     for name, percent in (("valid", valid_percent), ("test", test_percent)):
         if not 0 <= percent < 100:
-            raise UserError(f"--{name}-percent must be from 0 to below 100; got {percent:g}")
+            raise UserError(f"`{name}_percent` must be from 0 to below 100; got {percent:g}")
     if valid_percent + test_percent >= 100:
         raise UserError(
-            "--valid-percent and --test-percent must leave something to train on; "
+            "`valid_percent` and `test_percent` must leave something to train on; "
             f"got {valid_percent:g} + {test_percent:g} = {valid_percent + test_percent:g}, expected below 100"
         )

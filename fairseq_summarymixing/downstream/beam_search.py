@@ -14,10 +14,12 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from ..compat import require
 from ..errors import UserError
+from ..tables import aligned
 from .hypothesis import Hypothesis
 
-# What --tune tries
+# What tuning tries
 LM_WEIGHTS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
 WORD_SCORES = (-2.0, -1.0, 0.0, 1.0, 2.0)
 
@@ -48,17 +50,17 @@ class BeamSearch:
     tune: str | None = None
 
     def __post_init__(self) -> None:
-        for option, path in (("--lm", self.lm), ("--lexicon", self.lexicon)):
+        for name, path in (("lm", self.lm), ("lexicon", self.lexicon)):
             if not Path(path).is_file():
-                raise UserError(f"{option}: there is no file {path}")
-        for option, count in (("--beam", self.beam), ("--nbest", self.nbest)):
+                raise UserError(f"`{name}`: there is no file {path}")
+        for name, count in (("beam", self.beam), ("nbest", self.nbest)):
             if count < 1:
-                raise UserError(f"{option} must be at least 1; got {count}")
-        for option, value in (("--lm-weight", self.lm_weight), ("--word-score", self.word_score)):
+                raise UserError(f"`{name}` must be at least 1; got {count}")
+        for name, value in (("lm_weight", self.lm_weight), ("word_score", self.word_score)):
             if not math.isfinite(value):
-                raise UserError(f"{option} must be a number; got {value}")
+                raise UserError(f"`{name}` must be a number; got {value}")
         if self.nbest > self.beam:
-            raise UserError(f"--nbest {self.nbest} is more than --beam {self.beam} hypotheses")
+            raise UserError(f"`nbest` {self.nbest} is more than `beam` {self.beam} hypotheses")
 
 
 class BeamDecoder:
@@ -74,16 +76,12 @@ class BeamDecoder:
     """
 
     def __init__(self, settings: BeamSearch, symbols: list[str], blank: int, delimiter: str = "|"):
-        try:
-            from flashlight.lib.text import decoder, dictionary
-        except ImportError as error:
-            raise UserError(
-                f"--lm needs flashlight-text, which cannot be imported ({error}): "
-                "pip install 'fairseq-summarymixing[lm]'"
-            ) from error
+        require("lm", "flashlight.lib.text.decoder", purpose="`lm`")
+        from flashlight.lib.text import decoder, dictionary
+
         self._library, self.settings = decoder, settings
         if delimiter not in symbols:
-            raise UserError(f"--lm needs a model that says where words end: {delimiter!r} is not in its dictionary")
+            raise UserError(f"`lm` needs a model that says where words end: {delimiter!r} is not in its dictionary")
         self.blank, self.silence = blank, symbols.index(delimiter)
         lexicon = read_lexicon(settings.lexicon, symbols, delimiter)
         check_vocabulary(settings, lexicon)
@@ -92,7 +90,7 @@ class BeamDecoder:
         try:
             self.lm = decoder.KenLM(str(settings.lm), words)
         except Exception as error:  # the binding raises what KenLM threw
-            raise UserError(f"--lm {settings.lm} cannot be read: {str(error).splitlines()[-1]}") from error
+            raise UserError(f"`lm` {settings.lm} cannot be read: {str(error).splitlines()[-1]}") from error
         self.trie = decoder.Trie(len(symbols), self.silence)
         start, index = self.lm.start(False), {symbol: token for token, symbol in enumerate(symbols)}
         for word, spellings in lexicon.items():
@@ -142,7 +140,7 @@ def read_lexicon(path: str | Path, symbols: list[str], delimiter: str = "|") -> 
     try:
         lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"--lexicon {path} cannot be read: {error}") from error
+        raise UserError(f"`lexicon` {path} cannot be read: {error}") from error
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -154,7 +152,7 @@ def read_lexicon(path: str | Path, symbols: list[str], delimiter: str = "|") -> 
             raise UserError(f"{path}:{number}: {told}; expected 'WORD<TAB>W O R D {delimiter}' in the model's symbols")
         lexicon.setdefault(word, []).append(spelling)
     if not lexicon:
-        raise UserError(f"--lexicon {path} holds no words")
+        raise UserError(f"`lexicon` {path} holds no words")
     return lexicon
 
 
@@ -168,7 +166,7 @@ def check_vocabulary(settings: BeamSearch, lexicon: Iterable[str]) -> None:
     missing = [word for word in lexicon if known and word not in known]
     if missing and len(missing) == len(list(lexicon)):
         raise UserError(
-            f"--lm {settings.lm} knows none of the words of --lexicon {settings.lexicon}, such as {missing[0]!r}: "
+            f"`lm` {settings.lm} knows none of the words of `lexicon` {settings.lexicon}, such as {missing[0]!r}: "
             "are they of one case?"
         )
     if missing:
@@ -208,12 +206,11 @@ def tune(decoder: BeamDecoder, emissions: Sequence[Tensor], rate: Callable[[list
         rates[pair] = rate([decoder(one)[0] for one in emissions])
     best = min(rates, key=rates.get)
     decoder.use(*best)
-    lines = ["WER %, --word-score: " + "".join(f"{score:>8g}" for score in WORD_SCORES)]
+    rows = []
     for weight in LM_WEIGHTS:
-        lines.append(
-            f"--lm-weight {weight:<9g}" + "".join(f"{100 * rates[weight, score]:>8.1f}" for score in WORD_SCORES)
-        )
-    told = f"best: --lm-weight {best[0]:g} --word-score {best[1]:g}"
+        rows.append([f"lm_weight {weight:g}", *(f"{100 * rates[weight, score]:.1f}" for score in WORD_SCORES)])
+    table = aligned(["WER %, word_score:", *(f"{score:g}" for score in WORD_SCORES)], rows)
+    told = f"best: lm_weight {best[0]:g}, word_score {best[1]:g}"
     if best[0] == LM_WEIGHTS[-1] or best[1] in (WORD_SCORES[0], WORD_SCORES[-1]):
         told += " (at the edge of what was tried: there may be better ones)"
-    return "\n".join([*lines, told])
+    return f"{table}\n{told}"

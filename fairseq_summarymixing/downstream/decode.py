@@ -1,4 +1,4 @@
-"""``fairseq-summarymixing decode``: CTC decoding of a test split, error rates, hypotheses on disk."""
+"""CTC decoding of a test split, error rates, hypotheses on disk: read, compute, score, write."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ import platform
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from .. import __version__
-from ..checkpoints import load_checkpoint, num_updates
+from ..checkpoints import Checkpoint
 from ..errors import UserError
 from ..files import atomic_write
 from .beam_search import BeamDecoder, BeamSearch, tune
@@ -31,15 +32,40 @@ from .test_set import TestSet, check_symbols, read_test_set
 WORD_DELIMITER = "|"
 
 
+@dataclass(frozen=True)
+class Batching:
+    """How much audio is computed at once, and where.
+
+    Attributes:
+        batch_seconds: padded audio that runs at once. With stock models of ``extractor_mode: default`` (group
+            norm) an utterance's emissions depend a little on its batch; 0 runs one utterance at a time.
+        block_seconds: longer utterances go through the encoder alone, SummaryMixing in blocks of so much, which
+            changes nothing but the memory.
+        window_seconds: let self-attention see windows of so much of longer utterances; None refuses those above
+            5 minutes.
+        device: "auto", "cpu" or "cuda".
+
+    Raises:
+        UserError: ``batch_seconds`` is no length, or there is no such device.
+    """
+
+    batch_seconds: float = 120.0
+    block_seconds: float = 60.0
+    window_seconds: float | None = None
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.batch_seconds < float("inf"):
+            raise UserError(f"`batch_seconds` must be 0 or more; got {self.batch_seconds:g}")
+        pick_device(self.device)
+
+
 def decode(
     checkpoint: str | Path,
     data: str | Path,
     split: str,
     out: str | Path | None = None,
-    batch_seconds: float = 120.0,
-    device: str = "auto",
-    block_seconds: float = 60.0,
-    window_seconds: float | None = None,
+    batching: Batching | None = None,
     beam_search: BeamSearch | None = None,
     timestamps: bool = False,
 ) -> dict[str, Any]:
@@ -54,13 +80,7 @@ def decode(
         checkpoint: a fairseq ``wav2vec_ctc`` checkpoint of the task ``audio_finetuning``.
         data: folder with SPLIT.tsv and SPLIT.<labels>, labels as in fine-tuning (``ltr``).
         out: folder for the files; default: ``decode/<checkpoint>-<split>`` beside the checkpoint.
-        batch_seconds: padded audio that runs at once. With stock models of ``extractor_mode: default`` (group
-            norm) an utterance's emissions depend a little on its batch; 0 runs one utterance at a time.
-        device: "auto", "cpu" or "cuda".
-        block_seconds: longer utterances go through the encoder alone, SummaryMixing in blocks of so much, which
-            changes nothing but the memory.
-        window_seconds: let self-attention see windows of so much of longer utterances; None refuses those above
-            5 minutes.
+        batching: None = its defaults.
         beam_search: with a language model; None = greedy. With more than one best hypothesis also ``nbest.tsv``:
             row of the manifest from 0, rank from 1, score, words.
         timestamps: also write ``hypotheses.ctm``: recording, channel, start, duration (seconds), word.
@@ -71,35 +91,113 @@ def decode(
     Raises:
         UserError: the checkpoint, the split or the device cannot be used.
     """
-    if not 0 <= batch_seconds < float("inf"):
-        raise UserError(f"--batch-seconds must be 0 or more; got {batch_seconds:g}")
-    target = pick_device(device)
-    state = load_checkpoint(checkpoint)
-    labels = check_checkpoint(checkpoint, state)
+    batching = batching or Batching()
+    inputs = _read(Checkpoint.read(checkpoint), data, split, batching)
+    answers = _compute(inputs, beam_search)
+    result = {**_score(inputs, answers), **_describe(inputs, answers), **answers.settings}
+    name = f"{Path(checkpoint).stem}-{split}" + ("" if beam_search is None else "-lm")
+    folder = Path(out) if out else Path(checkpoint).parent / "decode" / name
+    _write(folder, inputs, answers, nbest=beam_search is not None and beam_search.nbest > 1, timestamps=timestamps)
+    _write_json(folder / "result.json", result)
+    return {**result, "out": str(folder)}
+
+
+class Inputs(NamedTuple):
+    """What a decode is of."""
+
+    checkpoint: Checkpoint
+    recogniser: Recogniser
+    data: str | Path
+    split: str
+    test_set: TestSet
+    references: list[str]
+    """Transcripts, as words joined by spaces."""
+    batching: Batching
+
+
+class Answers(NamedTuple):
+    """What the model says of each utterance, in manifest order."""
+
+    hypotheses: list[list[Hypothesis]]
+    """The best first; of greedy decoding it alone."""
+    seconds: float
+    """That it took."""
+    notes: list[str]
+    decoder: str
+    settings: dict[str, Any]
+    """Of a beam search, for ``result.json``."""
+
+
+def _read(checkpoint: Checkpoint, data: str | Path, split: str, batching: Batching) -> Inputs:
+    labels = check_checkpoint(checkpoint)
     test_set = read_test_set(data, split, labels)
-    recogniser = load_recogniser(checkpoint, state, data, target)
-    check_symbols(test_set, recogniser.task.target_dictionary.indices)
-    references = [recogniser.words(line) for line in test_set.labels]
+    recogniser = load_recogniser(checkpoint, data, pick_device(batching.device))
+    references = _references(recogniser, test_set)
     if not any(references):
         raise UserError(f"{test_set.labels_path} holds no words, so there is no word error rate")
+    return Inputs(checkpoint, recogniser, data, split, test_set, references, batching)
 
-    decoder, decoder_name = _greedy(recogniser), "greedy CTC, no language model"
+
+def _references(recogniser: Recogniser, test_set: TestSet) -> list[str]:
+    check_symbols(test_set, recogniser.task.target_dictionary.indices)
+    return [recogniser.words(line) for line in test_set.labels]
+
+
+def _compute(inputs: Inputs, beam_search: BeamSearch | None) -> Answers:
+    recogniser, batching = inputs.recogniser, inputs.batching
+    decoder, name = _greedy(recogniser), "greedy CTC, no language model"
     if beam_search is not None:
         decoder = BeamDecoder(beam_search, recogniser.symbols, recogniser.blank)
-        decoder_name = f"CTC beam search, {beam_search.lm}"
-    long_form = LongForm(recogniser, checkpoint, target, block_seconds, window_seconds)
+        name = f"CTC beam search, {beam_search.lm}"
+    device = pick_device(batching.device)
+    long_form = LongForm(recogniser, inputs.checkpoint, device, batching.block_seconds, batching.window_seconds)
     if beam_search is not None and beam_search.tune:
-        _tune(decoder, recogniser, data, beam_search.tune, labels, batch_seconds, long_form)
+        _tune(decoder, inputs, beam_search.tune, long_form)
     started = time.perf_counter()
-    emissions, notes = hear(recogniser, test_set, split, batch_seconds, long_form)
-    answers = [decoder(one) for one in tqdm(emissions, desc="decoding", unit="utterance", disable=None)]
+    emissions, notes = hear(recogniser, inputs.test_set, inputs.split, batching.batch_seconds, long_form)
+    hypotheses = [decoder(one) for one in tqdm(emissions, desc="decoding", unit="utterance", disable=None)]
     seconds = time.perf_counter() - started
+    settings = {} if beam_search is None else _settings(decoder, beam_search)
+    return Answers(hypotheses, seconds, notes, name, settings)
 
-    symbols = [recogniser.text(best) for best, *_ in answers]
-    hypotheses = [recogniser.words_of(best) for best, *_ in answers]
+
+def _greedy(recogniser: Recogniser) -> Callable[[Tensor], list[Hypothesis]]:
+    return lambda emissions: [ctc_greedy(emissions, recogniser.blank)]
+
+
+def _tune(decoder: BeamDecoder, inputs: Inputs, split: str, long_form: LongForm) -> None:
+    """Let the decoder use the weights that suit the split best."""
+    recogniser = inputs.recogniser
+    test_set = read_test_set(inputs.data, split, inputs.checkpoint.labels)
+    references = _references(recogniser, test_set)
+    if not any(references):
+        raise UserError(f"`tune` {split}: {test_set.labels_path} holds no words")
+    emissions, _ = hear(recogniser, test_set, split, inputs.batching.batch_seconds, long_form)
+
+    def rate(answers: list[Hypothesis]) -> float:
+        return word_errors(references, [recogniser.words_of(one) for one in answers]).rate
+
+    print(tune(decoder, emissions, rate), file=sys.stderr)
+
+
+def _settings(decoder: BeamDecoder, beam_search: BeamSearch) -> dict[str, Any]:
+    return {
+        "lm_weight": decoder.lm_weight,
+        "word_score": decoder.word_score,
+        "beam": beam_search.beam,
+        "lm": os.path.abspath(beam_search.lm),
+        "lexicon": os.path.abspath(beam_search.lexicon),
+        "tuned_on": beam_search.tune,
+    }
+
+
+def _score(inputs: Inputs, answers: Answers) -> dict[str, Any]:
+    """Error rates, and how fast they came about."""
+    references = inputs.references
+    hypotheses = [inputs.recogniser.words_of(best) for best, *_ in answers.hypotheses]
     words, characters = word_errors(references, hypotheses), character_errors(references, hypotheses)
-    audio_seconds = sum(test_set.samples) / recogniser.task.cfg.sample_rate
-    result = {
+    audio_seconds = sum(inputs.test_set.samples) / inputs.recogniser.task.cfg.sample_rate
+    return {
         "wer": 100 * words.rate,
         "wer_ci": [100 * edge for edge in words.interval()],
         "cer": 100 * characters.rate,
@@ -110,60 +208,39 @@ def decode(
         "character_errors": int(characters.errors.sum()),
         "empty_hypotheses": sum(not line for line in hypotheses),
         "audio_seconds": audio_seconds,
-        "seconds": seconds,
-        "real_time_factor": seconds / audio_seconds,
-        "checkpoint": os.path.abspath(checkpoint),
-        "num_updates": num_updates(state),
-        "model": recogniser.fields.get("_name"),
-        "mixer": recogniser.fields.get("mixer"),
-        "data": os.path.abspath(data),
-        "split": split,
-        "decoder": decoder_name,
-        "batch_seconds": batch_seconds,
-        "device": device_name(target),
-        "versions": versions(),
-        "notes": notes,
+        "seconds": answers.seconds,
+        "real_time_factor": answers.seconds / audio_seconds,
     }
-    if beam_search is not None:
-        result.update(lm_weight=decoder.lm_weight, word_score=decoder.word_score, beam=beam_search.beam)
-        result.update(lm=os.path.abspath(beam_search.lm), lexicon=os.path.abspath(beam_search.lexicon))
-        result.update(tuned_on=beam_search.tune)
-    name = f"{Path(checkpoint).stem}-{split}" + ("" if beam_search is None else "-lm")
-    folder = Path(out) if out else Path(checkpoint).parent / "decode" / name
-    _write_lines(folder / "references.wrd", references)
-    _write_lines(folder / "hypotheses.wrd", hypotheses)
-    _write_lines(folder / f"hypotheses.{labels}", symbols)
+
+
+def _describe(inputs: Inputs, answers: Answers) -> dict[str, Any]:
+    """What was decoded, by what."""
+    return {
+        "checkpoint": os.path.abspath(inputs.checkpoint.path),
+        "num_updates": inputs.checkpoint.num_updates,
+        "model": inputs.recogniser.fields.get("_name"),
+        "mixer": inputs.recogniser.fields.get("mixer"),
+        "data": os.path.abspath(inputs.data),
+        "split": inputs.split,
+        "decoder": answers.decoder,
+        "batch_seconds": inputs.batching.batch_seconds,
+        "device": device_name(pick_device(inputs.batching.device)),
+        "versions": versions(),
+        "notes": answers.notes,
+    }
+
+
+def _write(folder: Path, inputs: Inputs, answers: Answers, nbest: bool, timestamps: bool) -> None:
+    recogniser, best = inputs.recogniser, [first for first, *_ in answers.hypotheses]
+    _write_lines(folder / "references.wrd", inputs.references)
+    _write_lines(folder / "hypotheses.wrd", map(recogniser.words_of, best))
+    _write_lines(folder / f"hypotheses.{inputs.checkpoint.labels}", map(recogniser.text, best))
     for name in ("nbest.tsv", "hypotheses.ctm"):  # of an earlier run
         (folder / name).unlink(missing_ok=True)
-    if beam_search is not None and beam_search.nbest > 1:
-        _write_lines(folder / "nbest.tsv", _nbest(recogniser, answers))
+    if nbest:
+        _write_lines(folder / "nbest.tsv", _nbest(recogniser, answers.hypotheses))
     if timestamps:
-        _write_lines(folder / "hypotheses.ctm", _ctm(recogniser, test_set, answers))
-    with atomic_write(folder / "result.json") as file:
-        json.dump(result, file, indent=2, ensure_ascii=False)
-        file.write("\n")
-    return {**result, "out": str(folder)}
-
-
-def _greedy(recogniser: Recogniser) -> Callable[[Tensor], list[Hypothesis]]:
-    return lambda emissions: [ctc_greedy(emissions, recogniser.blank)]
-
-
-def _tune(
-    decoder: BeamDecoder, recogniser: Recogniser, data: str | Path, split: str, labels: str, *hearing: Any
-) -> None:
-    """Let the decoder use the weights that suit the split best."""
-    test_set = read_test_set(data, split, labels)
-    check_symbols(test_set, recogniser.task.target_dictionary.indices)
-    references = [recogniser.words(line) for line in test_set.labels]
-    if not any(references):
-        raise UserError(f"--tune {split}: {test_set.labels_path} holds no words")
-    emissions, _ = hear(recogniser, test_set, split, *hearing)
-
-    def rate(answers: list[Hypothesis]) -> float:
-        return word_errors(references, [recogniser.words_of(one) for one in answers]).rate
-
-    print(tune(decoder, emissions, rate), file=sys.stderr)
+        _write_lines(folder / "hypotheses.ctm", _ctm(recogniser, inputs.test_set, best))
 
 
 def _nbest(recogniser: Recogniser, answers: list[list[Hypothesis]]) -> Iterator[str]:
@@ -172,13 +249,24 @@ def _nbest(recogniser: Recogniser, answers: list[list[Hypothesis]]) -> Iterator[
             yield f"{row}\t{rank}\t{one.score:.4f}\t{recogniser.words_of(one)}"
 
 
-def _ctm(recogniser: Recogniser, test_set: TestSet, answers: list[list[Hypothesis]]) -> Iterator[str]:
+def _ctm(recogniser: Recogniser, test_set: TestSet, answers: list[Hypothesis]) -> Iterator[str]:
     seconds, first = recogniser.timing()
-    for path, (best, *_) in zip(test_set.paths, answers):
+    for path, best in zip(test_set.paths, answers):
         times = word_times(best, recogniser.symbols, WORD_DELIMITER, seconds, first)
         written = best.words if best.words and len(best.words) == len(times) else [word for word, _, _ in times]
         for word, (_, start, end) in zip(written, times):
             yield f"{Path(path).stem} 1 {start:.2f} {end - start:.2f} {word}"
+
+
+def _write_lines(path: Path, lines: Iterable[str]) -> None:
+    with atomic_write(path) as file:
+        file.writelines(f"{line}\n" for line in lines)
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    with atomic_write(path) as file:
+        json.dump(content, file, indent=2, ensure_ascii=False)
+        file.write("\n")
 
 
 def summary(result: dict[str, Any]) -> str:
@@ -203,8 +291,3 @@ def versions() -> dict[str, str]:
         "torch": torch.__version__,
         "python": platform.python_version(),
     }
-
-
-def _write_lines(path: Path, lines: Iterable[str]) -> None:
-    with atomic_write(path) as file:
-        file.writelines(f"{line}\n" for line in lines)

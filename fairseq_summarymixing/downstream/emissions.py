@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from ..checkpoints import Checkpoint
 from ..compat import quiet_fairseq
 from ..errors import UserError
 from .encoder import SpeechEncoder, load_encoder
@@ -72,7 +72,7 @@ class LongForm:
     """What is too long for a batch: alone, as :class:`~.encoder.SpeechEncoder` does it. Loaded when it is needed."""
 
     def __init__(
-        self, recogniser: Recogniser, checkpoint: str | Path, device: torch.device, block_seconds: float,
+        self, recogniser: Recogniser, checkpoint: Checkpoint, device: torch.device, block_seconds: float,
         window_seconds: float | None,
     ):  # fmt: skip
         self.recogniser, self.checkpoint, self.device = recogniser, checkpoint, device
@@ -121,7 +121,7 @@ def _run(recogniser: Recogniser, dataset: Any, items: list[dict[str, Any]]) -> l
         if "out of memory" not in str(error):
             raise
         seconds = net_input["source"].numel() / recogniser.task.cfg.sample_rate
-        raise UserError(f"out of GPU memory in a batch of {seconds:.0f} s; use a smaller --batch-seconds") from error
+        raise UserError(f"out of GPU memory in a batch of {seconds:.0f} s; use a smaller `batch_seconds`") from error
     emissions = recogniser.model.get_logits(output).transpose(0, 1).cpu()  # (T, B, V) -> (B, T, V)
     padding_mask = output["padding_mask"]
     lengths = torch.full((emissions.size(0),), emissions.size(1))

@@ -5,27 +5,25 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from ..checkpoints import load_checkpoint, model_config, pretrained_config, task_config
+from ..checkpoints import Checkpoint
+from ..checkpoints.names import PRETRAINED_MODELS, STOCK_MODEL
 from ..compat import quiet_fairseq
 from ..errors import UserError
 from ..modules.attention import SelfAttention
 from ..modules.blocks import spans
+from ..modules.frontend import ConvFeatureExtractor
 from ..modules.long_form import chunking_obstacle, represent_in_blocks
 from ..modules.wav2vec2 import Wav2Vec2
 from ..plugin.reading import reading_checkpoint
 
 SAMPLE_RATE = 16000
-FRAMES_PER_SECOND = 50
 MAX_ATTENTION_SECONDS = 300  # all pairs of frames of 5 minutes are 225 million, in each head
-INSIDE = ("w2v_encoder.w2v_model.", "encoder.w2v_model.")  # where fine-tuned models keep the encoder
-HEADS = ("quantizer.", "project_q.", "final_proj.")
 
 Hear = Callable[[int, int, Tensor], None]
 
@@ -52,12 +50,14 @@ class SpeechEncoder:
     obstacle: str | None = field(init=False)
 
     def __post_init__(self) -> None:
-        for option, seconds in (("--block-seconds", self.block_seconds), ("--window", self.window_seconds)):
+        for name, seconds in (("block_seconds", self.block_seconds), ("window_seconds", self.window_seconds)):
             if seconds is not None and not 1 <= seconds < float("inf"):
-                raise UserError(f"{option} must be at least 1 second; got {seconds:g}")
+                raise UserError(f"`{name}` must be at least 1 second; got {seconds:g}")
         self.obstacle = chunking_obstacle(self.model)
         if self.window_seconds and self.is_linear:
-            raise UserError("--window is for self-attention: SummaryMixing hears recordings of any length whole")
+            raise UserError(
+                "`window_seconds` is for self-attention: SummaryMixing hears recordings of any length whole"
+            )
 
     @property
     def num_layers(self) -> int:
@@ -67,6 +67,10 @@ class SpeechEncoder:
     def is_linear(self) -> bool:
         """Whether recordings are computed block by block, whatever their length."""
         return self.obstacle is None
+
+    @property
+    def frames_per_second(self) -> float:
+        return SAMPLE_RATE / self.model.feature_extractor.hop
 
     def frames(self, samples: int) -> int:
         return int(self.model.feature_extractor.output_lengths(torch.tensor([samples]))[0])
@@ -87,7 +91,7 @@ class SpeechEncoder:
             reason = "self-attention's cost is quadratic" if quadratic else f"{self.obstacle} is computed in one pass"
             raise UserError(
                 f"{name} lasts {seconds:.0f} s, and {reason}: more than {MAX_ATTENTION_SECONDS} s is refused. "
-                "--window 30 processes windows of 30 s, which is not exact"
+                "`window_seconds` 30 processes windows of 30 s, which is not exact"
             )
 
     @torch.no_grad()
@@ -97,11 +101,11 @@ class SpeechEncoder:
         ``hear`` is called with (k, first frame, (n, D)) for parts of hidden state k, each state's in order.
         """
         wave = wave.to(self.model.mask_emb.device)
-        block = max(1, round(self.block_seconds * FRAMES_PER_SECOND))
+        block = max(1, round(self.block_seconds * self.frames_per_second))
         if self.is_linear:
             return represent_in_blocks(self.model, wave, block, hear)
         if self.window_seconds:
-            return self._represent_windows(wave, round(self.window_seconds * FRAMES_PER_SECOND), hear)
+            return self._represent_windows(wave, round(self.window_seconds * self.frames_per_second), hear)
         result = self.model.represent(wave.unsqueeze(0))
         for number, state in enumerate(result.hidden_states if hear else ()):
             hear(number, 0, state[0])
@@ -122,6 +126,16 @@ class SpeechEncoder:
         return torch.cat(parts, dim=1)
 
 
+def front_end_of(model: nn.Module) -> nn.Module:
+    """The front end of a pre-trained model, ours or stock's, with ``hop`` and ``first_centre``."""
+    frontend = model.feature_extractor
+    if hasattr(frontend, "hop"):
+        return frontend
+    layers = [(one[0].out_channels, one[0].kernel_size[0], one[0].stride[0]) for one in frontend.conv_layers]
+    with torch.device("meta"):  # stock's is ours by another name
+        return ConvFeatureExtractor(layers)
+
+
 def normalised(wave: Tensor) -> Tensor:
     """Mean 0 and variance 1 over (samples,), as fairseq's ``task.normalize``."""
     return F.layer_norm(wave, wave.shape)
@@ -132,48 +146,41 @@ def pick_device(name: str) -> torch.device:
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda: torch sees no CUDA device; use --device cpu")
+        raise UserError("`device` cuda: torch sees no CUDA device; use `device` cpu")
     return torch.device(name)
 
 
 def load_encoder(
-    path: str | Path, device: torch.device, block_seconds: float = 60.0, window_seconds: float | None = None
+    checkpoint: Checkpoint, device: torch.device, block_seconds: float = 60.0, window_seconds: float | None = None
 ) -> SpeechEncoder:
     """The encoder of a pre-trained or fine-tuned checkpoint, ours or stock ``wav2vec2``'s.
 
     Raises:
-        UserError: the file is no such checkpoint, or its parameters do not fit its configuration.
+        UserError: it is of another model, or its parameters do not fit its configuration.
     """
-    state = load_checkpoint(path)
-    config, weights = model_config(state), state["model"]
-    inner = pretrained_config(config)
-    if inner is not None:
-        prefix = next((one for one in INSIDE if any(key.startswith(one) for key in weights)), INSIDE[0])
-        weights = {key[len(prefix) :]: value for key, value in weights.items() if key.startswith(prefix)}
-    model = _build(path, config if inner is None else inner)
-    kept = {key: value for key, value in weights.items() if not key.startswith(HEADS)}
+    model = _build(checkpoint)
     try:
-        model.upgrade_state_dict_named(kept, "")
-        model.load_state_dict(kept, strict=True)
+        weights = checkpoint.encoder_weights
+        model.upgrade_state_dict_named(weights, "")
+        model.load_state_dict(weights, strict=True)
     except (RuntimeError, ValueError) as error:
         told = " ".join(line.strip() for line in str(error).splitlines()[:3])[:300]
-        raise UserError(f"{path}: the parameters do not fit the configuration: {told}") from error
-    normalize = bool(task_config(state).get("normalize"))
-    return SpeechEncoder(model.to(device).eval(), normalize, block_seconds, window_seconds)
+        raise UserError(f"{checkpoint.path}: the parameters do not fit the configuration: {told}") from error
+    return SpeechEncoder(model.to(device).eval(), checkpoint.normalize, block_seconds, window_seconds)
 
 
-def _build(path: str | Path, config: dict[str, Any]) -> Any:
+def _build(checkpoint: Checkpoint) -> Any:
     with quiet_fairseq():
         ours = importlib.import_module("fairseq_summarymixing.models.wav2vec2_summarymixing")
-    name = config.get("_name")
-    if name not in ("wav2vec2", "wav2vec2_summarymixing"):
+    path, name = checkpoint.path, checkpoint.encoder_name
+    if name not in PRETRAINED_MODELS:
         raise UserError(
             f"{path} is a checkpoint of the model {name!r}; expected wav2vec2_summarymixing or wav2vec2, pre-trained "
             "or fine-tuned"
         )
     known = {one.name for one in fields(ours.Wav2Vec2SummaryMixingConfig)}
-    values = {key: value for key, value in config.items() if key in known}
-    if name == "wav2vec2":
+    values = {key: value for key, value in checkpoint.encoder_fields.items() if key in known}
+    if name == STOCK_MODEL:
         values["mixer"] = "self_attention"
         values["activation_fn"] = str(values.get("activation_fn", "gelu"))
     try:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from ..checkpoints import Checkpoint
 from ..data.audio import BadAudio, probe, read_mono, resample
 from ..errors import UserError
 from ..files import atomic_write
@@ -53,11 +54,11 @@ def extract(
             ``out`` under the same name, features are not finite, or the disk is full.
     """
     if not str(out):
-        raise UserError("--out is empty: name a folder")
+        raise UserError("`out` is empty: name a folder")
     names = name_outputs(audio)
     lengths = [_samples(path) for path in audio]
     made_by = {"checkpoint": version(checkpoint), "window_seconds": window_seconds}  # as it is before it is read
-    encoder = load_encoder(checkpoint, pick_device(device), block_seconds, window_seconds)
+    encoder = load_encoder(Checkpoint.read(checkpoint), pick_device(device), block_seconds, window_seconds)
     wanted = _wanted(layers, encoder.num_layers)
     for path, length in zip(audio, lengths):
         encoder.check_length(length, str(path))
@@ -115,7 +116,7 @@ def _wanted(layers: Sequence[int] | None, last: int) -> list[int]:
         return [last]
     for layer in layers:
         if not 0 <= layer <= last:
-            raise UserError(f"--layers go from 0, the first layer's input, to {last}; got {layer}")
+            raise UserError(f"`layers` go from 0, the first layer's input, to {last}; got {layer}")
     return sorted(set(layers))
 
 

@@ -9,13 +9,12 @@ from typing import Any
 
 import torch
 
-from ..checkpoints import model_config, pretrained_config, task_config
+from ..checkpoints import Checkpoint
 from ..compat import quiet_fairseq
 from ..errors import UserError
-from ..modules.frontend import ConvFeatureExtractor
-from ..restore import restore
-from .encoder import SAMPLE_RATE
+from .encoder import SAMPLE_RATE, front_end_of
 from .hypothesis import Hypothesis
+from .restore import restore
 
 # Fields of the task that would leave out, cut or double test audio.
 WHOLE_AUDIO = {"min_sample_size": None, "max_sample_size": None, "subsample": 1.0, "num_batch_buckets": 0}
@@ -55,28 +54,23 @@ class Recogniser:
 
     def timing(self) -> tuple[float, float]:
         """Seconds from one frame to the next, and to the middle of the first."""
-        frontend = self.model.w2v_encoder.w2v_model.feature_extractor
-        if not hasattr(frontend, "hop"):  # stock's is ours by another name
-            layers = [(one[0].out_channels, one[0].kernel_size[0], one[0].stride[0]) for one in frontend.conv_layers]
-            with torch.device("meta"):
-                frontend = ConvFeatureExtractor(layers)
+        frontend = front_end_of(self.model.w2v_encoder.w2v_model)
         return frontend.hop / SAMPLE_RATE, frontend.first_centre / SAMPLE_RATE
 
 
-def check_checkpoint(path: str | Path, state: dict[str, Any]) -> str:
+def check_checkpoint(checkpoint: Checkpoint) -> str:
     """The ending of the checkpoint's label files, such as "ltr"; a UserError unless it is a CTC model's."""
-    name = model_config(state).get("_name")
-    if name != "wav2vec_ctc":
+    path, name = checkpoint.path, checkpoint.name
+    if not checkpoint.is_ctc:
         hint = "; fine-tune it first (model wav2vec_ctc, task audio_finetuning)" if "wav2vec2" in str(name) else ""
         raise UserError(f"{path} is a checkpoint of the model {name!r}; decode reads 'wav2vec_ctc'{hint}")
-    labels = task_config(state).get("labels")
-    if not labels:
+    if not checkpoint.labels:
         raise UserError(f"{path} was trained without labels (task.labels is not set), so it has no dictionary")
-    return labels
+    return checkpoint.labels
 
 
-def load_recogniser(path: str | Path, state: dict[str, Any], data: str | Path, device: torch.device) -> Recogniser:
-    """Build the model of a checked state from ``load_checkpoint``.
+def load_recogniser(checkpoint: Checkpoint, data: str | Path, device: torch.device) -> Recogniser:
+    """Build the model of a checkpoint that :func:`check_checkpoint` accepts.
 
     Raises:
         UserError: checkpoint and data have other dictionaries, the model inside is unknown or does not fit.
@@ -84,31 +78,30 @@ def load_recogniser(path: str | Path, state: dict[str, Any], data: str | Path, d
     with quiet_fairseq():
         from fairseq.data.data_utils import post_process
 
-        fields = pretrained_config(model_config(state)) or {}
-        check_dictionary(path, state, data)
-    model, config, task = restore(path, state, {"data": str(data)})
+        check_dictionary(checkpoint, data)
+    model, config, task = restore(checkpoint, {"data": str(data)})
     for name, value in WHOLE_AUDIO.items():
         if hasattr(task.cfg, name):  # fairseq 0.12.2 has no subsample
             setattr(task.cfg, name, value)
     symbol = config.criterion.get("post_process", "letter") if config.criterion is not None else "letter"
     model = model.to(device)
+    fields = checkpoint.pretrained_fields or {}
     return Recogniser(model, task, lambda line: " ".join(post_process(line, symbol).split()), fields)
 
 
-def check_dictionary(path: str | Path, state: dict[str, Any], data: str | Path) -> None:
+def check_dictionary(checkpoint: Checkpoint, data: str | Path) -> None:
     """Raise a UserError if the checkpoint's and the data's dictionary differ, or if there is none."""
     from fairseq.data import Dictionary
 
-    labels = task_config(state)["labels"]
-    file = Path(data) / f"dict.{labels}.txt"
-    trained_with = (state.get("task_state") or {}).get("target_dictionary")
+    path, there = checkpoint.path, checkpoint.symbols
+    file = Path(data) / f"dict.{checkpoint.labels}.txt"
     if not file.is_file():
-        if trained_with is None:
+        if there is None:
             raise UserError(f"{path} holds no dictionary and there is no {file}; copy it from the fine-tuning data")
         return
-    if trained_with is None:
+    if there is None:
         return
-    here, there = Dictionary.load(str(file)).symbols, trained_with.symbols
+    here = Dictionary.load(str(file)).symbols
     if here == there:
         return
     only_here, only_there = sorted(set(here) - set(there)), sorted(set(there) - set(here))

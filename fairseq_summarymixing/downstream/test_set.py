@@ -31,7 +31,7 @@ def read_test_set(folder: str | Path, split: str, labels: str) -> TestSet:
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise UserError(f"there is no folder {folder}; --data names the folder with {split}.tsv and {split}.{labels}")
+        raise UserError(f"there is no folder {folder}; `data` names the folder with {split}.tsv and {split}.{labels}")
     manifest, labels_path = folder / f"{split}.tsv", folder / f"{split}.{labels}"
     for path in (manifest, labels_path):
         if not path.is_file():

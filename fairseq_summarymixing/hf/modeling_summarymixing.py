@@ -18,7 +18,7 @@ from transformers import (
 from transformers.modeling_outputs import Wav2Vec2BaseModelOutput
 from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2GumbelVectorQuantizer
 
-from ..former_lite import refuse_lite_with_combiner
+from ..checkpoints.former_lite import refuse_lite_with_combiner
 from ..modules.config import EncoderConfig, FrontendConfig, build_encoder, build_frontend
 from ..modules.log_mel import LogMel, mel_filters, padding_beyond, windowed_fourier
 from .configuration_summarymixing import SummaryMixingConfig

@@ -18,8 +18,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
+from ..checkpoints.hf_directory import read_config, read_preprocessor
 from ..errors import UserError, exit_status
-from ..hf_directory import read_config, read_preprocessor
 
 NAME = "summarymixing_local"
 

@@ -1,10 +1,8 @@
 """fairseq models. Importing the package registers them, also where fairseq skips a user directory that
 was imported before."""
 
-from ..compat import prepare_fairseq
-from ..plugin import install
+from .. import plugin
 
-prepare_fairseq()
-install()
+plugin.prepare()
 
 from . import wav2vec2_summarymixing  # noqa: E402, F401

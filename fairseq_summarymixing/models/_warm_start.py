@@ -9,14 +9,13 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ..checkpoints import load_checkpoint, model_config, pretrained_config
+from ..checkpoints import Checkpoint
+from ..checkpoints.former_lite import refuse_lite_with_combiner
+from ..checkpoints.hf_directory import is_directory, read_config, read_weights, split_weights
+from ..checkpoints.names import PRETRAINED_MODELS, STOCK_LAYER_NAMES, rename
 from ..errors import UserError
-from ..former_lite import refuse_lite_with_combiner
-from ..hf_directory import is_directory, read_config, read_weights, split_weights
-from ..keys import INSIDE, STOCK_LAYERS, rename
 from ..modules.summary_mixing import SummaryMixingLite
-
-SOURCES = ("wav2vec2", "wav2vec2_summarymixing")
+from ..tables import aligned
 
 
 def read_encoder(path: str | Path) -> dict[str, Tensor]:
@@ -30,25 +29,26 @@ def read_encoder(path: str | Path) -> dict[str, Tensor]:
         UserError: it is something else.
     """
     if Path(path).is_dir() and is_directory(path):
-        try:
-            weights, _ = split_weights(read_weights(path), read_config(path))
-        except UserError:
-            raise
-        except ValueError as error:
-            raise UserError(f"model.init_from={path}: {error}") from error
-    else:
-        try:
-            state = load_checkpoint(path)
-        except UserError as error:
-            raise UserError(f"model.init_from: {error}") from error
-        fields = model_config(state)
-        inner = pretrained_config(fields)
-        name = (fields if inner is None else inner).get("_name")
-        if name not in SOURCES:
-            raise UserError(f"model.init_from={path} is a checkpoint of {name!r}; expected {' or '.join(SOURCES)}")
-        prefix = "" if inner is None else INSIDE
-        weights = {key[len(prefix) :]: one for key, one in state["model"].items() if key.startswith(prefix)}
-    names = rename(weights, STOCK_LAYERS, strict=False)
+        return _read_directory(path)
+    try:
+        checkpoint = Checkpoint.read(path)
+    except UserError as error:
+        raise UserError(f"model.init_from: {error}") from error
+    name = checkpoint.encoder_name
+    if name not in PRETRAINED_MODELS:
+        expected = " or ".join(PRETRAINED_MODELS)
+        raise UserError(f"model.init_from={path} is a checkpoint of {name!r}; expected {expected}")
+    return checkpoint.pretrained_weights
+
+
+def _read_directory(path: str | Path) -> dict[str, Tensor]:
+    try:
+        weights, _ = split_weights(read_weights(path), read_config(path))
+    except UserError:
+        raise
+    except ValueError as error:
+        raise UserError(f"model.init_from={path}: {error}") from error
+    names = rename(weights, STOCK_LAYER_NAMES, strict=False)
     return {names[name]: value for name, value in weights.items()}
 
 
@@ -97,11 +97,9 @@ def table(own: Mapping[str, Tensor], found: Mapping[str, Tensor], taken: Iterabl
         "left": _sizes(found, found.keys() - set(own)),
     }
     parts = list(dict.fromkeys(part_of(name) for name in [*own, *found]))
-    rows = [["parameters", *columns]]
-    rows += [[part, *(f"{sizes[part]:,}" if sizes[part] else "" for sizes in columns.values())] for part in parts]
+    rows = [[part, *(f"{sizes[part]:,}" if sizes[part] else "" for sizes in columns.values())] for part in parts]
     rows.append(["total", *(f"{sum(sizes.values()):,}" for sizes in columns.values())])
-    width = max(len(row[0]) for row in rows)
-    return "\n".join(f"{row[0]:<{width}}" + "".join(f"{cell:>14}" for cell in row[1:]) for row in rows)
+    return aligned(["parameters", *columns], rows)
 
 
 def part_of(name: str) -> str:

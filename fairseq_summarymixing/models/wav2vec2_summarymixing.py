@@ -15,9 +15,9 @@ from fairseq.models import BaseFairseqModel, register_model
 from fairseq.models.wav2vec.wav2vec2 import Wav2Vec2Config
 from torch import Tensor
 
+from ..checkpoints.former_lite import refuse_lite_with_combiner
+from ..checkpoints.names import STOCK_LAYER_NAMES, rename
 from ..errors import UserError, exits_in_one_line
-from ..former_lite import refuse_lite_with_combiner
-from ..keys import STOCK_LAYERS, rename
 from ..modules.config import MIXERS, EncoderConfig, FrontendConfig, ObjectiveConfig
 from ..modules.contrastive import diversity_loss
 from ..modules.lean.replace import make_lean
@@ -124,21 +124,21 @@ class Wav2Vec2SummaryMixingModel(Wav2Vec2, BaseFairseqModel):
         self._told_bf16 = False
 
     @classmethod
+    @exits_in_one_line()
     def build_model(cls, cfg: Wav2Vec2SummaryMixingConfig, task=None):
-        with exits_in_one_line():
-            if cfg.init_from == "":
-                raise ValueError("model.init_from is empty: name a checkpoint or a directory, or leave it out")
-            if cfg.init_from and not hasattr(task, "starts_warm"):
-                raise ValueError(
-                    f"model.init_from={cfg.init_from} needs task._name=wav2vec2_summarymixing: other tasks do not tell "
-                    "a model that starts from one that is loaded"
-                )
-            return cls(cfg)
+        if cfg.init_from == "":
+            raise ValueError("model.init_from is empty: name a checkpoint or a directory, or leave it out")
+        if cfg.init_from and not hasattr(task, "starts_warm"):
+            raise ValueError(
+                f"model.init_from={cfg.init_from} needs task._name=wav2vec2_summarymixing: other tasks do not tell "
+                "a model that starts from one that is loaded"
+            )
+        return cls(cfg)
 
+    @exits_in_one_line()
     def warm_start(self) -> None:
         """Take what ``init_from`` has and this model too. The task calls it, before training alone."""
-        with exits_in_one_line():
-            logger.info(f"model.init_from={self.cfg.init_from}\n" + warm_start(self, self.cfg.init_from))
+        logger.info(f"model.init_from={self.cfg.init_from}\n" + warm_start(self, self.cfg.init_from))
 
     def forward(
         self,
@@ -233,18 +233,23 @@ class Wav2Vec2SummaryMixingModel(Wav2Vec2, BaseFairseqModel):
         super().upgrade_state_dict_named(state_dict, name)
         prefix = f"{name}." if name else ""
         own = {key[len(prefix) :]: key for key in state_dict if key.startswith(prefix)}
-        ours = rename(own, STOCK_LAYERS, strict=False)
-        if self.cfg.mixer != "self_attention" and any(ours[key] != key and ".mixer." in ours[key] for key in own):
-            with exits_in_one_line():
-                raise ValueError(
-                    f"the checkpoint holds self-attention, the model has mixer={self.cfg.mixer}: "
-                    "load it with model.mixer=self_attention, or start from it with model.init_from"
-                )
-        if self.cfg.mixer == "summary_mixing_lite":
-            with exits_in_one_line():
-                try:
-                    refuse_lite_with_combiner(own)
-                except ValueError as error:
-                    raise UserError(f"the checkpoint cannot be loaded: {error}") from error
+        ours = rename(own, STOCK_LAYER_NAMES, strict=False)
+        self._refuse_another_mixer(ours)
         for key, whole in own.items():
             state_dict[prefix + ours[key]] = state_dict.pop(whole)
+
+    @exits_in_one_line()
+    def _refuse_another_mixer(self, names: Dict[str, str]) -> None:
+        """names: ours, by those of the checkpoint."""
+        if self.cfg.mixer != "self_attention" and any(
+            ours != name and ".mixer." in ours for name, ours in names.items()
+        ):
+            raise ValueError(
+                f"the checkpoint holds self-attention, the model has mixer={self.cfg.mixer}: "
+                "load it with model.mixer=self_attention, or start from it with model.init_from"
+            )
+        if self.cfg.mixer == "summary_mixing_lite":
+            try:
+                refuse_lite_with_combiner(names)
+            except ValueError as error:
+                raise UserError(f"the checkpoint cannot be loaded: {error}") from error

@@ -1,14 +1,72 @@
-"""What an import changes in fairseq: checks that end a run in one line, and the way from process to process."""
+"""What fairseq does differently where its command line runs us: one-line errors, and several processes that work."""
+
+import functools
+import os
+from pathlib import Path
+
+from ..compat import avoid_wrong_gelu_gradients
+from ..errors import UserError, exits_in_one_line
+
+SWITCH = "FAIRSEQ_SUMMARYMIXING_PLUGIN"
+"""Environment variable: ``off`` leaves fairseq's commands as they are but for reading checkpoints; default ``on``."""
 
 
+@functools.lru_cache(maxsize=None)
 def install() -> None:
-    """Change fairseq, once in a process."""
-    from .guard import guard_fairseq
-    from .loading import prepare_loading
-    from .processes import prepare_processes
-    from .resuming import prepare_resuming
+    """Put all checks and work-arounds into fairseq's functions, once in a process.
 
-    prepare_processes()
-    prepare_resuming()
-    prepare_loading()
-    guard_fairseq()
+    fairseq's commands call it by importing us as their user directory; a script that trains in Python may.
+    """
+    from . import (
+        configuration,
+        corpora,
+        failures,
+        fine_tuning,
+        interrupts,
+        loading,
+        not_finite,
+        processes,
+        reading,
+        resuming,
+        saving,
+        unused,
+    )
+
+    reading.install()
+    for part in (
+        processes, resuming, loading, configuration, fine_tuning, unused, corpora, not_finite, saving, interrupts,
+        failures,
+    ):  # fmt: skip
+        part.install()
+
+
+@exits_in_one_line(UserError)
+def prepare() -> None:
+    """Called when models or tasks are imported: what reading checkpoints needs, and all of it where a command of
+    fairseq's imports us.
+
+    Raises:
+        UserError: the variable :data:`SWITCH` is neither ``on`` nor ``off``.
+    """
+    from . import reading
+
+    avoid_wrong_gelu_gradients()
+    reading.install()
+    if is_wanted() and is_user_dir():
+        install()
+
+
+def is_wanted() -> bool:
+    """What the variable :data:`SWITCH` says."""
+    value = os.environ.get(SWITCH, "on")
+    if value not in ("on", "off"):
+        raise UserError(f"the environment variable {SWITCH} must be on or off; got {value!r}")
+    return value == "on"
+
+
+def is_user_dir() -> bool:
+    """Whether fairseq imports this package as its user directory, by ``common.user_dir`` or ``--user-dir``."""
+    from fairseq.utils import import_user_module
+
+    here = Path(__file__).resolve().parent.parent
+    return any(Path(path).resolve() == here for path in getattr(import_user_module, "memo", ()))

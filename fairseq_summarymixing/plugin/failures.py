@@ -17,6 +17,7 @@ from typing import Iterator, Optional
 import torch.distributed as dist
 
 from ..errors import before_leaving, leave_now
+from .guard import guard
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +29,35 @@ POLL_SECONDS = 1.0
 SEEN_SECONDS = 5.0  # that a process with an error waits for the others to see it: the first holds the store
 LOST_SECONDS = 60.0  # without the store until its process counts as gone
 GRACE_SECONDS = 10.0  # to end by itself after another process has failed without a message
+
+
+def install() -> None:
+    """Watch before anything else of a run can fail: these guards are to be the outermost."""
+    import fairseq_cli.train
+    from fairseq import checkpoint_utils, models, tasks
+    from fairseq.tasks.audio_pretraining import AudioPretrainingTask
+
+    guard(fairseq_cli.train, "add_defaults", watched_processes, fails_with_the_others)
+    for owner, name in (
+        (fairseq_cli.train, "train"), (tasks, "setup_task"), (models, "build_model"),
+        (AudioPretrainingTask, "load_dataset"), (checkpoint_utils, "verify_checkpoint_directory"),
+        (checkpoint_utils, "load_checkpoint"),
+    ):  # fmt: skip
+        guard(owner, name, fails_with_the_others)
+
+
+@contextlib.contextmanager
+def watched_processes(*args, **kwargs) -> Iterator[None]:
+    """A process that fails must not leave the others waiting."""
+    watch_other_processes()
+    yield
+
+
+@contextlib.contextmanager
+def fails_with_the_others(*args, **kwargs) -> Iterator[None]:
+    """An error of any kind that ends a training ends those of the other processes."""
+    with failing_together():
+        yield
 
 
 def watch_other_processes() -> None:

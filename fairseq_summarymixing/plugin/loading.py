@@ -16,18 +16,20 @@ import torch
 from torch.utils.data import get_worker_info
 
 from ..errors import UserError
+from .guard import guard
+from .messages import is_about, last_line
 
 END_SECONDS = 10.0  # for a thread to load its last batch
 ADVICE = "enlarge it (docker run --shm-size=8g, or --ipc=host), or set dataset.num_workers to a smaller number or 0"
 
 
-def prepare_loading() -> None:
-    """Let fairseq's iterators share batches where errors are passed on, once."""
-    from fairseq.data.iterators import EpochBatchIterator
+def install() -> None:
+    """Let fairseq's iterators share batches where errors are passed on."""
+    from fairseq.data.iterators import CountingIterator, EpochBatchIterator
 
-    if not hasattr(EpochBatchIterator.__init__, "__wrapped__"):
-        EpochBatchIterator.__init__ = _sharing(EpochBatchIterator.__init__)
-        atexit.register(end_loading)
+    EpochBatchIterator.__init__ = _sharing(EpochBatchIterator.__init__)
+    guard(CountingIterator, "__next__", loaded_batch)
+    atexit.register(end_loading)
 
 
 def end_loading() -> None:
@@ -64,7 +66,7 @@ def collate_shared(collate: Callable, samples: List[Any]) -> Any:
     try:
         _share(batch)
     except (RuntimeError, OSError) as error:
-        raise UserError(f"/dev/shm is full, through which loaded batches go: {ADVICE} ({_last_line(error)})") from error
+        raise UserError(f"/dev/shm is full, through which loaded batches go: {ADVICE} ({last_line(error)})") from error
     return batch
 
 
@@ -85,15 +87,11 @@ def loaded_batch(*args, **kwargs) -> Iterator[None]:
     try:
         yield
     except UserError as error:  # torch puts the process's stack trace into its message
-        raise UserError(_last_line(error).split("UserError: ")[-1]) from error
+        raise UserError(last_line(error).split("UserError: ")[-1]) from error
     except RuntimeError as error:
-        if "DataLoader worker" not in str(error) or "Original Traceback" in str(error):
+        if not is_about(error, "a killed worker"):
             raise
         raise UserError(
-            f"a process that loads data was killed ({_last_line(error)}), for want of memory or of shared memory, "
+            f"a process that loads data was killed ({last_line(error)}), for want of memory or of shared memory, "
             f"/dev/shm: {ADVICE}"
         ) from error
-
-
-def _last_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[-1]

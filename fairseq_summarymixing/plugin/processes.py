@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 
-def prepare_processes() -> None:
+def install() -> None:
     """Replace what crosses processes and fails on current torch versions, or without GPUs."""
     from fairseq.distributed import utils
     from fairseq.models import distributed_fairseq_model

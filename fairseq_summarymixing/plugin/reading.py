@@ -1,7 +1,76 @@
-"""Whether fairseq builds a model for a new training run, or for a checkpoint that it reads."""
+"""Reading a checkpoint with fairseq's own functions: safely, and as its training took its configuration.
+
+All that an import of our models changes in fairseq, beside its registries.
+"""
 
 import contextlib
-from typing import Iterator
+import functools
+from typing import Any, Dict, Iterator, Mapping, Optional
+
+import torch
+
+from ..checkpoints import Checkpoint
+from ..checkpoints.for_fairseq import state_for_fairseq
+from ..checkpoints.state import safe_classes
+from ..errors import UserError, exits_in_one_line
+from .guard import guard
+
+
+@functools.lru_cache(maxsize=None)
+def install() -> None:
+    """Put our reader in the place of fairseq's, once in a process."""
+    from fairseq import checkpoint_utils, models
+
+    register_safe_classes()
+    checkpoint_utils.load_checkpoint_to_cpu = load_checkpoint_to_cpu
+    guard(checkpoint_utils, "load_ema_from_checkpoint", readable_checkpoint)
+    guard(models, "build_model", noted_origin)
+
+
+def register_safe_classes() -> None:
+    """fairseq 0.12.2 and fairseq-fixed 0.12.3.1 call torch.load without ``weights_only``, which is true by
+    default from torch 2.6 on and refuses fine-tuned checkpoints, since they hold a Dictionary."""
+    if hasattr(torch.serialization, "add_safe_globals"):
+        torch.serialization.add_safe_globals(list(safe_classes()))
+
+
+@exits_in_one_line(UserError)
+def load_checkpoint_to_cpu(
+    path: str, arg_overrides: Optional[Mapping[str, Any]] = None, load_on_all_ranks: bool = False
+) -> Dict[str, Any]:
+    """Read a checkpoint as fairseq's function of this name does, after the checks of :meth:`Checkpoint.read`.
+
+    fairseq's calls ``torch.load`` with whatever default torch's version and environment give it, and below torch 2.6
+    that runs code that a file brings along.
+
+    Raises:
+        UserError: names the file and what it is instead of a checkpoint.
+    """
+    from fairseq.file_io import PathManager
+
+    # what lies in another store may have changed since it was copied here
+    fresh = {"force": True} if PathManager.path_requires_pathmanager(path) else {}
+    checkpoint = Checkpoint.read(PathManager.get_local_path(path, **fresh))
+    state = state_for_fairseq(checkpoint, arg_overrides or {})
+    position = (state.get("extra_state") or {}).get("train_iterator")
+    if position:
+        position["num_processes"] = checkpoint.num_processes
+    return state
+
+
+@contextlib.contextmanager
+def readable_checkpoint(path: str) -> Iterator[None]:
+    """A checkpoint is whole, and brings along nothing that would run."""
+    Checkpoint.read(path)
+    yield
+
+
+@contextlib.contextmanager
+def noted_origin(cfg: Any, task: Any = None, from_checkpoint: bool = False) -> Iterator[None]:
+    """A model that is built knows whether its configuration is a checkpoint's."""
+    with reading_checkpoint(from_checkpoint):
+        yield
+
 
 _reading = False
 
@@ -18,4 +87,5 @@ def reading_checkpoint(reading: bool = True) -> Iterator[None]:
 
 
 def reads_checkpoint() -> bool:
+    """Whether a model that is built is a checkpoint's."""
     return _reading

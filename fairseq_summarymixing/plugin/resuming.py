@@ -1,56 +1,52 @@
-"""Reading what a run goes on from: safely, and where another number of processes goes on."""
+"""What a run goes on from: a checkpoint that fits, at the same place also where another number of processes goes on."""
 
+import contextlib
 import functools
 import logging
-from argparse import Namespace
-from typing import Any, Callable, Dict, Mapping, Optional, Sequence
+import os
+from typing import Any, Callable, Dict, Iterator, Sequence
 
-from ..checkpoints import load_checkpoint, prepare_for_fairseq
+from ..checkpoints.weights import check_optimizer_state
 from ..errors import UserError, exits_in_one_line
-from ..weights import check_optimizer_state
+from .guard import guard
+from .messages import first_line, is_about
 
 logger = logging.getLogger(__name__)
 
 
-def prepare_resuming() -> None:
-    """Put our reader in the place of fairseq's, once."""
+def install() -> None:
+    """Guard the functions by which fairseq restores a checkpoint."""
     from fairseq import checkpoint_utils
     from fairseq.trainer import Trainer
 
-    checkpoint_utils.load_checkpoint_to_cpu = load_checkpoint_to_cpu
-    if not hasattr(Trainer.load_checkpoint, "__wrapped__"):
-        Trainer.load_checkpoint = _go_on_in_place(Trainer.load_checkpoint)
+    guard(checkpoint_utils, "load_checkpoint", fitting_checkpoint)
+    Trainer.load_checkpoint = _go_on_in_place(Trainer.load_checkpoint)
 
 
-def load_checkpoint_to_cpu(
-    path: str, arg_overrides: Optional[Mapping[str, Any]] = None, load_on_all_ranks: bool = False
-) -> Dict[str, Any]:
-    """Read a checkpoint as fairseq's function of this name does, after the checks of :func:`load_checkpoint`.
-
-    fairseq's calls ``torch.load`` with whatever default torch's version and environment give it, and below torch 2.6
-    that runs code that a file brings along.
-
-    Raises:
-        UserError: names the file and what it is instead of a checkpoint.
-    """
-    from fairseq.file_io import PathManager
-
-    with exits_in_one_line(UserError):
-        # what lies in another store may have changed since it was copied here
-        fresh = {"force": True} if PathManager.path_requires_pathmanager(path) else {}
-        state = load_checkpoint(PathManager.get_local_path(path, **fresh))
-    position = (state.get("extra_state") or {}).get("train_iterator")
-    if position:
-        position["num_processes"] = _num_processes(state)
-    return prepare_for_fairseq(state, arg_overrides or {})
-
-
-def _num_processes(state: Mapping[str, Any]) -> int:
-    """How many processes saved a state from :func:`load_checkpoint`."""
-    config = state.get("args")
-    if not isinstance(config, Namespace):
-        config = Namespace(**dict((state.get("cfg") or {}).get("distributed_training") or {}))
-    return getattr(config, "distributed_world_size", 1)
+@contextlib.contextmanager
+def fitting_checkpoint(cfg: Any, *args, **kwargs) -> Iterator[None]:
+    """What is restored is there, and of the model and the batches that the recipe makes."""
+    if cfg.restore_file != "checkpoint_last.pt" and not os.path.isfile(cfg.restore_file):
+        raise UserError(f"there is no checkpoint checkpoint.restore_file={cfg.restore_file}")
+    try:
+        yield
+    except Exception as error:  # what the trainer raises
+        text = first_line(error)
+        if is_about(error, "another model's checkpoint"):
+            if isinstance(error.__context__, UserError):  # the model knows what is wrong
+                raise error.__context__ from None
+            raise UserError(
+                f"{text.split(';')[0]}: it is of another model than the recipe's; name another checkpoint or, to "
+                "train anew, an empty checkpoint.save_dir"
+            ) from error
+        if is_about(error, "other batches"):
+            raise UserError(
+                "the checkpoint was saved in the middle of an epoch of other batches (data or batch size changed): "
+                "go on with the next epoch by checkpoint.reset_dataloader=true"
+            ) from error
+        if is_about(error, "no model to fine-tune"):
+            raise UserError(f"{text.split(':')[0].replace('--finetune-from-model', 'finetune_from_model')}") from error
+        raise
 
 
 def rescale_position(position: Dict[str, Any], num_processes: int, update_freq: Sequence[int]) -> None:

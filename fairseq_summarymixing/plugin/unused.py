@@ -13,6 +13,15 @@ import numpy as np
 logger = logging.getLogger(__name__)
 
 
+def install() -> None:
+    """Count what fairseq's batches hold."""
+    from fairseq.data import FairseqDataset
+    from fairseq.tasks import FairseqTask
+
+    FairseqDataset.batch_by_size = keep_the_only_batch(FairseqDataset.batch_by_size)
+    FairseqTask.get_batch_iterator = report_unused(FairseqTask.get_batch_iterator)
+
+
 def keep_the_only_batch(batch_by_size: Callable) -> Callable:
     """Let a set that is smaller than a batch be a batch."""
 

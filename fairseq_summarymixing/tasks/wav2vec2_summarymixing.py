@@ -24,9 +24,9 @@ from fairseq.tasks import register_task
 from fairseq.tasks.audio_pretraining import AudioPretrainingConfig, AudioPretrainingTask
 from omegaconf import II
 
-from ..bench.saved_bytes import count_saved_bytes
 from ..errors import UserError, exits_in_one_line
 from ..modules.config import check_range, is_default
+from ..modules.lean.activation_memory import count_saved_bytes
 from ._batches import report_batches
 from ._dataset import ResilientAudioDataset
 from ._health import HealthMonitor
@@ -112,39 +112,44 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
         The task inside a checkpoint is taken as it is: fairseq's commands set some of its fields by name.
         """
         if not from_checkpoint:
-            with exits_in_one_line():
-                check_config(self.cfg)
-        if not from_checkpoint and not os.path.isdir(self.cfg.data):
-            with exits_in_one_line():
-                raise UserError(f"task.data={self.cfg.data} is no folder: expected one that holds train.tsv")
+            self._check_before_training()
         model = super().build_model(model_cfg, from_checkpoint)
         if not from_checkpoint and getattr(model_cfg, "init_from", None):
             model.warm_start()
         self._keep_precision = getattr(model, "needs_fp32_source", False)
-        if self._keep_precision and self.cfg.sample_rate != 16000:
-            with exits_in_one_line():
-                raise UserError(f"task.sample_rate={self.cfg.sample_rate}: model.frontend=log_mel hears 16000 Hz alone")
+        self._check_sample_rate()
         return model
 
+    @exits_in_one_line()
+    def _check_before_training(self) -> None:
+        check_config(self.cfg)
+        if not os.path.isdir(self.cfg.data):
+            raise UserError(f"task.data={self.cfg.data} is no folder: expected one that holds train.tsv")
+
+    @exits_in_one_line()
+    def _check_sample_rate(self) -> None:
+        if self._keep_precision and self.cfg.sample_rate != 16000:
+            raise UserError(f"task.sample_rate={self.cfg.sample_rate}: model.frontend=log_mel hears 16000 Hz alone")
+
+    @exits_in_one_line()
     def load_dataset(self, split: str, task_cfg=None, **kwargs) -> None:
         """Read ``<data>/<split>.tsv``; its every line is checked, and a few files are tried."""
         cfg = task_cfg or self.cfg
-        with exits_in_one_line():
-            if self._left_out is None:
-                path = self.cfg.leave_out  # checkpoints from before this field do not hold it
-                self._left_out = read_leave_out(path, cfg.data) if path else set()
-            self.datasets[split] = ResilientAudioDataset(
-                manifest_path=os.path.join(cfg.data, f"{split}.tsv"),
-                sample_rate=cfg.sample_rate,
-                resample_others=str(cfg.wrong_sample_rate) == "resample",
-                seed=cfg.seed,
-                max_sample_size=cfg.max_sample_size,
-                min_sample_size=cfg.min_sample_size,
-                pad=cfg.enable_padding,
-                normalize=cfg.normalize,
-                keep_precision=self._keep_precision,
-                leave_out=self._left_out,
-            )
+        if self._left_out is None:
+            path = self.cfg.leave_out  # checkpoints from before this field do not hold it
+            self._left_out = read_leave_out(path, cfg.data) if path else set()
+        self.datasets[split] = ResilientAudioDataset(
+            manifest_path=os.path.join(cfg.data, f"{split}.tsv"),
+            sample_rate=cfg.sample_rate,
+            resample_others=str(cfg.wrong_sample_rate) == "resample",
+            seed=cfg.seed,
+            max_sample_size=cfg.max_sample_size,
+            min_sample_size=cfg.min_sample_size,
+            pad=cfg.enable_padding,
+            normalize=cfg.normalize,
+            keep_precision=self._keep_precision,
+            leave_out=self._left_out,
+        )
 
     def get_batch_iterator(self, dataset, *args, **kwargs):
         """As stock; the first time that training asks, tells what its batches hold."""
@@ -236,15 +241,15 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
                 for index in sample["id"].tolist() or [0]
             ]
 
+    @exits_in_one_line()
     def _check_skipped(self) -> None:
         for split, dataset in self.datasets.items():
             skipped, files = dataset.num_skipped, len(dataset)
             if skipped > self.cfg.max_skipped * files:
-                with exits_in_one_line():
-                    raise UserError(
-                        f"{skipped} of {files} files of {split}.tsv are unusable, more than "
-                        f"task.max_skipped={self.cfg.max_skipped:g} allows; the log names each with its reason"
-                    )
+                raise UserError(
+                    f"{skipped} of {files} files of {split}.tsv are unusable, more than "
+                    f"task.max_skipped={self.cfg.max_skipped:g} allows; the log names each with its reason"
+                )
 
     def _tell_batches(self, dataset: ResilientAudioDataset, iterator, max_tokens: Optional[int]) -> None:
         report = report_batches(

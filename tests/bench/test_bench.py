@@ -10,10 +10,10 @@ import torch
 from fairseq_summarymixing.bench import candidates, measure
 from fairseq_summarymixing.bench.parts import measure_parts
 from fairseq_summarymixing.bench.report import report
-from fairseq_summarymixing.bench.saved_bytes import count_saved_bytes
 from fairseq_summarymixing.cli import main
 from fairseq_summarymixing.errors import UserError
 from fairseq_summarymixing.modules.attention import SelfAttention
+from fairseq_summarymixing.modules.lean.activation_memory import count_saved_bytes
 
 SMALL = dict(encoder_layers=2, encoder_embed_dim=32, encoder_ffn_embed_dim=48, encoder_attention_heads=4)
 
@@ -166,12 +166,12 @@ def test_the_report_shows_parts(tmp_path):
     mixers = records(out)[0]["parts"]["mixers"]
     assert f"| {mixers['forward'] + mixers['backward']:.3g} ({mixers['saved_bytes'] / 1e9:.3f}) |" in text
     assert (tmp_path / "report" / "parts-encoder-155m-1-fp32-cpu.png").exists()
-    with pytest.raises(UserError, match=r"--baseline must be .* \(summary_mixing\); got fairseq"):
+    with pytest.raises(UserError, match=r"`baselines` must be .* \(summary_mixing\); got fairseq"):
         report([out], ["fairseq"])
 
 
 def test_mistakes_are_told_in_one_line(tmp_path, capsys):
-    with pytest.raises(UserError, match="--candidates of mixer are .*; got attention"):
+    with pytest.raises(UserError, match="`names` of mixer are .*; got attention"):
         list(measure.measure("mixer", "base", [1], names=["attention"]))
     (tmp_path / "bad.jsonl").write_text("{}\n")
     assert main(["bench", "report", str(tmp_path / "bad.jsonl")]) == 1

@@ -13,6 +13,7 @@ if not hasattr(torch, "export") or not hasattr(torch.export, "Dim"):
 
 import checkpoint_files
 
+from fairseq_summarymixing.checkpoints import Checkpoint, state
 from fairseq_summarymixing.cli import main
 from fairseq_summarymixing.converters import graph, parity
 from fairseq_summarymixing.converters.source import read_source
@@ -55,7 +56,7 @@ def test_onnxruntime_says_the_same(checkpoint, tmp_path, kind, ctc):
 
 def test_normalisation_is_inside(tmp_path):
     path = checkpoint_files.pretrained(tmp_path / "normalised.pt", "stock", normalize=True)
-    model = graph.waveform_model(read_source(path))
+    model = graph.waveform_model(read_source(Checkpoint.read(path)))
     wave = torch.randn(2, 16000)
     mask = torch.ones(2, 16000, dtype=torch.int64)
     mask[1, 12000:] = 0
@@ -63,6 +64,14 @@ def test_normalisation_is_inside(tmp_path):
     again, _ = model(5 * wave + 3, mask)
     assert torch.allclose(found[0], again[0], atol=1e-4)
     assert torch.allclose(found[1, : lengths[1]], again[1, : lengths[1]], atol=1e-4)
+
+
+@pytest.mark.parametrize("kind, ctc", [("paper", True), ("stock", False)])
+def test_the_checkpoint_is_read_once(checkpoint, tmp_path, monkeypatch, kind, ctc):
+    read, paths = state.read_torch_file, []
+    monkeypatch.setattr(state, "read_torch_file", lambda path, classes: paths.append(path) or read(path, classes))
+    graph.export_torch(checkpoint(kind, ctc), tmp_path / "model.pt2")
+    assert paths == [checkpoint(kind, ctc)]
 
 
 def test_a_wrong_graph_is_not_written(checkpoint, tmp_path, monkeypatch):

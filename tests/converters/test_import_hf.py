@@ -12,13 +12,13 @@ import tiny
 import torch
 from safetensors.torch import load_file, save_file
 
-from fairseq_summarymixing.checkpoints import load_checkpoint
+from fairseq_summarymixing.checkpoints import Checkpoint
 from fairseq_summarymixing.cli import main
 from fairseq_summarymixing.converters.export_hf import export_hf
 from fairseq_summarymixing.converters.import_hf import import_hf
+from fairseq_summarymixing.downstream.restore import restore
 from fairseq_summarymixing.errors import UserError
 from fairseq_summarymixing.models._warm_start import read_encoder
-from fairseq_summarymixing.restore import restore
 
 
 def parameters(path):
@@ -74,9 +74,9 @@ def public(folder, head, **fields):
 def test_a_public_checkpoint_says_the_same_in_fairseq(tmp_path, fields):
     model = public(tmp_path, "Wav2Vec2ForPreTraining", **fields)
     import_hf(tmp_path, tmp_path / "stock.pt")
-    state = load_checkpoint(tmp_path / "stock.pt")
-    assert state["cfg"]["model"]["_name"] == "wav2vec2" and state["cfg"]["task"]["normalize"]
-    stock = restore(tmp_path / "stock.pt", state, {}).model
+    checkpoint = Checkpoint.read(tmp_path / "stock.pt")
+    assert checkpoint.name == "wav2vec2" and checkpoint.normalize
+    stock = restore(checkpoint).model
     wave = torch.randn(1, 12000)
     with torch.no_grad():
         expected = model(wave)
@@ -87,7 +87,7 @@ def test_a_public_checkpoint_says_the_same_in_fairseq(tmp_path, fields):
 def test_a_public_ctc_checkpoint_decodes_in_fairseq(tmp_path):
     model = public(tmp_path, "Wav2Vec2ForCTC")
     import_hf(tmp_path, tmp_path / "ctc.pt")
-    restored = restore(tmp_path / "ctc.pt", load_checkpoint(tmp_path / "ctc.pt"), {})
+    restored = restore(Checkpoint.read(tmp_path / "ctc.pt"))
     assert restored.task.target_dictionary.symbols == ["<s>", "<pad>", "</s>", "<unk>", "|", "A", "B"]
     wave = torch.randn(1, 12000)
     with torch.no_grad():

@@ -144,7 +144,7 @@ def test_other_rates_are_left_out_with_what_to_do(corpus, tmp_path, write_tone):
     assert "wide.wav" in paths(tmp_path / "out", "train")
     assert "slow.wav" not in paths(tmp_path / "out", "train")
     assert "slow.wav\t8000 Hz" in (tmp_path / "out" / "report.tsv").read_text()
-    assert "--resample 16000" in (tmp_path / "out" / "report.tsv").read_text()
+    assert "`resample` 16000" in (tmp_path / "out" / "report.tsv").read_text()
 
 
 def test_length_limits_leave_out_what_is_outside(corpus, tmp_path):
@@ -173,15 +173,15 @@ def test_linked_folders_are_followed_and_loops_end(corpus, tmp_path):
     "options, message",
     [
         ({"valid_percent": 60, "test_percent": 40}, "below 100"),
-        ({"resample": 8000}, "--resample must be 16000"),
-        ({"min_seconds": 3, "max_seconds": 2}, "--min-seconds"),
-        ({"extensions": ["raw"]}, "--extensions"),
-        ({"extensions": [""]}, "--extensions"),
-        ({"workers": 0}, "--workers must be 1 or more"),
+        ({"resample": 8000}, "`resample` must be 16000"),
+        ({"min_seconds": 3, "max_seconds": 2}, "`min_seconds`"),
+        ({"extensions": ["raw"]}, "`extensions`"),
+        ({"extensions": [""]}, "`extensions`"),
+        ({"workers": 0}, "`workers` must be 1 or more"),
         ({"split_by": "speaker", "speaker_regex": "("}, "no regular expression"),
         ({"split_by": "speaker", "speaker_regex": "speaker"}, "must have one group"),
         ({"split_by": "speaker", "speaker_regex": "(x)y"}, "none of the 40 audio files .* no speaker"),
-        ({"valid_percent": 0.001}, "none of the 40 files fell into valid at --valid-percent 0.001; raise it"),
+        ({"valid_percent": 0.001}, "none of the 40 files fell into valid at `valid_percent` 0.001; raise it"),
         ({"valid_percent": 99.999}, "nothing to train on"),
         ({"transcripts": "missing.tsv"}, "cannot read missing.tsv"),
         ({"transcripts": "sidecar"}, "no transcript"),

@@ -36,7 +36,7 @@ def damaged(corpus, write_tone):
 REASONS = {
     "empty.wav": "empty file (0 bytes)",
     "text.wav": "not readable as audio",
-    "one_sample.wav": "shorter than --min-seconds",
+    "one_sample.wav": "shorter than `min_seconds`",
     "cut.wav": "truncated",
     "cut.flac": "truncated",
     "tab\\tin name.wav": "rename it",
@@ -90,7 +90,7 @@ def test_only_bad_files_is_an_error_that_names_one(tmp_path):
 
 def test_only_files_of_another_rate_is_an_error_with_the_way_out(tmp_path, write_tone):
     write_tone(tmp_path / "src" / "a.wav", rate=8000)
-    with pytest.raises(UserError, match="none of the 1 recordings is at 16000 Hz .*--resample 16000"):
+    with pytest.raises(UserError, match="none of the 1 recordings is at 16000 Hz .*`resample` 16000"):
         make_manifests(tmp_path / "src", tmp_path / "out")
 
 

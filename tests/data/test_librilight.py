@@ -14,8 +14,8 @@ import pytest
 import soundfile
 from tiny import hear_ctrl_c
 
-from fairseq_summarymixing.data import segments
 from fairseq_summarymixing.data.manifest import read_manifest
+from fairseq_summarymixing.data.segmentation import segments
 
 SCRIPT = Path(__file__).resolve().parents[2] / "manifests" / "librilight.py"
 LENGTHS = ("--min-seconds", "1", "--max-seconds", "3")
@@ -118,7 +118,7 @@ def test_the_summary_accounts_for_all_speech(librilight, tmp_path, run):
     assert summary["hours_kept"] * 3600 == pytest.approx(kept)
     assert summary["hours_of_speech"] * 3600 == pytest.approx(kept + short + damaged)
     assert summary["left_out"] == {
-        "less speech than --min-seconds": {"recordings": 1, "hours": pytest.approx(short / 3600)},
+        "less speech than `min_seconds`": {"recordings": 1, "hours": pytest.approx(short / 3600)},
         "not readable as audio": {"recordings": 1, "hours": pytest.approx(damaged / 3600)},
     }
     hours = {name: seconds / 3600 for name, seconds in (("min", 3.28), ("median", 7.74), ("max", 12.2))}
@@ -135,7 +135,7 @@ def test_the_summary_accounts_for_all_speech(librilight, tmp_path, run):
         ["0-2", "s", "#" * 50, "4"],
         ["2-4", "s", "#" * 38, "3"],
     ]
-    assert report(out)["c.flac"] == "less speech than --min-seconds: 0.88 s"
+    assert report(out)["c.flac"] == "less speech than `min_seconds`: 0.88 s"
 
 
 def test_what_cannot_be_used_is_left_out_with_the_reason(librilight, tmp_path, run):

@@ -55,7 +55,7 @@ def test_tuning_takes_the_best_pair(files):
     told = tune(decoder, [emissions()], lambda answers: float(spell(answers[0]) != "HI|"))
     assert decoder.lm_weight in LM_WEIGHTS and decoder.word_score in WORD_SCORES
     assert spell(decoder(emissions())[0]) == "HI|"
-    assert f"best: --lm-weight {decoder.lm_weight:g} --word-score {decoder.word_score:g}" in told.splitlines()[-1]
+    assert f"best: lm_weight {decoder.lm_weight:g}, word_score {decoder.word_score:g}" in told.splitlines()[-1]
     assert told.endswith("(at the edge of what was tried: there may be better ones)")
 
 
@@ -71,7 +71,7 @@ def test_no_frames_and_no_speech_are_empty(files):
     ("HE\tH X |\n", r"lexicon\.txt:1: not in the model's dictionary: X"),
     ("\nHE\n", r"lexicon\.txt:2: no spelling"),
     ("HE\tH E\n", r"lexicon\.txt:1: the spelling does not end with \|"),
-    ("he\tH E |\n", "knows none of the words of --lexicon"),
+    ("he\tH E |\n", "knows none of the words of `lexicon`"),
     ("", "holds no words"),
 ])  # fmt: skip
 def test_a_wrong_lexicon_is_told_with_its_line(files, text, message):
@@ -88,11 +88,11 @@ def test_answers_are_the_lexicons_words(files, capsys):
 
 
 def test_wrong_options_and_files_are_told(files, tmp_path, capfd):
-    with pytest.raises(UserError, match="--lm: there is no file"):
+    with pytest.raises(UserError, match="`lm`: there is no file"):
         BeamSearch(tmp_path / "none.arpa", files[1])
-    with pytest.raises(UserError, match="--lm-weight must be a number; got nan"):
+    with pytest.raises(UserError, match="`lm_weight` must be a number; got nan"):
         BeamSearch(*files, lm_weight=float("nan"))
-    with pytest.raises(UserError, match="--nbest 5 is more than --beam 3"):
+    with pytest.raises(UserError, match="`nbest` 5 is more than `beam` 3"):
         BeamSearch(*files, beam=3, nbest=5)
     files[0].write_text("no language model")
     with pytest.raises(UserError, match="lm.arpa cannot be read"):
@@ -110,7 +110,7 @@ def test_decoding_with_all_options(finetuned, corpus, tmp_path, capsys):
     arguments = ["decode", str(finetuned["wav2vec2_summarymixing"]), "--data", str(corpus), "--split", "test"]
     more = ["--lm", str(lm), "--lexicon", str(lexicon), "--nbest", "3", "--tune", "train", "--timestamps"]
     assert main([*arguments, *more, "--out", str(tmp_path / "out")]) == 0
-    assert "best: --lm-weight" in capsys.readouterr().err
+    assert "best: lm_weight" in capsys.readouterr().err
     result = json.loads((tmp_path / "out" / "result.json").read_text())
     assert result["decoder"].startswith("CTC beam search") and {"lm_weight", "word_score", "beam"} <= result.keys()
     hypotheses = (tmp_path / "out" / "hypotheses.wrd").read_text().splitlines()

@@ -6,9 +6,12 @@ import pytest
 import tiny
 import torch
 
+from fairseq_summarymixing.checkpoints import Checkpoint
+from fairseq_summarymixing.checkpoints.for_fairseq import state_for_fairseq
+from fairseq_summarymixing.checkpoints.state import read_state
 from fairseq_summarymixing.cli import main
 from fairseq_summarymixing.downstream import decode as verb
-from fairseq_summarymixing.downstream.decode import decode
+from fairseq_summarymixing.downstream.decode import Batching, decode
 from fairseq_summarymixing.downstream.emissions import plan_batches
 from fairseq_summarymixing.downstream.error_rate import character_errors, word_errors
 from fairseq_summarymixing.downstream.recogniser import load_recogniser
@@ -31,7 +34,7 @@ def lines(path):
 
 def refuse(checkpoint, data, *parts, split="test"):
     with pytest.raises(UserError) as caught:
-        decode(checkpoint, data, split, device="cpu")
+        decode(checkpoint, data, split, batching=Batching(device="cpu"))
     assert "\n" not in str(caught.value)
     for part in parts:
         assert str(part) in str(caught.value)
@@ -40,8 +43,8 @@ def refuse(checkpoint, data, *parts, split="test"):
 @pytest.mark.parametrize("name", ["wav2vec2", "wav2vec2_summarymixing"])
 def test_batched_decoding_equals_utterance_by_utterance(finetuned, corpus, tmp_path, name):
     together, alone = tmp_path / "together", tmp_path / "alone"
-    result = decode(finetuned[name], corpus, "test", together, batch_seconds=1000)
-    decode(finetuned[name], corpus, "test", alone, batch_seconds=0)
+    result = decode(finetuned[name], corpus, "test", together, Batching(batch_seconds=1000))
+    decode(finetuned[name], corpus, "test", alone, Batching(batch_seconds=0))
     assert lines(together / "hypotheses.ltr") == lines(alone / "hypotheses.ltr")
     assert len(set(lines(alone / "hypotheses.ltr"))) > 1  # the answers depend on the audio
     assert (result["model"], result["utterances"]) == (name, 7)
@@ -60,11 +63,9 @@ def test_the_answer_is_what_fairseq_computes_in_validation(finetuned, corpus, tm
     """The criterion's own loop over one batch, which no code of ours takes part in but the reader."""
     from fairseq import checkpoint_utils
 
-    from fairseq_summarymixing.checkpoints import load_checkpoint, prepare_for_fairseq
-
     path = finetuned["wav2vec2"]
     result = decode(path, corpus, "test", tmp_path / "out")
-    state = prepare_for_fairseq(load_checkpoint(path), {"data": str(corpus)})
+    state = state_for_fairseq(Checkpoint.read(path), {"data": str(corpus)})
     models, config, task = checkpoint_utils.load_model_ensemble_and_task([str(path)], state=state)
     task.load_dataset("test")
     dataset = task.datasets["test"]
@@ -104,8 +105,6 @@ def test_the_answer_lies_beside_the_checkpoint_unless_told(finetuned, corpus, tm
 
 def test_normalised_audio_is_decoded_as_it_was_trained(finetuned, corpus, tmp_path):
     """task.normalize of the checkpoint decides: quieter audio is the same audio only then."""
-    from fairseq_summarymixing.checkpoints import load_checkpoint
-
     quiet = tmp_path / "quiet"
     shutil.copytree(corpus, quiet)
     (quiet / "test.tsv").write_text((corpus / "test.tsv").read_text().replace(str(corpus), str(quiet)))
@@ -114,7 +113,7 @@ def test_normalised_audio_is_decoded_as_it_was_trained(finetuned, corpus, tmp_pa
     for path in (quiet / "audio").glob("test-*.wav"):
         samples, rate = soundfile.read(path)
         soundfile.write(path, samples * 0.5, rate, subtype="FLOAT")
-    state = load_checkpoint(finetuned["wav2vec2"])
+    state = read_state(finetuned["wav2vec2"])
     same = {}
     for normalize in (False, True):
         state["cfg"]["task"]["normalize"] = state["cfg"]["model"]["normalize"] = normalize
@@ -123,7 +122,7 @@ def test_normalised_audio_is_decoded_as_it_was_trained(finetuned, corpus, tmp_pa
         torch.save(state, checkpoint)
         sources = []
         for folder in (corpus, quiet):
-            recogniser = load_recogniser(checkpoint, load_checkpoint(checkpoint), folder, torch.device("cpu"))
+            recogniser = load_recogniser(Checkpoint.read(checkpoint), folder, torch.device("cpu"))
             recogniser.task.load_dataset("test")
             sources.append(recogniser.task.datasets["test"][0]["source"])
         same[normalize] = torch.allclose(*sources, atol=1e-2)
@@ -145,10 +144,8 @@ def test_an_utterance_shorter_than_one_frame_is_an_empty_hypothesis(finetuned, c
 
 
 def test_min_and_max_length_of_training_leave_no_test_audio_out(finetuned, corpus, tmp_path):
-    from fairseq_summarymixing.checkpoints import load_checkpoint
-
     decode(finetuned["wav2vec2"], corpus, "test", tmp_path / "plain")
-    state = load_checkpoint(finetuned["wav2vec2"])
+    state = read_state(finetuned["wav2vec2"])
     state["cfg"]["task"].update(min_sample_size=16000, max_sample_size=18000)
     torch.save(state, tmp_path / "limits.pt")
     decode(tmp_path / "limits.pt", corpus, "test", tmp_path / "limits")
@@ -156,9 +153,7 @@ def test_min_and_max_length_of_training_leave_no_test_audio_out(finetuned, corpu
 
 
 def test_all_blank_hypotheses_and_an_empty_reference_count(finetuned, data, tmp_path):
-    from fairseq_summarymixing.checkpoints import load_checkpoint
-
-    state = load_checkpoint(finetuned["wav2vec2"])
+    state = read_state(finetuned["wav2vec2"])
     state["model"]["w2v_encoder.proj.bias"][0] = 1e6
     torch.save(state, tmp_path / "blank.pt")
     labels = lines(data / "test.ltr")
@@ -176,18 +171,14 @@ def test_a_pretrained_checkpoint_is_named(pretrained, corpus):
 
 
 def test_an_unknown_model_inside_is_named(finetuned, corpus, tmp_path):
-    from fairseq_summarymixing.checkpoints import load_checkpoint
-
-    state = load_checkpoint(finetuned["wav2vec2"])
+    state = read_state(finetuned["wav2vec2"])
     state["cfg"]["model"]["w2v_args"]["model"]["_name"] = "somebody_elses"
     torch.save(state, tmp_path / "other.pt")
     refuse(tmp_path / "other.pt", corpus, "'somebody_elses'", "not installed")
 
 
 def test_parameters_that_do_not_fit_are_one_line(finetuned, corpus, tmp_path):
-    from fairseq_summarymixing.checkpoints import load_checkpoint
-
-    state = load_checkpoint(finetuned["wav2vec2"])
+    state = read_state(finetuned["wav2vec2"])
     state["model"]["w2v_encoder.proj.weight"] = torch.zeros(3, 3)
     torch.save(state, tmp_path / "other.pt")
     refuse(tmp_path / "other.pt", corpus, "cannot be built", "w2v_encoder.proj.weight")
@@ -280,13 +271,13 @@ def test_from_the_command_line_a_mistake_is_one_line(corpus, tmp_path, capsys):
 
 @pytest.mark.parametrize("name", ["wav2vec2", "wav2vec2_summarymixing"])
 def test_long_utterances_are_heard_as_in_one_pass(name, finetuned, corpus, tmp_path, monkeypatch):
-    whole = verb.decode(finetuned[name], corpus, "test", tmp_path / "whole", batch_seconds=0)
-    blocks = verb.decode(finetuned[name], corpus, "test", tmp_path / "blocks", block_seconds=1)
+    whole = verb.decode(finetuned[name], corpus, "test", tmp_path / "whole", Batching(batch_seconds=0))
+    blocks = verb.decode(finetuned[name], corpus, "test", tmp_path / "blocks", Batching(block_seconds=1))
     assert blocks["wer"] == whole["wer"] and blocks["cer"] == whole["cer"]
     read = [(tmp_path / folder / "hypotheses.ltr").read_text() for folder in ("whole", "blocks")]
     assert read[0] == read[1] and any(read[0].split())
     if name == "wav2vec2":
         monkeypatch.setattr("fairseq_summarymixing.downstream.encoder.MAX_ATTENTION_SECONDS", 1)
         with pytest.raises(UserError, match="self-attention's cost is quadratic"):
-            verb.decode(finetuned[name], corpus, "test", tmp_path / "refused", block_seconds=1)
-        verb.decode(finetuned[name], corpus, "test", tmp_path / "windows", block_seconds=1, window_seconds=1)
+            verb.decode(finetuned[name], corpus, "test", tmp_path / "refused", Batching(block_seconds=1))
+        verb.decode(finetuned[name], corpus, "test", tmp_path / "windows", Batching(block_seconds=1, window_seconds=1))

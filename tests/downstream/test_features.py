@@ -2,11 +2,13 @@
 
 import os
 
+import checkpoint_files
 import numpy as np
 import pytest
 import tiny
 import torch
 
+from fairseq_summarymixing.checkpoints import Checkpoint
 from fairseq_summarymixing.cli import main
 from fairseq_summarymixing.downstream import encoder as module
 from fairseq_summarymixing.downstream import features as features_module
@@ -38,7 +40,7 @@ def test_files_hold_the_models_hidden_states_and_times(kind, name, recordings, r
     import soundfile
 
     wave = torch.from_numpy(soundfile.read(audio, dtype="float32")[0]).unsqueeze(0)
-    states = load_encoder(checkpoint, CPU).model.represent(wave).hidden_states
+    states = load_encoder(Checkpoint.read(checkpoint), CPU).model.represent(wave).hidden_states
     for layer in (0, 2):
         found = np.load(tmp_path / f"long.layer-{layer}.npy")
         assert found.dtype == np.float32
@@ -195,8 +197,8 @@ def test_features_that_are_not_finite_are_not_written(checkpoint, tmp_path, caps
     monkeypatch.setattr("fairseq_summarymixing.checkpoints.check_weights", lambda *_: None)
     path = tmp_path / "nan.pt"
     state = torch.load(checkpoint("summary_mixing"), weights_only=False)
-    state["model"]["encoder.layers.1.final_layer_norm.weight"][0] = 3e38
-    state["model"]["encoder.layers.1.final_layer_norm.bias"][0] = 3e38
+    for part in ("fc1", "fc2"):  # each as large as a parameter may be
+        state["model"][f"encoder.layers.1.feed_forward.{part}.weight"].fill_(1e18)
     torch.save(state, path)
     tiny.write_wave(tmp_path / "a.wav", tiny.tone(0.5))
     assert features(path, tmp_path / "a.wav", out=tmp_path / "out", options=["--layers", "1,2"]) == 1
@@ -213,6 +215,17 @@ def test_recordings_of_absurd_samples_are_refused(largest, reason, pretrained, t
     error = capsys.readouterr().err
     assert f"cannot use {tmp_path / 'a.wav'}" in error and reason in error
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("strides, rate", [((5, 2, 2, 2, 2, 2, 2), 50), ((5, 2, 2, 2, 2), 200)])
+def test_blocks_are_seconds_whatever_the_front_end(tmp_path, monkeypatch, strides, rate):
+    layers = str([(16, 10 if stride == 5 else 3, stride) for stride in strides])
+    path = checkpoint_files.pretrained(tmp_path / "model.pt", "summary_mixing", conv_feature_layers=layers)
+    encoder = load_encoder(Checkpoint.read(path), CPU, block_seconds=2.0)
+    blocks = []
+    monkeypatch.setattr(module, "represent_in_blocks", lambda model, wave, block, hear: blocks.append(block))
+    encoder.represent(torch.zeros(16000))
+    assert blocks == [2 * rate] and len(encoder.times(160000)) == pytest.approx(10 * rate, abs=2)
 
 
 def test_recordings_of_one_name_are_kept_apart(pretrained, tmp_path, capsys):
@@ -232,7 +245,7 @@ def test_self_attention_refuses_long_recordings_or_sees_windows(pretrained, reco
     assert "long.wav lasts 7 s, and self-attention's cost is quadratic" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
     assert features(pretrained["wav2vec2"], audio, out=tmp_path, options=["--window", "2", "--layers", "0,2"]) == 0
-    whole = load_encoder(pretrained["wav2vec2"], CPU)
+    whole = load_encoder(Checkpoint.read(pretrained["wav2vec2"]), CPU)
     assert features(pretrained["wav2vec2"], audio, out=tmp_path, options=["--window", "3"]) == 1
     assert "made of windows of 2.0 s, not of windows of 3.0 s" in capsys.readouterr().err
     assert (tmp_path / "long.layer-0.npy").exists()
@@ -262,7 +275,7 @@ def test_a_mixer_that_does_not_say_that_it_computes_in_chunks_is_run_in_one_pass
     assert features(tmp_path / "causal.pt", audio, out=tmp_path / "out", options=options) == 0
     wave = torch.from_numpy(soundfile.read(audio, dtype="float32")[0]).unsqueeze(0)
     with torch.no_grad():
-        expected = load_encoder(tmp_path / "causal.pt", CPU).model.represent(wave).x[0]
+        expected = load_encoder(Checkpoint.read(tmp_path / "causal.pt"), CPU).model.represent(wave).x[0]
     found = torch.from_numpy(np.load(tmp_path / "out" / "long.layer-2.npy"))
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
     monkeypatch.setattr(module, "MAX_ATTENTION_SECONDS", 5)

@@ -17,6 +17,7 @@ pytest.importorskip("fairseq")
 
 import numpy as np
 
+from fairseq_summarymixing.checkpoints import Checkpoint
 from fairseq_summarymixing.converters import parity
 from fairseq_summarymixing.converters.source import read_source
 
@@ -63,7 +64,7 @@ def environment(name):
 
 
 def use(python, script, checkpoint, exported, tmp_path, kind, ctc):
-    file = reference(read_source(checkpoint(kind, ctc)), tmp_path / "reference.npz")
+    file = reference(read_source(Checkpoint.read(checkpoint(kind, ctc))), tmp_path / "reference.npz")
     return run(python, script, exported(kind, ctc), file)
 
 

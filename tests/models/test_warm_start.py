@@ -10,16 +10,16 @@ import checkpoint_files
 import tiny
 import torch
 
-from fairseq_summarymixing.checkpoints import load_checkpoint
+from fairseq_summarymixing.checkpoints import Checkpoint
+from fairseq_summarymixing.downstream.restore import restore
 from fairseq_summarymixing.errors import UserError
 from fairseq_summarymixing.models._warm_start import read_encoder, warm_start
-from fairseq_summarymixing.restore import restore
 
 SETTINGS = {**tiny.TINY_PRETRAINING, "model.extractor_mode": "layer_norm", "model.latent_dim": 12}
 
 
 def model_of(path):
-    return restore(path, load_checkpoint(path), {}).model
+    return restore(Checkpoint.read(path)).model
 
 
 @pytest.mark.parametrize("source", ["twin", "stock"])

@@ -157,7 +157,7 @@ def test_the_copy_that_is_there_stays_when_a_new_one_fails(corpus, pretrained, t
         target.write(source.read(1000))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("fairseq_summarymixing.plugin.guard.shutil.copyfileobj", stop)
+    monkeypatch.setattr("fairseq_summarymixing.plugin.saving.shutil.copyfileobj", stop)
     # a numbered checkpoint, of which checkpoint_last is then a copy
     numbered = dict(checkpoint__no_epoch_checkpoints=False, checkpoint__save_interval_updates=1)
     with pytest.raises(KeyboardInterrupt):

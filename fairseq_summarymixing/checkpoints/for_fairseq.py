@@ -1,0 +1,55 @@
+"""A checkpoint's state as fairseq's own functions take it."""
+
+from __future__ import annotations
+
+import copy
+from argparse import Namespace
+from collections.abc import Mapping
+from typing import Any
+
+from .checkpoint import Checkpoint
+
+
+def state_for_fairseq(checkpoint: Checkpoint, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Do to a copy of a checkpoint's state, tensors shared, what fairseq does to one that it reads itself.
+
+    The answer is fit for ``checkpoint_utils.load_model_ensemble_and_task(..., state=)``, which takes it as it
+    is: it neither upgrades old layouts nor applies ``arg_overrides`` to a given state.
+
+    Args:
+        overrides: values by field name, set wherever the configuration has a field of that name.
+    """
+    from fairseq import checkpoint_utils
+    from fairseq.dataclass.utils import convert_namespace_to_omegaconf, overwrite_args_by_name
+    from omegaconf import OmegaConf
+    from omegaconf import __version__ as omegaconf_version
+
+    state = _copied(checkpoint.state)
+    if state.get("args") is not None:
+        for name, value in overrides.items():
+            setattr(state["args"], name, value)
+    if state.get("cfg") is not None:
+        config = state["cfg"]
+        inner = config.get("model", {}).get("w2v_args")
+        if isinstance(inner, Namespace):  # omegaconf < 2.2 holds no such objects
+            inner = OmegaConf.to_container(convert_namespace_to_omegaconf(inner))
+            config["model"] = {**config["model"], "w2v_args": inner}
+        # omegaconf 2.0, which stock fairseq 0.12.2 needs, has no flags here
+        flags = {"flags": {"allow_objects": True}} if omegaconf_version >= "2.1" else {}
+        state["cfg"] = OmegaConf.create(config, **flags)
+        OmegaConf.set_struct(state["cfg"], omegaconf_version < "2.2")
+        overwrite_args_by_name(state["cfg"], overrides)
+    return checkpoint_utils._upgrade_state_dict(state)
+
+
+def _copied(value: Any) -> Any:
+    """The same with containers of its own at every depth: fairseq renames, adds and drops in place what it is given."""
+    if isinstance(value, Namespace):
+        return Namespace(**{name: _copied(inner) for name, inner in vars(value).items()})
+    if isinstance(value, dict):
+        new = copy.copy(value)  # of the same class, with what hangs on it, such as a state dict's metadata
+        new.update({name: _copied(inner) for name, inner in value.items()})
+        return new
+    if isinstance(value, (list, tuple)) and type(value) in (list, tuple):
+        return type(value)(_copied(inner) for inner in value)
+    return value

@@ -1,0 +1,23 @@
+"""Checkpoints of SummaryMixing-lite from before it followed the published one."""
+
+from typing import Iterable
+
+
+def refuse_lite_with_combiner(names: Iterable[str]) -> None:
+    """Refuse parameters of a lite mixer that has a combiner, which is another model than ``SummaryMixingLite``.
+
+    Args:
+        names: of the parameters that are to be loaded, of one mixer or of a whole model.
+
+    Raises:
+        ValueError: some mixer has a combiner and no local branch.
+    """
+    names = list(names)
+    with_combiner, with_local = (
+        {name.split(part)[0] for name in names if part in name} for part in ("combiner.", "local.")
+    )
+    if with_combiner - with_local:
+        raise ValueError(
+            "the parameters are of a SummaryMixing-lite with a combiner, as fairseq_summarymixing made it before it "
+            "followed the published one, which has none: train it anew, or use the version that it was trained with"
+        )

@@ -1,0 +1,134 @@
+"""Reading a Hugging Face directory: its configuration and its parameters, without running any of its code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from ..compat import require
+from ..errors import UserError
+from .names import HF_HEADS, WEIGHT_NORM_NAMES, hf_names, rename, reverse
+from .torch_files import read_torch_file
+from .weights import check_weights
+
+MODEL_TYPES = ("wav2vec2", "summarymixing")
+NORMS = {"group": "default", "layer": "layer_norm"}
+# What both fairseq's models and ours do not let one choose
+FIXED = {"feat_extract_activation": "gelu", "layer_norm_eps": 1e-5, "add_adapter": False, "adapter_attn_dim": None}
+
+
+def is_directory(path: str | Path) -> bool:
+    return (Path(path) / "config.json").is_file()
+
+
+def read_config(folder: str | Path) -> dict[str, Any]:
+    """``config.json``.
+
+    Raises:
+        UserError: the folder holds none, or one of a model that is neither wav2vec 2.0 nor ours.
+    """
+    path = Path(folder) / "config.json"
+    if not path.is_file():
+        raise UserError(
+            f"{folder} holds no config.json; expected a directory of Hugging Face (of a model on the hub: "
+            "download it first, with hf download)"
+        )
+    config = read_json(path)
+    if config.get("model_type") not in MODEL_TYPES:
+        raise UserError(f"{path} is of a model {config.get('model_type')!r}; expected {' or '.join(MODEL_TYPES)}")
+    for name, value in FIXED.items():
+        if config.get(name, value) not in (value, str(value)):
+            raise UserError(f"{path}: {name}={config[name]} has no counterpart in fairseq, only {value}")
+    return config
+
+
+def read_preprocessor(folder: str | Path) -> dict[str, Any]:
+    """What waveforms go through: ``preprocessor_config.json``, or its part of transformers 5's processor_config.json.
+
+    Raises:
+        UserError: there is neither.
+    """
+    alone, whole = Path(folder) / "preprocessor_config.json", Path(folder) / "processor_config.json"
+    if alone.is_file():
+        return read_json(alone)
+    found = read_json(whole).get("feature_extractor") if whole.is_file() else None
+    if not isinstance(found, dict):
+        raise UserError(
+            f"{folder} holds neither preprocessor_config.json nor processor_config.json, which say whether waveforms "
+            "are normalised: save the feature extractor (or processor) there too"
+        )
+    return found
+
+
+def read_weights(folder: str | Path) -> dict[str, Tensor]:
+    """All parameters, by their names in the file or files.
+
+    Raises:
+        UserError: there is none, or a file is damaged, wants to run code, or holds what no model can use. Of
+            safetensors, which keep no checksums, a flipped bit shows only where it makes a value absurd.
+    """
+    folder = Path(folder)
+    for name, read in (("model.safetensors", _read_safetensors), ("pytorch_model.bin", _read_pickle)):
+        index = folder / f"{name}.index.json"
+        if (folder / name).is_file():
+            return _checked(folder / name, read)
+        if index.is_file():
+            parts = sorted(set(read_json(index).get("weight_map", {}).values()))
+            return {key: value for part in parts for key, value in _checked(folder / Path(part).name, read).items()}
+    raise UserError(f"{folder} holds neither model.safetensors nor pytorch_model.bin")
+
+
+def split_weights(weights: dict[str, Tensor], config: dict[str, Any]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """The pre-trained model's parameters under fairseq's names, and a head's under Hugging Face's.
+
+    Raises:
+        ValueError: lists the parameters that no table knows.
+    """
+    if not any(name.startswith("wav2vec2.") for name in weights):  # saved from the model without a head
+        weights = {f"wav2vec2.{name}": value for name, value in weights.items()}
+    new = rename(weights, WEIGHT_NORM_NAMES, strict=False)
+    weights = {new[name]: value for name, value in weights.items()}
+    heads = {name: value for name, value in weights.items() if name.startswith(HF_HEADS)}
+    encoder = {name: value for name, value in weights.items() if name not in heads}
+    ours, extractor_mode = config["model_type"] == "summarymixing", NORMS[config.get("feat_extract_norm", "group")]
+    names = rename(encoder, reverse(hf_names(ours, extractor_mode)))
+    return {names[name]: value for name, value in encoder.items()}, heads
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """An object of a JSON file. Raises UserError where it is none."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} holds a {type(content).__name__}, not an object")
+    return content
+
+
+def _checked(path: Path, read: Callable[[Path], dict[str, Tensor]]) -> dict[str, Tensor]:
+    weights = read(path)
+    check_weights(path, weights)
+    return weights
+
+
+def _read_safetensors(path: Path) -> dict[str, Tensor]:
+    require("hf", "safetensors")
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(str(path))
+    except (SafetensorError, OSError, ValueError) as error:
+        raise UserError(f"{path} is damaged or no safetensors file: {error}; copy it again") from error
+
+
+def _read_pickle(path: Path) -> dict[str, Tensor]:
+    state = read_torch_file(path)
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise UserError(f"{path} holds something else than parameters by name")
+    return state

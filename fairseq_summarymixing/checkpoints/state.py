@@ -1,0 +1,86 @@
+"""What fairseq saved in a file: read whole, without running anything that it may have brought along."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..compat import quiet_fairseq
+from ..errors import UserError
+from .evaluated_fields import check_evaluated_fields
+from .torch_files import read_torch_file
+from .weights import check_weights
+
+
+def read_state(path: str | Path) -> dict[str, Any]:
+    """Read a fairseq checkpoint onto the CPU.
+
+    Only tensors, plain values and the :func:`safe_classes` are read; anything else in the file is refused before it
+    runs, and so are fields that would run while fairseq builds the model.
+
+    Returns:
+        What fairseq saved: ``model`` (parameters by name), ``cfg`` or, in old files, ``args``, and the rest.
+
+    Raises:
+        UserError: names the file and what it is: missing, empty, cut short, damaged, no checkpoint, a file that
+            wants to run code, parameters without a configuration or that no model can use, a safetensors file.
+    """
+    path = Path(path)
+    _check_file(path)
+    with quiet_fairseq():
+        state = read_torch_file(path, safe_classes())
+    _check_state(path, state)
+    check_evaluated_fields(path, [state.get("cfg"), state.get("args")])
+    check_weights(path, state["model"])
+    return state
+
+
+def safe_classes() -> tuple[type, ...]:
+    """Classes that fairseq writes into checkpoints beside tensors and plain containers."""
+    from fairseq.data import Dictionary
+
+    return (Dictionary, Namespace)
+
+
+def _check_file(path: Path) -> None:
+    """Tell what a file is that torch need not be asked about."""
+    if path.is_dir():
+        raise UserError(f"{path} is a folder; name a checkpoint in it, such as {path / 'checkpoint_best.pt'}")
+    if not path.exists():
+        beside = sorted(one.name for one in path.parent.glob("*.pt")) if path.parent.is_dir() else []
+        hint = f"; {path.parent} holds {', '.join(beside[:5])}" if beside else ""
+        raise UserError(f"there is no checkpoint {path}{hint}")
+    try:
+        with open(path, "rb") as file:
+            head = file.read(16)
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < os.path.getsize(path):
+        raise UserError(
+            f"{path} is a safetensors file (Hugging Face); "
+            "expected a fairseq checkpoint, which also holds the configuration"
+        )
+
+
+def _check_state(path: Path, state: Any) -> None:
+    if not isinstance(state, Mapping):
+        raise UserError(f"{path} is no fairseq checkpoint: it holds a {type(state).__name__}, not a dict")
+    if isinstance(state.get("model"), Mapping):
+        config = state.get("cfg")
+        if isinstance(config, Mapping) and not isinstance(config.get("model") or {}, Mapping):
+            raise UserError(f"{path}: cfg.model is no configuration but {str(config['model'])[:40]!r}")
+        if isinstance(config, Mapping) or isinstance(state.get("args"), Namespace):
+            return
+        raise UserError(f"{path} has parameters but no configuration ('cfg' or 'args'); fairseq did not save it")
+    if state and all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise UserError(
+            f"{path} is a bare state dict of {len(state)} tensors without a configuration; "
+            "expected a checkpoint that fairseq saved, with 'model' and 'cfg'"
+        )
+    found = ", ".join(map(str, list(state)[:6])) or "nothing"
+    raise UserError(f"{path} is no fairseq checkpoint: expected 'model' and 'cfg', found {found}")

@@ -1,0 +1,158 @@
+"""Reading files of ``torch.save`` without running anything that a file may have brought along, on any torch."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import re
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..errors import UserError
+
+ZIP_MAGIC = b"PK\x03\x04"
+PICKLE_MAGIC = b"\x80"
+# What torch itself puts into a checkpoint, for torch < 2.4, whose weights-only reader knows no other classes.
+TORCH_GLOBALS = re.compile(
+    r"torch (\w+Storage|Size|device|float\d+|bfloat16|u?int\d+|bool|complex\d+)"
+    r"|torch\.storage \w*Storage|torch\._utils (_rebuild_tensor|_rebuild_tensor_v2|_rebuild_parameter)"
+    r"|torch\.nn\.parameter Parameter|collections OrderedDict|_codecs encode"
+    r"|(builtins|__builtin__) (set|bytearray|complex|tuple)"
+)
+# By these, torch.load takes another reader than the one that it is asked for, or refuses to read at all.
+VARIABLES = ("TORCH_FORCE_WEIGHTS_ONLY_LOAD", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD")
+
+
+def read_torch_file(path: str | Path, classes: tuple[type, ...] = ()) -> Any:
+    """Read what ``torch.save`` wrote, tensors onto the CPU.
+
+    Only tensors, plain values and ``classes`` are read; anything else in the file is refused before it runs.
+
+    Raises:
+        UserError: names the file and what it is: empty, cut short, damaged (the checksums of a zip archive tell of
+            every flipped bit; bare pickles have none), no file of torch's, or one that wants to run code.
+    """
+    path = Path(path)
+    _check_format(path)
+    try:
+        with _without_variables():
+            return _read(path, classes)
+    except pickle.UnpicklingError as error:
+        raise UserError(f"{path} {_refusal(str(error))}") from error
+    except (RuntimeError, EOFError, OSError, ValueError, LookupError, AttributeError, TypeError) as error:
+        # torch and pickle raise all of these for damaged files.
+        raise UserError(
+            f"{path} is damaged, cut short or no checkpoint: {_first_line(error)}; copy or save it again"
+        ) from error
+
+
+def _check_format(path: Path) -> None:
+    """Check what torch need not be asked about, and what it must not be given."""
+    try:
+        with open(path, "rb") as file:
+            head = file.read(16)
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    if not head:
+        raise UserError(f"{path} is empty; save or copy it again")
+    if head.startswith(ZIP_MAGIC):
+        _check_zip(path)
+    elif not head.startswith(PICKLE_MAGIC):
+        raise UserError(f"{path} is no checkpoint: neither a zip archive nor a pickle; it begins with {head[:8]!r}")
+    elif tarfile.is_tarfile(path):
+        # A tar archive begins with any name that it likes. Before torch 2.6, the reader of these ran what they held
+        # in spite of weights_only (CVE-2025-32434).
+        raise UserError(f"{path} is a tar archive, which torch wrote before 0.1.10; save it again with a later torch")
+
+
+def _check_zip(path: Path) -> None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name.split("/")[-1] for name in archive.namelist()]
+            damaged = _damaged_record(archive)
+    except zipfile.BadZipFile as error:
+        raise UserError(f"{path} is cut short ({os.path.getsize(path):,} bytes): copy or save it again") from error
+    except (NotImplementedError, RuntimeError, EOFError, OSError, ValueError, struct.error, zlib.error) as error:
+        raise UserError(f"{path} is damaged: {_first_line(error)}; copy or save it again") from error
+    if "data.pkl" not in names:
+        raise UserError(f"{path} is a zip archive but no checkpoint: it has no data.pkl")
+    if "constants.pkl" in names:  # before torch 2.6, torch.load hands these on, in spite of weights_only
+        raise UserError(f"{path} is a TorchScript archive, which holds code; expected parameters alone")
+    if damaged:
+        raise UserError(f"{path} is damaged: the checksum of its part {damaged} is wrong; copy or save it again")
+
+
+def _damaged_record(archive: zipfile.ZipFile) -> str | None:
+    """The first part whose checksum (CRC-32) is wrong, which torch itself does not look at.
+
+    ``torch.serialization.set_crc32_options(False)`` writes 0 for every part: then there is nothing to compare.
+    """
+    if not any(part.CRC for part in archive.infolist()):
+        return None
+    return archive.testzip()
+
+
+@contextlib.contextmanager
+def _without_variables() -> Iterator[None]:
+    kept = {name: os.environ.pop(name) for name in VARIABLES if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(kept)
+
+
+def _read(path: Path, classes: tuple[type, ...]) -> Any:
+    if hasattr(torch.serialization, "add_safe_globals"):
+        torch.serialization.add_safe_globals(list(classes))
+        return torch.load(path, map_location="cpu", weights_only=True)
+    return torch.load(path, map_location="cpu", pickle_module=restricted_pickle(classes))
+
+
+def restricted_pickle(classes: tuple[type, ...]) -> type:
+    """Stands in for the ``pickle`` module where torch.load asks for one (torch < 2.4).
+
+    It finds ``classes`` and what torch's own tensors need, nothing else.
+    """
+    found = {(one.__module__, one.__qualname__) for one in classes}
+
+    class RestrictedUnpickler(pickle.Unpickler):
+        def find_class(self, module: str, name: str) -> Any:
+            if (module, name) in found or TORCH_GLOBALS.fullmatch(f"{module} {name}"):
+                return super().find_class(module, name)
+            raise pickle.UnpicklingError(f"Unsupported global: GLOBAL {module}.{name}")
+
+    class RestrictedPickle:
+        Unpickler = RestrictedUnpickler
+
+        @staticmethod
+        def load(file: Any, **arguments: Any) -> Any:
+            return RestrictedUnpickler(file, **arguments).load()
+
+    return RestrictedPickle
+
+
+def _refusal(message: str) -> str:
+    """Why the reader refused a file, from its message of many lines."""
+    found = re.search(r"GLOBAL\s+([\w.]+)", message) or re.search(r"Can only \w+ .*?([\w.]+\.\w+)", message)
+    if found:
+        return (
+            f"wants to load {found[1]}, which is none of the classes a checkpoint needs; "
+            "it was refused and nothing in it was run"
+        )
+    unsupported = re.search(r"WeightsUnpickler error:\s*(Unsupported [^\n]+)", message)
+    if unsupported:
+        return f"is no checkpoint: a pickle of another kind ({unsupported[1]}); nothing in it was run"
+    return f"is damaged or no checkpoint: {_first_line(message)}; copy or save it again"
+
+
+def _first_line(error: Any) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return re.split(r"\. This |; this ", lines[0])[0][:160]

@@ -1,0 +1,22 @@
+"""The verb ``compare``: its options, and what they call."""
+
+import argparse
+
+DESCRIPTION = (
+    "Read fairseq run folders (their *.log files with JSON lines: common.log_format=json), their "
+    "checkpoints and decode results; write compare.html (one file, nothing to fetch), compare.md, compare.json "
+    "and the plots."
+)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.description = DESCRIPTION
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="run folder")
+    parser.add_argument("--out", default="comparison", metavar="DIR", help="default: %(default)s")
+    parser.add_argument("--names", metavar="A,B,...", help="one name per run (default: the folders' names)")
+
+
+def run(args: argparse.Namespace) -> None:
+    from .report import compare
+
+    print(compare(args.runs, args.out, args.names.split(",") if args.names else None))

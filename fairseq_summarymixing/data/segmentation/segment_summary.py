@@ -1,0 +1,87 @@
+"""What cutting a corpus into segments kept and lost, per reason, per speaker and by length."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from ...files import atomic_write
+from ..audio import SAMPLE_RATE
+from ..report import printable
+from .segments import Segmented
+
+BIN_SECONDS = 2
+BAR = 50  # characters of the longest bar
+HOUR = 3600 * SAMPLE_RATE  # samples
+
+
+def summarize(recordings: Sequence[Segmented]) -> dict:
+    """Counts and hours, ready for JSON. hours_of_speech = hours_kept + those of all reasons in left_out.
+
+    A reason is a problem's text before its colon. Speech is counted as far as it is known: a recording whose marks
+    cannot be read counts with none. lengths: segments by "from-to" in seconds, ``to`` excluded but in the last.
+    """
+    left_out: dict[str, dict] = {}
+    for one in recordings:
+        if one.problem is not None:
+            reason = left_out.setdefault(one.problem.partition(":")[0], {"recordings": 0, "hours": 0.0})
+            reason["recordings"] += 1
+            reason["hours"] += one.speech / HOUR
+    frames = [row.frames for one in recordings for row in one.rows]
+    hours = [hours for _, _, hours in per_speaker(recordings).values()]
+    width = BIN_SECONDS * SAMPLE_RATE
+    last = (max(frames, default=1) - 1) // width
+    bins = Counter(min(count // width, last) * BIN_SECONDS for count in frames)
+    return {
+        "recordings": len(recordings),
+        "recordings_kept": sum(one.problem is None for one in recordings),
+        "segments": len(frames),
+        "hours_of_speech": sum(one.speech for one in recordings) / HOUR,
+        "hours_kept": sum(frames) / HOUR,
+        "left_out": dict(sorted(left_out.items())),
+        "speakers": len(hours),
+        "hours_per_speaker": {
+            "min": min(hours, default=0),
+            "median": statistics.median(hours) if hours else 0,
+            "max": max(hours, default=0),
+        },
+        "lengths": {f"{start}-{start + BIN_SECONDS}": bins[start] for start in sorted(bins)},
+    }
+
+
+def per_speaker(recordings: Sequence[Segmented]) -> dict[str, tuple[int, int, float]]:
+    """{speaker: (recordings, segments, hours kept)} of the speakers of whom something was kept, sorted."""
+    counts = defaultdict(lambda: [0, 0, 0])
+    for one in recordings:
+        if one.problem is None:
+            frames = sum(row.frames for row in one.rows)
+            for index, count in enumerate((1, len(one.rows), frames)):
+                counts[one.speaker][index] += count
+    return {speaker: (*counts[speaker][:2], counts[speaker][2] / HOUR) for speaker in sorted(counts)}
+
+
+def write_speakers(folder: Path, recordings: Sequence[Segmented]) -> None:
+    """FOLDER/speakers.tsv: speaker, recordings, segments, hours."""
+    with atomic_write(folder / "speakers.tsv") as file:
+        file.write("speaker\trecordings\tsegments\thours\n")
+        for speaker, (count, segments, hours) in per_speaker(recordings).items():
+            file.write(f"{printable(speaker)}\t{count}\t{segments}\t{hours:.4f}\n")
+
+
+def describe(summary: dict) -> str:
+    """The lines to print."""
+    per_speaker = "/".join(f"{hours:.2f}" for hours in summary["hours_per_speaker"].values())
+    lines = [
+        f"recordings: {summary['recordings']}, {summary['recordings_kept']} of them kept",
+        f"speech: {summary['hours_of_speech']:.2f} hours, {summary['hours_kept']:.2f} kept",
+        f"segments: {summary['segments']}",
+        f"speakers: {summary['speakers']}, with {per_speaker} hours (least/median/most)",
+    ]
+    for reason, lost in summary["left_out"].items():
+        lines.append(f"left out, {reason}: {lost['recordings']} recordings, {lost['hours']:.2f} hours of speech")
+    most = max(summary["lengths"].values(), default=1)
+    for seconds, count in summary["lengths"].items():
+        lines.append(f"{seconds:>9} s {'#' * -(-BAR * count // most):{BAR}} {count}")
+    return "\n".join(lines)

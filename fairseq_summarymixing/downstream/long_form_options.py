@@ -1,0 +1,23 @@
+"""Options of the verbs that compute recordings of any length."""
+
+import argparse
+
+
+def add_long_form(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--block-seconds",
+        type=float,
+        default=60.0,
+        metavar="S",
+        help="longer recordings go through SummaryMixing in blocks of this length, with the result of one pass "
+        "(default %(default)g)",
+    )
+    parser.add_argument(
+        "--window",
+        dest="window_seconds",
+        type=float,
+        metavar="S",
+        help="self-attention sees windows of this length instead of the whole recording, of which it refuses more "
+        "than 300 s; the result is then another than that of one pass",
+    )
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")

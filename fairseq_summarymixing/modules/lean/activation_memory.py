@@ -1,0 +1,38 @@
+"""Bytes that autograd keeps for backward, counted: the same on every machine, for the same shapes."""
+
+import contextlib
+from typing import Dict, Iterator
+
+import torch
+from torch import Tensor, nn
+
+
+class SavedBytes:
+    """The sizes of distinct storages, by address: nothing that is kept can be freed and used again."""
+
+    def __init__(self) -> None:
+        self.storages: Dict[int, int] = {}
+
+    @property
+    def total(self) -> int:
+        """Bytes."""
+        return sum(self.storages.values())
+
+
+@contextlib.contextmanager
+def count_saved_bytes(model: nn.Module) -> Iterator[SavedBytes]:
+    """Count what the operations inside the block keep for backward, without the parameters of ``model``.
+
+    With activation checkpointing, what is computed again in backward is not counted.
+    """
+    saved = SavedBytes()
+    parameters = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in parameters:
+            saved.storages[storage.data_ptr()] = storage.nbytes()
+        return tensor.detach()  # an output that holds itself would never be freed without a backward
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        yield saved

@@ -1,0 +1,103 @@
+"""The configuration of a run: what it names exists, and nothing that it must name is missing."""
+
+import contextlib
+import difflib
+import importlib.util
+from typing import Any, Iterator
+
+from omegaconf import OmegaConf
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+
+from ..errors import UserError
+from .guard import guard
+from .messages import first_line
+
+
+def install() -> None:
+    """Guard the functions by which fairseq reads a configuration."""
+    import fairseq.dataclass.utils
+    import fairseq.registry
+    import fairseq_cli.train
+    from fairseq import models, tasks
+
+    guard(fairseq_cli.train, "add_defaults", known_names, saved_checkpoints)
+    for module in (fairseq.dataclass.utils, fairseq.registry, models, tasks):
+        guard(module, "merge_with_parent", known_fields)
+    guard(tasks, "setup_task", complete_task)
+
+
+@contextlib.contextmanager
+def known_names(cfg: Any) -> Iterator[None]:
+    """Groups, fields outside the registered classes, and the classes' names must be fairseq's or ours."""
+    from fairseq.dataclass.configs import FairseqConfig
+    from fairseq.models import ARCH_MODEL_REGISTRY, MODEL_REGISTRY
+    from fairseq.registry import REGISTRIES
+    from fairseq.tasks import TASK_REGISTRY
+
+    groups = FairseqConfig.__dataclass_fields__
+    _check_known("the configuration", set(cfg) - {"job_logging_cfg"}, groups)
+    registered = {"model": {**MODEL_REGISTRY, **ARCH_MODEL_REGISTRY}, "task": TASK_REGISTRY}
+    registered.update({group: registry["registry"] for group, registry in REGISTRIES.items()})
+    for group, known in groups.items():
+        fields = getattr(known.default, "__dataclass_fields__", None)
+        if fields and OmegaConf.is_config(cfg.get(group)):
+            _check_known(group, cfg[group], fields)
+        name = getattr(cfg.get(group), "_name", None)
+        if name and group in registered and name not in registered[group]:
+            raise UserError(f"there is no {group} {name}{_did_you_mean(name, registered[group])}")
+    yield
+
+
+def _check_known(owner: str, found: Any, known: Any) -> None:
+    for name in found:
+        if name not in known and name != "_name":
+            raise UserError(f"{owner} has no field {name}{_did_you_mean(name, known)}")
+
+
+def _did_you_mean(name: str, known: Any) -> str:
+    close = difflib.get_close_matches(name, [str(one) for one in known], n=1)
+    return f"; did you mean {close[0]}?" if close else ": remove it from the recipe or the command line"
+
+
+@contextlib.contextmanager
+def known_fields(dataclass: Any, cfg: Any, *args, **kwargs) -> Iterator[None]:
+    """A recipe or command line may set only the fields that there are, to values of their types."""
+    group = getattr(cfg, "_name", None) or type(dataclass).__name__
+    try:
+        yield
+    except (ConfigAttributeError, ConfigKeyError) as error:
+        field = str(getattr(error, "key", "") or "").split(".")[-1]
+        raise UserError(
+            f"{group} has no field {field}{_did_you_mean(field, dataclass.__dataclass_fields__)}"
+        ) from error
+    except OmegaConfBaseException as error:
+        raise UserError(f"{group}, field {getattr(error, 'key', None)}: {first_line(error)}") from error
+
+
+@contextlib.contextmanager
+def complete_task(cfg: Any, *args, **kwargs) -> Iterator[None]:
+    """A task needs its data."""
+    if OmegaConf.is_config(cfg) and OmegaConf.is_missing(cfg, "data"):
+        raise UserError("task.data is missing: give the folder that holds train.tsv and valid.tsv, task.data=DIR")
+    with complete_config():
+        yield
+
+
+@contextlib.contextmanager
+def complete_config(*args, **kwargs) -> Iterator[None]:
+    """Fields that a recipe leaves open (``???``) must be given."""
+    try:
+        yield
+    except OmegaConfBaseException as error:
+        raise UserError(f"the configuration is not complete: {first_line(error)}") from error
+
+
+@contextlib.contextmanager
+def saved_checkpoints(cfg: Any) -> Iterator[None]:
+    """Checkpoints are written by what is installed: without iopath, fairseq ends before training, with status 0."""
+    if cfg.checkpoint.write_checkpoints_asynchronously and importlib.util.find_spec("iopath") is None:
+        raise UserError(
+            "checkpoint.write_checkpoints_asynchronously=true needs iopath, which is not installed: pip install iopath "
+            "or leave the field out"
+        )
+    yield

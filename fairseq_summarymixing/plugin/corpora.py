@@ -1,0 +1,109 @@
+"""Manifests, labels and dictionaries of fairseq's own audio tasks, and the batches that are made of them."""
+
+import contextlib
+import logging
+import os
+from collections import Counter
+from typing import Any, Iterator
+
+from ..data.manifest import read_manifest
+from ..errors import UserError
+from .guard import guard
+from .messages import first_line, is_about
+
+logger = logging.getLogger(__name__)
+
+
+def install() -> None:
+    """Guard the functions by which fairseq's audio tasks read their data and fill batches."""
+    from fairseq.data import BaseWrapperDataset, FairseqDataset
+    from fairseq.tasks.audio_finetuning import AudioFinetuningTask
+    from fairseq.tasks.audio_pretraining import AudioPretrainingTask
+
+    guard(AudioFinetuningTask, "load_target_dictionary", existing_dictionary)
+    guard(AudioPretrainingTask, "load_dataset", existing_manifest)
+    guard(AudioFinetuningTask, "load_dataset", matching_labels)
+    guard(FairseqDataset, "batch_by_size", batches_that_hold_a_clip)
+    guard(BaseWrapperDataset, "batch_by_size", batches_that_hold_a_clip)
+
+
+@contextlib.contextmanager
+def existing_dictionary(task: Any) -> Iterator[None]:
+    """Fine-tuning needs the dictionary of its labels."""
+    path = None
+    if task.cfg.labels:
+        path = os.path.join(
+            getattr(task.cfg, "target_dictionary", None) or task.cfg.data, f"dict.{task.cfg.labels}.txt"
+        )
+        if not os.path.isfile(path):
+            raise UserError(
+                f"there is no dictionary {path}: expected 'symbol count' per line for task.labels={task.cfg.labels}, "
+                "as fairseq-summarymixing manifest writes it"
+            )
+    try:
+        yield
+    except (RuntimeError, ValueError) as error:
+        raise UserError(f"the dictionary {path} is damaged: {first_line(error)}") from error
+
+
+@contextlib.contextmanager
+def existing_manifest(task: Any, split: str, task_cfg: Any = None, **kwargs) -> Iterator[None]:
+    """A split is a manifest in the data folder, every line of it a path and a number of samples."""
+    cfg = task_cfg or task.cfg
+    path = os.path.join(cfg.data, f"{split}.tsv")
+    stored_elsewhere = getattr(cfg, "binarized_dataset", False) or getattr(cfg, "multi_corpus_keys", None)
+    if not stored_elsewhere and not os.path.isfile(path):
+        raise UserError(f"there is no manifest {path}: expected task.data to be a folder that holds {split}.tsv")
+    if not stored_elsewhere:
+        read_manifest(path)
+    yield
+
+
+@contextlib.contextmanager
+def matching_labels(task: Any, split: str, task_cfg: Any = None, **kwargs) -> Iterator[None]:
+    """Labels go with the manifest line by line. Symbols outside the dictionary are told: they train as <unk>."""
+    cfg = task_cfg or task.cfg
+    manifest = os.path.join(cfg.data, f"{split}.tsv")
+    if cfg.labels and os.path.isfile(manifest) and not getattr(cfg, "multi_corpus_keys", None):
+        path = os.path.join(cfg.data, f"{split}.{cfg.labels}")
+        if not os.path.isfile(path):
+            raise UserError(f"there are no labels {path}: expected one line for each line of {manifest}")
+        expected = len(read_manifest(manifest)[1])
+        symbols, found = Counter(), 0
+        try:
+            with open(path, encoding="utf-8") as lines:
+                for line in lines:
+                    found += 1
+                    symbols.update(line.split())
+        except UnicodeDecodeError as error:
+            raise UserError(f"{path} is not UTF-8 text, in line {found + 1}") from error
+        if found != expected:
+            raise UserError(f"{path} has {found} lines, {manifest} names {expected} files: make both anew together")
+        _tell_unknown(path, symbols, task.target_dictionary)
+    yield
+
+
+def _tell_unknown(path: str, symbols: Counter, dictionary: Any) -> None:
+    unknown = Counter({one: count for one, count in symbols.items() if one not in dictionary.indices})
+    if unknown:
+        share = sum(unknown.values()) / sum(symbols.values())
+        most = ", ".join(f"{one!r} ({count})" for one, count in unknown.most_common(5))
+        told = f"{100 * share:.2g} % of the symbols in {path} are outside the dictionary"
+        if share > 0.5:
+            raise UserError(f"{told}: {most}; is the dictionary of another corpus, or of another task.labels?")
+        logger.warning("%s and train as <unk>: %s", told, most)
+
+
+@contextlib.contextmanager
+def batches_that_hold_a_clip(dataset: Any, indices: Any, max_tokens: Any = None, *args, **kwargs) -> Iterator[None]:
+    """A batch is at least the longest clip."""
+    try:
+        yield
+    except AssertionError as error:
+        if not is_about(error, "a clip longer than a batch"):
+            raise
+        longest = max(int(dataset.num_tokens(index)) for index in indices)
+        raise UserError(
+            f"a batch of {max_tokens} samples holds less than the longest clip of {longest}: "
+            "raise dataset.max_tokens, in validation dataset.max_tokens_valid"
+        ) from error

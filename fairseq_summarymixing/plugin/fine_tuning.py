@@ -1,0 +1,46 @@
+"""The pre-trained model that fine-tuning starts from."""
+
+import contextlib
+from typing import Any, Iterator
+
+from ..checkpoints import Checkpoint
+from ..checkpoints.names import PRETRAINED_MODELS
+from ..errors import UserError
+from .configuration import complete_config
+from .guard import guard
+from .messages import is_about, mismatch
+
+
+def install() -> None:
+    """Guard the function by which fairseq builds models."""
+    from fairseq import models
+
+    guard(models, "build_model", fitting_pretrained_model)
+
+
+@contextlib.contextmanager
+def fitting_pretrained_model(cfg: Any, task: Any = None, from_checkpoint: bool = False) -> Iterator[None]:
+    """``w2v_path`` must name a pre-trained encoder whose parameters fit its configuration."""
+    with complete_config():
+        path = getattr(cfg, "w2v_path", None)
+        fields = cfg if hasattr(cfg, "keys") else vars(cfg)  # omegaconf 2.0 has every attribute, None
+        if "w2v_path" in fields and not path and not getattr(cfg, "w2v_args", None):
+            raise UserError("model.w2v_path is empty: name the pre-trained checkpoint to fine-tune")
+        try:
+            yield
+        except (AssertionError, AttributeError, KeyError, RuntimeError) as error:
+            if not path:
+                raise
+            name = Checkpoint.read(path).name
+            if name not in PRETRAINED_MODELS:
+                raise UserError(
+                    f"model.w2v_path={path} holds a model of type {name}; expected a pre-trained encoder, "
+                    f"{' or '.join(PRETRAINED_MODELS)}"
+                ) from error
+            if is_about(error, "another normalisation"):
+                raise UserError(
+                    f"task.normalize differs from that of model.w2v_path={path}: set it as the pre-training did"
+                ) from error
+            if is_about(error, "parameters that do not fit"):
+                raise UserError(f"model.w2v_path={path}: the parameters do not fit: {mismatch(error)}") from error
+            raise

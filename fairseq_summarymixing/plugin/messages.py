@@ -1,0 +1,45 @@
+"""Errors of fairseq and torch, told apart by the words in their messages: one table, for every version."""
+
+import re
+from typing import Dict, Tuple, Type, Union
+
+Errors = Union[Type[BaseException], Tuple[Type[BaseException], ...]]
+
+WORDS: Dict[str, Tuple[Errors, str]] = {
+    # fairseq, while it fine-tunes
+    "another normalisation": (Exception, "normalize"),
+    "parameters that do not fit": (Exception, "loading state_dict"),
+    # ... while it fills batches
+    "a clip longer than a batch": (AssertionError, "max_tokens"),
+    # ... while it restores a checkpoint
+    "another model's checkpoint": (Exception, "^Cannot load model parameters"),
+    "other batches": (Exception, "dataloader mismatch"),
+    "no model to fine-tune": (Exception, "^--finetune-from-model"),
+    # torch, of a process that loads data and was killed; not of one that raised an error
+    "a killed worker": (RuntimeError, "DataLoader worker(?!.*Original Traceback)"),
+}
+
+
+def is_about(error: BaseException, what: str) -> bool:
+    """Whether this is the error called so in :data:`WORDS`."""
+    kinds, words = WORDS[what]
+    return isinstance(error, kinds) and re.search(words, str(error).strip(), re.DOTALL) is not None
+
+
+def first_line(error: BaseException) -> str:
+    """Of its message; without one, the error's kind."""
+    return _lines(error)[0]
+
+
+def last_line(error: BaseException) -> str:
+    """As :func:`first_line`, the last."""
+    return _lines(error)[-1]
+
+
+def mismatch(error: BaseException) -> str:
+    """What torch lists below its first line where parameters do not fit, as far as a line holds it."""
+    return "; ".join(line.strip()[:160] for line in str(error).splitlines()[1:3])
+
+
+def _lines(error: BaseException) -> list:
+    return str(error).strip().splitlines() or [type(error).__name__]

@@ -1,0 +1,48 @@
+"""Gradients that are NaN or infinite: what fairseq does about them, and what a task knows of their cause."""
+
+import contextlib
+from typing import Any, Iterator
+
+from ..errors import UserError
+from ..modules.lean.recompute import keep_everything
+from .guard import guard
+
+
+def install() -> None:
+    """Guard a step of the trainer, and let its search for NaN work with recomputation."""
+    from fairseq.trainer import Trainer
+
+    guard(Trainer, "train_step", finite_gradients)
+    keep_everything_while_looking_for_nan()
+
+
+@contextlib.contextmanager
+def finite_gradients(trainer: Any, samples: Any, *args, **kwargs) -> Iterator[None]:
+    """Gradients that are NaN or infinite have a cause, which a task may know to name."""
+    try:
+        yield
+    except FloatingPointError as error:
+        explain = getattr(trainer.task, "explain_not_finite", None)
+        message = explain(trainer, samples) if explain else None
+        if message is None:
+            raise
+        raise UserError(message) from error
+
+
+def keep_everything_while_looking_for_nan() -> None:
+    """When gradients are not finite, fairseq's trainer repeats the step inside a NanDetector, whose hooks keep
+    tensors the first time that they print and not the second, which torch's checkpointing refuses."""
+    from fairseq.nan_detector import NanDetector
+
+    enter, leave = NanDetector.__enter__, NanDetector.__exit__
+
+    def __enter__(self):
+        self.keeping = keep_everything()
+        self.keeping.__enter__()
+        return enter(self)
+
+    def __exit__(self, kind, error, trace):
+        self.keeping.__exit__(None, None, None)
+        return leave(self, kind, error, trace)
+
+    NanDetector.__enter__, NanDetector.__exit__ = __enter__, __exit__

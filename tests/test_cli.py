@@ -1,0 +1,48 @@
+"""Does the command line speak of options where a function speaks of arguments?"""
+
+import ast
+import re
+
+import pytest
+from tiny import ROOT, tone, write_wave
+
+from fairseq_summarymixing.cli import VERBS, build_parser, main
+from fairseq_summarymixing.errors import UserError, option_names
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["synth", "out", "--minutes", "0"], "--minutes must be above 0; got 0"),
+        (["manifest", "folder", "audio", "out", "--workers", "0"], "--workers must be 1 or more; got 0"),
+        (["manifest", "folder", "audio", "out", "--min-seconds", "9", "--max-seconds", "3"], "--min-seconds must be"),
+        (["compare", "a", "b", "--names", "a"], "--names: expected 2 names"),
+        (["bench", "run", "--work", "mixer", "--candidates", "some"], "--candidates of mixer are"),
+        (["decode", "model.pt", "--data", "d", "--split", "s", "--batch-seconds", "-1"], "--batch-seconds must be 0"),
+    ],
+)
+def test_a_mistake_names_the_option(arguments, message, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("matplotlib", reason="the report extra is not installed")
+    monkeypatch.chdir(tmp_path)
+    write_wave(tmp_path / "audio" / "a.wav", tone(0.2))
+    assert main(arguments) == 1
+    assert capsys.readouterr().err.startswith(f"error: {message}")
+
+
+def test_called_from_python_a_mistake_names_the_argument():
+    from fairseq_summarymixing.data.demo.synth import make_corpus
+
+    with pytest.raises(UserError, match="^`minutes` must be above 0; got 0$"):
+        make_corpus("out", 0, 1)
+
+
+def test_every_argument_that_an_error_names_has_an_option():
+    parser = build_parser()
+    verbs = parser._subparsers._group_actions[0].choices
+    known = {name for verb in VERBS for name in option_names(verbs[verb])}
+    rooms = [ROOT / "fairseq_summarymixing" / room for room in ("data", "downstream", "converters", "compare", "bench")]
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for room in rooms for path in room.rglob("*.py")]
+    calls = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    errors = [ast.unparse(call) for call in calls if getattr(call.func, "id", "") in ("UserError", "BadAudio")]
+    named = {name for error in errors for name in re.findall(r"`(\w+)`", error)}
+    assert len(named) > 20 and named - known == set()
