@@ -4,17 +4,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-<<<<<<< HEAD:tests/modules/lean/test_linear.py
-from fairseq_summarymixing.bench.saved_bytes import count_saved_bytes
 from fairseq_summarymixing.modules.lean import linear as module
+from fairseq_summarymixing.modules.lean.activation_memory import count_saved_bytes
 from fairseq_summarymixing.modules.lean.linear import linear, linear_after
 from fairseq_summarymixing.modules.lean.recompute import keep_everything
-=======
-from fairseq_summarymixing.modules import linear as module
-from fairseq_summarymixing.modules.lean.activation_memory import count_saved_bytes
-from fairseq_summarymixing.modules.linear import Linear, linear, linear_after
-from fairseq_summarymixing.modules.recompute import keep_everything
->>>>>>> 910b4f6593e05d427a5227611025d7d7b07f5867:tests/modules/test_linear.py
 
 needs_onednn = pytest.mark.skipif(
     module.ONEDNN_LINEAR is None, reason="oneDNN's product needs torch >= 2.4 with oneDNN"

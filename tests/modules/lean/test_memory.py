@@ -5,15 +5,10 @@ import torch
 import torch.nn.functional as F
 
 from fairseq_summarymixing.modules.config import EncoderConfig, FrontendConfig, build_frontend, build_layer
-<<<<<<< HEAD:tests/modules/lean/test_memory.py
+from fairseq_summarymixing.modules.lean.activation_memory import count_saved_bytes
 from fairseq_summarymixing.modules.lean.dropout import LeanDropout
 from fairseq_summarymixing.modules.lean.recompute import STOPS_EARLY, recompute
 from fairseq_summarymixing.modules.lean.replace import make_lean
-=======
-from fairseq_summarymixing.modules.dropout import Dropout
-from fairseq_summarymixing.modules.lean.activation_memory import count_saved_bytes
-from fairseq_summarymixing.modules.recompute import STOPS_EARLY, recompute
->>>>>>> 910b4f6593e05d427a5227611025d7d7b07f5867:tests/modules/test_lean.py
 from fairseq_summarymixing.modules.summary_mixing import SummaryMixing
 
 needs_early_stop = pytest.mark.skipif(not STOPS_EARLY, reason="computes again with torch >= 2.1")
