@@ -59,11 +59,11 @@ def hear(
     return emissions, notes
 
 
-def _check_finite(emissions: list[Tensor], paths: Sequence[str], checkpoint: str | Path) -> None:
+def _check_finite(emissions: list[Tensor], paths: Sequence[str], checkpoint: Checkpoint) -> None:
     bad = [path for path, values in zip(paths, emissions) if not torch.isfinite(values).all()]
     if bad:
         raise UserError(
-            f"{checkpoint} gives no finite emissions for {bad[0]} and {len(bad) - 1} others: its training had "
+            f"{checkpoint.path} gives no finite emissions for {bad[0]} and {len(bad) - 1} others: its training had "
             "diverged; decode an earlier checkpoint"
         )
 

@@ -3,8 +3,8 @@
     python tests/campaigns/kill_training.py --kills 10 --seed 1
 
 Each kill (SIGKILL) hits one of the two processes, at any moment after they have met; the other has to end by itself.
-Prints a line for each kill and, at the end, whether the weights are the same bit by bit and what else lies in the folder
-of checkpoints. Exits with 1 where anything does not hold.
+Prints a line for each kill and, at the end, whether the weights are the same bit by bit and what else lies in the
+folder of checkpoints. Exits with 1 where anything does not hold.
 """
 
 import argparse
