@@ -52,8 +52,8 @@ def test_batched_decoding_equals_utterance_by_utterance(finetuned, corpus, tmp_p
 
 @pytest.mark.parametrize("mixer", ["hyper_mixing", "fastformer"])
 def test_models_of_other_mixers_are_decoded(mixer, checkpoint, corpus, tmp_path):
-    together = decode(checkpoint(mixer, ctc=True), corpus, "test", tmp_path / "together", batch_seconds=1000)
-    decode(checkpoint(mixer, ctc=True), corpus, "test", tmp_path / "alone", batch_seconds=0)
+    together = decode(checkpoint(mixer, ctc=True), corpus, "test", tmp_path / "together", Batching(batch_seconds=1000))
+    decode(checkpoint(mixer, ctc=True), corpus, "test", tmp_path / "alone", Batching(batch_seconds=0))
     assert together["utterances"] == 7
     assert lines(tmp_path / "together/hypotheses.ltr") == lines(tmp_path / "alone/hypotheses.ltr")
     assert len(set(lines(tmp_path / "alone/hypotheses.ltr"))) > 1

@@ -57,7 +57,7 @@ def test_a_mixer_of_one_pass_gives_the_models_hidden_states(mixer, checkpoint, r
     audio = recordings / "long.wav"
     assert features(checkpoint(mixer), audio, out=tmp_path, options=["--block-seconds", "1"]) == 0
     wave = torch.from_numpy(soundfile.read(audio, dtype="float32")[0]).unsqueeze(0)
-    expected = load_encoder(checkpoint(mixer), CPU).model.represent(wave).x[0].detach()
+    expected = load_encoder(Checkpoint.read(checkpoint(mixer)), CPU).model.represent(wave).x[0].detach()
     found = torch.from_numpy(np.load(tmp_path / "long.layer-2.npy"))
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
@@ -194,7 +194,7 @@ def test_a_file_that_is_not_whole_is_made_anew(name, made, pretrained, tmp_path,
 
 
 def test_features_that_are_not_finite_are_not_written(checkpoint, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("fairseq_summarymixing.checkpoints.check_weights", lambda *_: None)
+    monkeypatch.setattr("fairseq_summarymixing.checkpoints.state.check_weights", lambda *_: None)
     path = tmp_path / "nan.pt"
     state = torch.load(checkpoint("summary_mixing"), weights_only=False)
     for part in ("fc1", "fc2"):  # each as large as a parameter may be
