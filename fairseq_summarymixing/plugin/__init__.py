@@ -1,6 +1,7 @@
 """What fairseq does differently where its command line runs us: one-line errors, and several processes that work."""
 
 import functools
+import importlib
 import os
 from pathlib import Path
 
@@ -10,6 +11,22 @@ from ..errors import UserError, exits_in_one_line
 SWITCH = "FAIRSEQ_SUMMARYMIXING_PLUGIN"
 """Environment variable: ``off`` leaves fairseq's commands as they are but for reading checkpoints; default ``on``."""
 
+PARTS = (
+    "reading",
+    "processes",
+    "resuming",
+    "loading",
+    "configuration",
+    "fine_tuning",
+    "unused",
+    "corpora",
+    "not_finite",
+    "saving",
+    "interrupts",
+    "failures",
+)
+"""Files whose ``install`` changes fairseq. A later one's check stands around an earlier one's."""
+
 
 @functools.lru_cache(maxsize=None)
 def install() -> None:
@@ -17,27 +34,8 @@ def install() -> None:
 
     fairseq's commands call it by importing us as their user directory; a script that trains in Python may.
     """
-    from . import (
-        configuration,
-        corpora,
-        failures,
-        fine_tuning,
-        interrupts,
-        loading,
-        not_finite,
-        processes,
-        reading,
-        resuming,
-        saving,
-        unused,
-    )
-
-    reading.install()
-    for part in (
-        processes, resuming, loading, configuration, fine_tuning, unused, corpora, not_finite, saving, interrupts,
-        failures,
-    ):  # fmt: skip
-        part.install()
+    for part in PARTS:
+        importlib.import_module(f".{part}", __name__).install()
 
 
 @exits_in_one_line(UserError)

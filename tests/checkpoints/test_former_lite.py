@@ -8,6 +8,7 @@ import tiny
 import torch
 
 from fairseq_summarymixing.checkpoints import Checkpoint
+from fairseq_summarymixing.checkpoints.former_lite import refuse_lite_with_combiner
 from fairseq_summarymixing.cli import main
 from fairseq_summarymixing.downstream.encoder import load_encoder
 from fairseq_summarymixing.downstream.restore import restore
@@ -36,6 +37,14 @@ def former(checkpoint, tmp_path_factory):
         return path
 
     return make
+
+
+def test_a_combiner_without_a_local_branch_is_of_a_former_lite():
+    lite = ["0.mixer.summary.linear1.weight", "0.mixer.combiner.weight"]
+    with pytest.raises(ValueError, match=f"{MESSAGE}, .*: train it anew"):
+        refuse_lite_with_combiner(lite)
+    refuse_lite_with_combiner([*lite, "0.mixer.local.linear1.weight"])  # SummaryMixing itself
+    refuse_lite_with_combiner(lite[:1])
 
 
 @pytest.mark.parametrize("ctc", [False, True], ids=["pretrained", "ctc"])
