@@ -72,13 +72,18 @@ def run(module, inputs, call):
     return out, torch.autograd.grad((out * weights).sum(), used, allow_unused=True)
 
 
-def check(make, inputs, call, training, **tolerance):
+def results(make, inputs, call, training):
+    """Of the lean version and of the plain one: the output, and the gradients of the input and of every parameter."""
     torch.manual_seed(0)
     plain = make().train(training)
     lean = make_lean(copy.deepcopy(plain))
     assert type(lean) is LEAN.get(type(plain), type(plain))
     assert lean.state_dict().keys() == plain.state_dict().keys()
-    for found, expected in zip(run(lean, inputs, call), run(plain, inputs, call)):
+    return run(lean, inputs, call), run(plain, inputs, call)
+
+
+def check(make, inputs, call, training, **tolerance):
+    for found, expected in zip(*results(make, inputs, call, training)):
         torch.testing.assert_close(found, expected, **tolerance)
 
 
@@ -108,4 +113,6 @@ def test_lean_is_plain_in_bf16(make):
         with torch.autocast("cpu", dtype=torch.bfloat16):
             return module(x, None).float()
 
-    check(make, torch.randn(2, 7, DIM), call, False, atol=3e-2, rtol=3e-2)
+    (out, gradients), (expected_out, expected_gradients) = results(make, torch.randn(2, 7, DIM), call, False)
+    for found, expected in zip([out, *gradients], [expected_out, *expected_gradients]):
+        assert (found - expected).norm() <= 0.02 * expected.norm()  # two roundings of bf16 are 0.8 %
