@@ -36,10 +36,16 @@ $(VENV)/.installed: $(VENV)/.dependencies $(PACKAGE)
 quickstart: install
 	$(VENV)/bin/python examples/quickstart/run.py --out "$(OUT)" $(AUDIO_OPTION) $(TRANSCRIPTS_OPTION) $(MODEL_OPTION) $(SEED_OPTION)
 
+# Two processes side by side: trainings, and all else. Status 5: PYTEST_OPTIONS select nothing of one of them
+TRAININGS := tests/training tests/tasks tests/test_quickstart.py
+
 test: install
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/python -m pytest $(PYTEST_OPTIONS)
+	@$(VENV)/bin/python -m pytest $(TRAININGS) $(PYTEST_OPTIONS) > .pytest-trainings.log 2>&1 & trainings=$$!; \
+	$(VENV)/bin/python -m pytest tests $(TRAININGS:%=--ignore=%) $(PYTEST_OPTIONS); others=$$?; \
+	wait $$trainings; trainings=$$?; cat .pytest-trainings.log; rm -f .pytest-trainings.log; \
+	for status in $$others $$trainings; do [ $$status -eq 0 ] || [ $$status -eq 5 ] || exit 1; done
 
 test-legacy:
 	@if $(PYTHON_LEGACY) -c '' 2>/dev/null; then $(MAKE) run-test-legacy; \
