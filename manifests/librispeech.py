@@ -16,8 +16,9 @@ from fairseq_summarymixing.data.manifest import write_splits
 from fairseq_summarymixing.data.parallel import map_in_threads
 from fairseq_summarymixing.data.recordings import Recording, examine
 from fairseq_summarymixing.data.report import Report
-from fairseq_summarymixing.data.transcripts import clean, read_text
+from fairseq_summarymixing.data.transcripts import clean
 from fairseq_summarymixing.errors import UserError, exit_status
+from fairseq_summarymixing.text_files import read_lines
 
 TRAIN = ("train-clean-100", "train-clean-360", "train-other-500")
 SPLITS = (*TRAIN, "dev-clean", "dev-other", "test-clean", "test-other")
@@ -27,7 +28,7 @@ def read_transcripts(corpus: Path, split: str) -> dict:
     """{path relative to the corpus: text} of one split, from its SPEAKER-CHAPTER.trans.txt files."""
     texts = {}
     for file in (corpus / split).glob("*/*/*.trans.txt"):
-        for number, line in enumerate(read_text(file).splitlines(), start=1):
+        for number, line in enumerate(read_lines(file), start=1):
             name, _, text = line.partition(" ")
             if not clean(text):
                 raise UserError(f"{file}:{number}: expected 'utterance TEXT'; found {line[:60]!r}")

@@ -26,6 +26,7 @@ from fairseq_summarymixing.data.manifest import read_manifest
 from fairseq_summarymixing.data.splits import stable_fraction
 from fairseq_summarymixing.errors import UserError, exit_status
 from fairseq_summarymixing.files import atomic_write
+from fairseq_summarymixing.text_files import read_lines
 
 HERE = Path(__file__).resolve().parent
 TOOLS = Path(sys.executable).parent
@@ -90,10 +91,10 @@ def choose_labelled(manifests: Path, out: Path) -> Path:
     """A folder with the manifests, and ``labelled``: a small stable part of ``train``, of about 10 minutes."""
     data = out / "data"
     root, rows = read_manifest(manifests / "train.tsv")
-    files = {"train.tsv": (manifests / "train.tsv").read_text(encoding="utf-8").splitlines()}
+    files = {"train.tsv": read_lines(manifests / "train.tsv")}
     for path in sorted(manifests.glob("*")):
         if path.suffix in (".tsv", ".ltr", ".wrd", ".txt") and path.name != "report.tsv":
-            files[path.name] = path.read_text(encoding="utf-8").splitlines()
+            files[path.name] = read_lines(path)
     if "train.ltr" in files:
         minutes = sum(frames for _, frames in rows) / 16000 / 60
         chosen = [stable_fraction(path) < LABELLED_MINUTES / minutes for path, _ in rows]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..errors import UserError
 from ..files import atomic_write
+from ..text_files import read_lines
 from .transcripts import dictionary, letters
 
 ZIP_PART = re.compile(r"^(?P<zip>.*\.zip):(?P<offset>\d+):(?P<length>\d+)$")
@@ -92,14 +93,7 @@ def read_manifest(path: str | Path, check_files: bool = False) -> tuple[str, lis
             exactly two fields, with an absolute path, with frames that are no positive integer, with a
             malformed zip part, or with the path of an earlier row; with ``check_files`` a missing file.
     """
-    try:
-        # Universal line ends, as fairseq opens it.
-        with open(path, encoding="utf-8") as file:
-            lines = file.readlines()
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 text (byte {error.start})") from error
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    lines = read_lines(path)
     root = lines[0].strip() if lines else ""
     if not root or "\t" in root:
         raise UserError(f"{path}:1: expected the folder that the paths are relative to; found {root[:60]!r}")

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ..errors import UserError
+from ..text_files import read_text
 from .audio import SAMPLE_RATE, BadAudio, probe
 from .copies import Copies
 from .manifest import Row
-from .transcripts import WORD_END, clean, read_text
+from .transcripts import WORD_END, clean
 
 
 class WrongRate(BadAudio):

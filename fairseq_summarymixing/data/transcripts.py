@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from ..errors import UserError
+from ..text_files import read_lines
 
 WORD_END = "|"
 
@@ -30,16 +31,6 @@ def dictionary(letter_lines: Iterable[str]) -> list[str]:
     return [f"{symbol} {count}" for symbol, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
 
 
-def read_text(path: str | Path) -> str:
-    """A UTF-8 text file, with or without a byte order mark. Raises UserError when it is not."""
-    try:
-        return Path(path).read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 text (byte {error.start}); convert it first") from error
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
-
-
 def read_table(path: str | Path) -> dict[str, str]:
     """A table of transcripts, one "key<TAB>text" per line, as {key: clean text}.
 
@@ -47,7 +38,7 @@ def read_table(path: str | Path) -> dict[str, str]:
         UserError: not readable, not UTF-8, a line without a tab or a key, a key twice, no line at all.
     """
     table: dict[str, str] = {}
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
+    for number, line in enumerate(read_lines(path), start=1):
         if not line.strip():
             continue
         key, tab, text = line.partition("\t")

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..data.manifest import read_manifest
 from ..errors import UserError
+from ..text_files import read_lines
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,7 @@ def read_test_set(folder: str | Path, split: str, labels: str) -> TestSet:
         if not path.is_file():
             raise UserError(f"there is no {path}; {_splits(folder, labels)}")
     root, rows = read_manifest(manifest, check_files=True)
-    try:
-        # Only line ends separate lines, as for fairseq: a form feed or U+2028 does not.
-        with open(labels_path, encoding="utf-8") as file:
-            lines = [line.strip() for line in file]
-    except UnicodeDecodeError as error:
-        raise UserError(f"{labels_path} is not UTF-8 text (byte {error.start})") from error
+    lines = [line.strip() for line in read_lines(labels_path)]
     if len(lines) != len(rows):
         raise UserError(
             f"{labels_path} has {len(lines)} lines but {manifest} has {len(rows)} rows; "

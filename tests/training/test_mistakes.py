@@ -205,6 +205,22 @@ def test_labels_that_do_not_match(files, message, corpus, pretrained, tmp_path):
         train(*FINETUNING, finetuning(data, tmp_path / "run", pretrained))
 
 
+@pytest.mark.parametrize("codec", ["utf-8-sig", "utf-16"])
+def test_files_with_byte_order_marks_and_other_line_ends_train_as_the_same_files_without(
+    codec, corpus, pretrained, tmp_path, caplog
+):
+    data = tmp_path / "data"
+    data.mkdir()
+    for path in corpus.glob("*.*"):
+        (data / path.name).write_bytes(path.read_text().replace("\n", "\r\n").encode(codec))
+    train(*PRETRAINING, pretraining(data, tmp_path / "pretraining"))
+    train(*FINETUNING, finetuning(data, tmp_path / "finetuning", pretrained))
+    assert "outside the dictionary" not in caplog.text
+    saved = torch.load(tmp_path / "finetuning" / "checkpoint_last.pt", weights_only=False)
+    symbols = [line.split()[0] for line in (corpus / "dict.ltr.txt").read_text().splitlines()]
+    assert saved["task_state"]["target_dictionary"].symbols[4:] == symbols
+
+
 def test_letters_outside_the_dictionary_are_told(corpus, pretrained, tmp_path, caplog):
     data = spoilt(corpus, tmp_path / "data", train__ltr="A Ü |\nB Ü |\nA ß |\nB A |\n")
     train(*FINETUNING, finetuning(data, tmp_path / "run", pretrained))
