@@ -59,7 +59,7 @@ def read_speech(marks: Path) -> list:
 
 def make(corpus: Path, out: Path, valid: Path, seconds: tuple, workers: int) -> None:
     check_places(corpus, out, SAMPLE_RATE)
-    refuse_leftovers(out, ["train", "valid"], labelled=False)
+    refuse_leftovers(out, ["train.tsv", "valid.tsv"])
     report = Report()
     recordings = find_recordings(corpus, report)
     print(

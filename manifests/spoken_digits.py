@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from fairseq_summarymixing.data.audio import SAMPLE_RATE, BadAudio, read_mono, resample, write_flac
 from fairseq_summarymixing.data.manifest import Row, write_splits
-from fairseq_summarymixing.data.splits import check_percents, choose_split
+from fairseq_summarymixing.data.splits import choose_split, split_percents
 from fairseq_summarymixing.errors import UserError, exit_status
 
 WORDS = ["ZERO", "ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN", "EIGHT", "NINE"]
@@ -75,7 +75,8 @@ def make(recordings: Path, out: Path, seed: int, passes: int, held_out: list, va
         raise UserError(f"--passes must be 1 or more; got {passes}")
     if not 0 <= seed < 2**32:
         raise UserError(f"--seed must be from 0 to {2**32 - 1}; got {seed}")
-    check_percents(valid_percent, 0)
+    if "train" not in split_percents(valid_percent, 0):
+        raise UserError(f"--valid-percent must leave something to train on; got {valid_percent:g}")
     splits, plan = {"train": [], "valid": [], "test": []}, []
     for (split, speaker), paths in groups(recordings, held_out, valid_percent).items():
         # A source for each, so that more passes change nothing in valid and test.

@@ -6,11 +6,13 @@ import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from ..errors import UserError
 from ..text_files import read_lines
 
 WORD_END = "|"
+Value = TypeVar("Value")
 
 
 def clean(text: str) -> str:
@@ -25,9 +27,18 @@ def letters(text: str) -> str:
     return " ".join(" ".join(word) + f" {WORD_END}" for word in text.split())
 
 
-def dictionary(letter_lines: Iterable[str]) -> list[str]:
+def symbol(label: str) -> str:
+    """A label as one symbol of a dictionary: "caffe latte" -> "caffe_latte"."""
+    return "_".join(label.split())
+
+
+def dictionary(lines: Iterable[str]) -> list[str]:
     """fairseq's dict.ltr.txt: "symbol count" lines, most frequent first, then by symbol."""
-    counts = Counter(symbol for line in letter_lines for symbol in line.split())
+    return count_lines(Counter(one for line in lines for one in line.split()))
+
+
+def count_lines(counts: Mapping[str, int]) -> list[str]:
+    """The lines of a dictionary, of counts by symbol."""
     return [f"{symbol} {count}" for symbol, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
 
 
@@ -35,7 +46,7 @@ def read_table(path: str | Path) -> dict[str, str]:
     """A table of transcripts, one "key<TAB>text" per line, as {key: clean text}.
 
     Raises:
-        UserError: not readable, not UTF-8, a line without a tab or a key, a key twice, no line at all.
+        UserError: not readable, not UTF-8, a line without a tab or a key or with a second tab, a key twice, no line at all.
     """
     table: dict[str, str] = {}
     for number, line in enumerate(read_lines(path), start=1):
@@ -45,6 +56,12 @@ def read_table(path: str | Path) -> dict[str, str]:
         key = key.strip()
         if not tab or not key:
             raise UserError(f"{path}:{number}: expected 'recording<TAB>text'; found {line.strip()[:60]!r}")
+        if "\t" in text.strip():
+            count = len(line.split("\t"))
+            raise UserError(
+                f"{path}:{number}: expected 'recording<TAB>text'; found {count} columns, {line.strip()[:60]!r}: "
+                "of a table with a header, name the columns in `columns`"
+            )
         if key in table:
             raise UserError(f"{path}:{number}: {key!r} has a transcript in an earlier line already")
         table[key] = clean(text)
@@ -53,36 +70,51 @@ def read_table(path: str | Path) -> dict[str, str]:
     return table
 
 
-def match_table(table: Mapping[str, str], paths: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """Pair a table's keys with recordings. Returns ({path: text}, [keys that fit no recording]).
+class RecordingIndex:
+    """Finds the recording that a table or list means.
 
     A key is a relative path, a path without its extension, a file name, or a file name without its extension;
     the first of these that fits counts.
+    """
+
+    def __init__(self, paths: Sequence[str]) -> None:
+        self._spellings: list[dict[str, list[str]]] = [defaultdict(list) for _ in range(4)]
+        for path in paths:
+            pure = PurePosixPath(unicodedata.normalize("NFC", path))
+            for index, key in zip(self._spellings, (pure, pure.with_suffix(""), pure.name, pure.stem)):
+                index[str(key)].append(path)
+
+    def find(self, key: str) -> str | None:
+        """The path of a recording, None where no recording fits.
+
+        Raises:
+            UserError: several fit.
+        """
+        normal = str(PurePosixPath(unicodedata.normalize("NFC", key)))
+        fitting = next((index[normal] for index in self._spellings if normal in index), [])
+        if len(fitting) > 1:
+            raise UserError(
+                f"{key!r} fits {len(fitting)} recordings, such as {fitting[0]} and {fitting[1]}; "
+                "name recordings in tables and lists by their relative paths"
+            )
+        return fitting[0] if fitting else None
+
+
+def match_table(table: Mapping[str, Value], index: RecordingIndex) -> tuple[dict[str, Value], list[str]]:
+    """Pair a table's keys with recordings. Returns ({path: value}, [keys that fit no recording]).
 
     Raises:
         UserError: a key fits several recordings, or two keys fit one.
     """
-    spellings: list[dict[str, list[str]]] = [defaultdict(list) for _ in range(4)]
-    for path in paths:
-        pure = PurePosixPath(unicodedata.normalize("NFC", path))
-        for index, key in zip(spellings, (pure, pure.with_suffix(""), pure.name, pure.stem)):
-            index[str(key)].append(path)
-    texts: dict[str, str] = {}
+    values: dict[str, Value] = {}
     key_of: dict[str, str] = {}
     unused = []
-    for key, text in table.items():
-        normal = str(PurePosixPath(unicodedata.normalize("NFC", key)))
-        fitting = next((index[normal] for index in spellings if normal in index), [])
-        if not fitting:
+    for key, value in table.items():
+        path = index.find(key)
+        if path is None:
             unused.append(key)
             continue
-        if len(fitting) > 1:
-            raise UserError(
-                f"the transcript of {key!r} fits {len(fitting)} recordings, "
-                f"such as {fitting[0]} and {fitting[1]}; name recordings in the table by their relative paths"
-            )
-        path = fitting[0]
         if path in key_of:
-            raise UserError(f"two transcripts fit {path}: those of {key_of[path]!r} and {key!r}")
-        key_of[path], texts[path] = key, text
-    return texts, unused
+            raise UserError(f"two lines fit {path}: those of {key_of[path]!r} and {key!r}")
+        key_of[path], values[path] = key, value
+    return values, unused

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..data.labels import read_labels
 from ..data.manifest import read_manifest
 from ..errors import UserError
-from ..text_files import read_lines
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,7 @@ def read_test_set(folder: str | Path, split: str, labels: str) -> TestSet:
         if not path.is_file():
             raise UserError(f"there is no {path}; {_splits(folder, labels)}")
     root, rows = read_manifest(manifest, check_files=True)
-    lines = [line.strip() for line in read_lines(labels_path)]
-    if len(lines) != len(rows):
-        raise UserError(
-            f"{labels_path} has {len(lines)} lines but {manifest} has {len(rows)} rows; "
-            "line i of one belongs to row i of the other: make both again together"
-        )
+    lines = read_labels(manifest, labels, len(rows))
     return TestSet(root, [path for path, _ in rows], [samples for _, samples in rows], lines, labels_path)
 
 

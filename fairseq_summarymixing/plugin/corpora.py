@@ -8,9 +8,10 @@ from types import ModuleType
 from typing import Any, Iterator
 from unittest import mock
 
+from ..data.labels import read_labels
 from ..data.manifest import read_manifest
 from ..errors import UserError
-from ..text_files import open_text, read_lines
+from ..text_files import open_text
 from .guard import guard
 from .messages import first_line, is_about
 
@@ -79,14 +80,7 @@ def matching_labels(task: Any, split: str, task_cfg: Any = None, **kwargs) -> It
     manifest = os.path.join(cfg.data, f"{split}.tsv")
     if cfg.labels and os.path.isfile(manifest) and not getattr(cfg, "multi_corpus_keys", None):
         path = os.path.join(cfg.data, f"{split}.{cfg.labels}")
-        if not os.path.isfile(path):
-            raise UserError(f"there are no labels {path}: expected one line for each line of {manifest}")
-        expected = len(read_manifest(manifest)[1])
-        lines = read_lines(path)
-        if len(lines) != expected:
-            raise UserError(
-                f"{path} has {len(lines)} lines, {manifest} names {expected} files: make both anew together"
-            )
+        lines = read_labels(manifest, cfg.labels, len(read_manifest(manifest)[1]))
         symbols = Counter(symbol for line in lines for symbol in line.split())
         _tell_unknown(path, symbols, task.target_dictionary)
     with any_text_in(audio_finetuning):

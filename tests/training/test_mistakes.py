@@ -190,7 +190,7 @@ def spoilt(corpus, folder, **files):
 @pytest.mark.parametrize(
     "files, message",
     [
-        (dict(train__ltr="A B |\nB A |\nA |\n"), "train.ltr has 3 lines, .*train.tsv names 4 files"),
+        (dict(train__ltr="A B |\nB A |\nA |\n"), "train.ltr has 3 lines but .*train.tsv has 4 rows"),
         (dict(train__ltr="A B |\n" * 4, dict__ltr__txt="Q 1\nX 1\n"), "outside the dictionary: .* of another corpus"),
         (dict(dict__ltr__txt="A\n"), "the dictionary .*dict.ltr.txt is damaged"),
         (dict(train__tsv="/nosuch\na.wav\t1\n"), "train.tsv:1: the folder /nosuch does not exist"),
