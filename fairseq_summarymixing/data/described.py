@@ -14,6 +14,7 @@ from .transcripts import RecordingIndex, clean, match_table, read_table
 
 FIELDS = ("path", "text", "speaker", "label")
 DELIMITERS = ("\t", ",", ";")
+LONGEST_CELL = 20  # lines
 
 
 @dataclass(frozen=True)
@@ -108,14 +109,14 @@ def read_entries(path: str | Path, columns: Mapping[str, str]) -> list[tuple[str
     """
     lines = read_lines(path)
     delimiter, header = _header(path, lines, columns)
-    places = {field: header.index(name) for field, name in columns.items()}
+    places = {what: header.index(name) for what, name in columns.items()}
     entries = []
     for number, cells in _cells(path, lines, delimiter):
         if number == 1 or not any(cell.strip() for cell in cells):
             continue
         if not max(places.values()) < len(cells) <= len(header):
             raise UserError(f"{path}:{number}: expected {len(header)} columns, as in the header; found {len(cells)}")
-        values = {field: clean(cells[place]) for field, place in places.items()}
+        values = {what: clean(cells[place]) for what, place in places.items()}
         key = values.pop("path")
         if not key:
             raise UserError(f"{path}:{number}: the column {columns['path']!r} is empty")
@@ -155,6 +156,9 @@ def _cells(path: str | Path, lines: Sequence[str], delimiter: str):
     number = 1
     try:
         for cells in reader:
+            count = reader.line_num + 1 - number
+            if count > LONGEST_CELL:
+                raise UserError(f"{path}:{number}: a row over {count} lines; is a quote not closed?")
             yield number, cells
             number = reader.line_num + 1
     except csv.Error as error:

@@ -14,7 +14,7 @@ from .described import Described, Entry, describe
 from .folder_options import check_options, check_places, check_sources, compile_speaker, refuse_leftovers
 from .folder_summary import empty_split, nothing_found, nothing_left, summary
 from .formats import EXTENSIONS, extension_of, is_audio, why_passed_over
-from .manifest import unwritable, write_splits
+from .manifest import file_names, unwritable, write_splits
 from .parallel import map_in_threads
 from .recordings import Recording, copy_name, examine, read_sidecar, speaker_in_path
 from .report import Report
@@ -81,7 +81,7 @@ def make_manifests(
     rules = text_rules(case, keep_characters)
     pattern = compile_speaker(speaker_regex) if split_by == "speaker" and "speaker" not in columns else None
     check_places(source, out, resample)
-    refuse_leftovers(out, _renewed(percents, has_text, "label" in columns))
+    refuse_leftovers(out, file_names(percents, has_text, "label" in columns))
 
     report = Report()
     files = find_files(source, report.add)
@@ -128,13 +128,6 @@ def make_manifests(
     considered, unlisted = len(wanted) + len(passed_over), len(found) - len(wanted)
     left_out = considered - len(recordings)
     return summary(splits, considered, left_out, passed_over, unlisted, len(report.entries), report_path)
-
-
-def _renewed(splits: Sequence[str], has_text: bool, has_label: bool) -> list[str]:
-    """The files that a run writes."""
-    kinds = ["tsv"] + ["wrd", "ltr"] * has_text + ["cls"] * has_label
-    dictionaries = ["dict.ltr.txt"] * has_text + ["dict.cls.txt"] * has_label
-    return [f"{split}.{kind}" for split in splits for kind in kinds] + dictionaries
 
 
 def _writable_names(found: Sequence[str], resample: int | None, report: Report) -> list[str]:

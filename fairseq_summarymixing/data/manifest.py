@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,6 +94,16 @@ def write_splits(
     for name, pairs in (trials or {}).items():
         contents[f"{name}.trials"] = _trial_lines(name, pairs, {row.path for row in splits[name]})
     write_together(folder, contents)
+
+
+def file_names(
+    splits: Iterable[str], has_text: bool = False, has_label: bool = False, trials: Iterable[str] = ()
+) -> list[str]:
+    """The files that ``write_splits`` writes."""
+    kinds = ["tsv"] + ["wrd", "ltr"] * has_text + ["cls"] * has_label
+    names = [f"{split}.{kind}" for split in splits for kind in kinds]
+    names += ["dict.ltr.txt"] * has_text + ["dict.cls.txt"] * has_label
+    return names + [f"{split}.trials" for split in trials]
 
 
 def write_together(folder: str | Path, contents: Mapping[str, Sequence[str]]) -> None:

@@ -46,7 +46,7 @@ def read_table(path: str | Path) -> dict[str, str]:
     """A table of transcripts, one "key<TAB>text" per line, as {key: clean text}.
 
     Raises:
-        UserError: not readable, not UTF-8, a line without a tab or a key or with a second tab, a key twice, no line at all.
+        UserError: not readable, a line that is not "key<TAB>text", a key twice, no line at all.
     """
     table: dict[str, str] = {}
     for number, line in enumerate(read_lines(path), start=1):

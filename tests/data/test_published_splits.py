@@ -148,6 +148,7 @@ def test_only_the_valid_split(common_voice, tmp_path):
         ({"split_lists": {"train": "twice.tsv"}}, "twice.tsv has two lines for 'clip_1.wav' that say different things"),
         ({"split_lists": {"train": "train.tsv", "test": "other.tsv"}}, "other.tsv says otherwise of clip_1.wav"),
         ({"split_lists": {"train": "elsewhere.tsv"}}, "fits a recording: it names 'zz.wav', SRC holds 'clip_0.wav'"),
+        ({"split_lists": {"train": "open.csv"}}, "open.csv:2: a row over 31 lines; is a quote not closed"),
         ({"split_lists": {"train": "empty.txt"}, "columns": {}}, "empty.txt names no recordings"),
         ({"split_lists": {"train": "none.txt"}, "columns": {}}, "cannot read .*none.txt"),
         ({"split_lists": {}}, "`columns` needs a table"),
@@ -171,6 +172,7 @@ def test_lists_and_columns_that_cannot_work_are_one_clear_line(common_voice, tmp
     for name, content in rows.items():
         (common_voice / f"{name}.tsv").write_text(HEAD + content)
     (common_voice / "empty.txt").write_text("\n")
+    (common_voice / "open.csv").write_text("client_id,path,sentence\n" + 's,clip_1.wav,"A\n' + "s,clip_2.wav,B\n" * 30)
     options = with_lists(common_voice, **options)
     options["split_lists"] = {split: common_voice / name for split, name in options["split_lists"].items()}
     with pytest.raises(UserError, match=message) as caught:

@@ -206,13 +206,15 @@ def test_labels_that_do_not_match(files, message, corpus, pretrained, tmp_path):
 
 
 @pytest.mark.parametrize("codec", ["utf-8-sig", "utf-16"])
-def test_files_with_byte_order_marks_and_other_line_ends_train_as_the_same_files_without(
+def test_files_with_byte_order_marks_other_line_ends_and_repeated_rows_train(
     codec, corpus, pretrained, tmp_path, caplog
 ):
     data = tmp_path / "data"
     data.mkdir()
     for path in corpus.glob("*.*"):
-        (data / path.name).write_bytes(path.read_text().replace("\n", "\r\n").encode(codec))
+        lines = path.read_text().splitlines()
+        repeated = {".tsv": lines + lines[1:], ".ltr": lines + lines}.get(path.suffix, lines)
+        (data / path.name).write_bytes("\r\n".join([*repeated, ""]).encode(codec))
     train(*PRETRAINING, pretraining(data, tmp_path / "pretraining"))
     train(*FINETUNING, finetuning(data, tmp_path / "finetuning", pretrained))
     assert "outside the dictionary" not in caplog.text
