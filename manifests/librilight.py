@@ -27,6 +27,7 @@ from fairseq_summarymixing.data.segmentation.segment_corpus import make_segments
 from fairseq_summarymixing.data.segmentation.segments import spans_of
 from fairseq_summarymixing.data.walk import find_audio
 from fairseq_summarymixing.errors import UserError, exit_status
+from fairseq_summarymixing.text_files import open_text
 
 SIZES = {"small": 489, "medium": 1742, "large": 7439}  # speakers of each and those before it
 RECORDINGS = 219_041  # of all three
@@ -55,7 +56,8 @@ def find_recordings(corpus: Path, report: Report) -> dict:
 def read_speech(marks: Path) -> list:
     """The stretches of speech, in samples, that a .json file names. Raises BadAudio without any."""
     try:
-        intervals = json.loads(marks.read_text(encoding="utf-8"))["voice_activity"]
+        with open_text(marks) as file:
+            intervals = json.load(file)["voice_activity"]
     except OSError as error:
         raise BadAudio(f"no .json: {error.strerror or error}") from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:

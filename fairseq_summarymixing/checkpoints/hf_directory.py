@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..compat import require
 from ..errors import UserError
+from ..text_files import open_text
 from .names import HF_HEADS, WEIGHT_NORM_NAMES, hf_names, rename, reverse
 from .torch_files import read_torch_file
 from .weights import check_weights
@@ -102,7 +103,8 @@ def split_weights(weights: dict[str, Tensor], config: dict[str, Any]) -> tuple[d
 def read_json(path: Path) -> dict[str, Any]:
     """An object of a JSON file. Raises UserError where it is none."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        with open_text(path) as file:
+            content = json.load(file)
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
     if not isinstance(content, dict):

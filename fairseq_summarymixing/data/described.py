@@ -35,7 +35,7 @@ class Described:
 
 
 def describe(
-    found: Sequence[str],
+    index: RecordingIndex,
     transcripts: str | Path | None,
     columns: Mapping[str, str] | None,
     split_lists: Mapping[str, str | Path],
@@ -44,7 +44,7 @@ def describe(
     """Read a table of transcripts and the lists of splits, and pair their lines with recordings.
 
     Args:
-        found: paths of the recordings.
+        index: of the recordings.
         transcripts: a table; with ``columns`` one with a header, else "recording<TAB>text" per line.
         columns: names of columns by field, see FIELDS.
         split_lists: files by split: a recording per line, or, where its header has the column of the path, a table.
@@ -53,7 +53,7 @@ def describe(
     Raises:
         UserError: a file is malformed, fits no recording, or contradicts another.
     """
-    index, described = RecordingIndex(found), Described()
+    described = Described()
     tables = {} if transcripts is None else {str(transcripts): _read_table(transcripts, columns)}
     lists = {}
     for split, path in split_lists.items():
@@ -66,7 +66,7 @@ def describe(
         raise UserError(f"no list has the columns {', '.join(columns.values())}, and there is no table; see `columns`")
     for name, entries in tables.items():
         paired, unused = match_table(_unique(name, entries), index)
-        _check_fit(name, paired, unused, found)
+        _check_fit(name, paired, unused, index)
         for path, entry in paired.items():
             if described.entries.setdefault(path, entry) != entry:
                 raise UserError(f"{name} says otherwise of {path} than another table")
@@ -77,7 +77,7 @@ def describe(
         paths = [(key, index.find(key)) for key in keys]
         described.members[split] = [path for _, path in paths if path is not None]
         missing = [key for key, path in paths if path is None]
-        _check_fit(str(split_lists[split]), described.members[split], missing, found)
+        _check_fit(str(split_lists[split]), described.members[split], missing, index)
         for key in missing:
             report.add(key, f"listed in {split}, without a recording")
     return described
@@ -179,6 +179,6 @@ def _unique(name: str, entries: Sequence[tuple[str, Entry]]) -> dict[str, Entry]
     return table
 
 
-def _check_fit(name: str, paired: Mapping | Sequence, unused: Sequence[str], found: Sequence[str]) -> None:
+def _check_fit(name: str, paired: Mapping | Sequence, unused: Sequence[str], index: RecordingIndex) -> None:
     if not paired:
-        raise UserError(f"no line of {name} fits a recording: it names {unused[0]!r}, SRC holds {found[0]!r}")
+        raise UserError(f"no line of {name} fits a recording: it names {unused[0]!r}, SRC holds {index.first!r}")

@@ -20,6 +20,7 @@ from .recordings import Recording, copy_name, examine, read_sidecar, speaker_in_
 from .report import Report
 from .splits import assign_by_hash, assign_by_lists, split_percents
 from .text_rules import text_rules
+from .transcripts import RecordingIndex
 from .walk import find_files
 
 FIRST_FOLDER = r"^([^/]+)/"
@@ -84,15 +85,9 @@ def make_manifests(
     refuse_leftovers(out, file_names(percents, has_text, "label" in columns))
 
     report = Report()
-    files = find_files(source, report.add)
-    found = [path for path in files if extension_of(path) in extensions]
-    passed_over = [path for path in files if extension_of(path) not in extensions and is_audio(path)]
-    for path in passed_over:
-        report.add(path, why_passed_over(path, extensions))
-    if not found:
-        raise nothing_found(source, extensions, passed_over, Counter(map(extension_of, files)))
+    found, passed_over = _find(source, extensions, report)
     table = None if transcripts in (None, SIDECAR) else transcripts
-    described = describe(found, table, columns, split_lists, report)
+    described = describe(RecordingIndex(found, source), table, columns, split_lists, report)
     listed = {path for paths in described.members.values() for path in paths}
     wanted = [path for path in found if path in listed] if split_lists else found
     paths = _writable_names(wanted, resample, report)
@@ -128,6 +123,18 @@ def make_manifests(
     considered, unlisted = len(wanted) + len(passed_over), len(found) - len(wanted)
     left_out = considered - len(recordings)
     return summary(splits, considered, left_out, passed_over, unlisted, len(report.entries), report_path)
+
+
+def _find(source: Path, extensions: Sequence[str], report: Report) -> tuple[list[str], list[str]]:
+    """The recordings with one of the extensions, and those of other formats, which go to the report."""
+    files = find_files(source, report.add)
+    found = [path for path in files if extension_of(path) in extensions]
+    passed_over = [path for path in files if extension_of(path) not in extensions and is_audio(path)]
+    for path in passed_over:
+        report.add(path, why_passed_over(path, extensions))
+    if not found:
+        raise nothing_found(source, extensions, passed_over, Counter(map(extension_of, files)))
+    return found, passed_over
 
 
 def _writable_names(found: Sequence[str], resample: int | None, report: Report) -> list[str]:

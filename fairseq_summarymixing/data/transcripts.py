@@ -74,10 +74,15 @@ class RecordingIndex:
     """Finds the recording that a table or list means.
 
     A key is a relative path, a path without its extension, a file name, or a file name without its extension;
-    the first of these that fits counts.
+    the first of these that fits counts. A path may also be absolute, or begin with the last folders of ``root``.
+
+    Args:
+        paths: relative to ``root``.
     """
 
-    def __init__(self, paths: Sequence[str]) -> None:
+    def __init__(self, paths: Sequence[str], root: str | Path = "") -> None:
+        self.first = paths[0]
+        self._root = PurePosixPath(root).parts
         self._spellings: list[dict[str, list[str]]] = [defaultdict(list) for _ in range(4)]
         for path in paths:
             pure = PurePosixPath(unicodedata.normalize("NFC", path))
@@ -90,8 +95,11 @@ class RecordingIndex:
         Raises:
             UserError: several fit.
         """
-        normal = str(PurePosixPath(unicodedata.normalize("NFC", key)))
-        fitting = next((index[normal] for index in self._spellings if normal in index), [])
+        parts = PurePosixPath(unicodedata.normalize("NFC", key)).parts
+        # SRC being /data/cy/clips: a.mp3, clips/a.mp3, cy/clips/a.mp3 and /data/cy/clips/a.mp3 are one recording
+        lengths = [0, *(n for n in range(1, len(parts)) if parts[:n] == self._root[len(self._root) - n :])]
+        names = [str(PurePosixPath(*parts[n:])) for n in lengths]
+        fitting = next((index[name] for name in names for index in self._spellings if name in index), [])
         if len(fitting) > 1:
             raise UserError(
                 f"{key!r} fits {len(fitting)} recordings, such as {fitting[0]} and {fitting[1]}; "

@@ -305,3 +305,5 @@ def test_a_check_names_what_differs_and_what_is_missing(tmp_path, capsys):
     assert printed[-1] == "missing: 2 more"
     check_corpus(PublishedCorpus("Tiny", tmp_path, {"train": splits["train"]}, {"train": 1}))
     assert "is complete" in capsys.readouterr().out
+    check_corpus(PublishedCorpus("Tiny", tmp_path, {"train": splits["train"]}))
+    assert "published counts are not known here" in capsys.readouterr().out

@@ -66,6 +66,14 @@ def test_a_recording_may_be_named_four_ways(key):
     assert match_table({key: "ONE"}, RecordingIndex(["s/a.wav", "s/b.wav"])) == ({"s/a.wav": "ONE"}, [])
 
 
+@pytest.mark.parametrize("key", ["a.mp3", "clips/a.mp3", "cy/clips/a", "/data/cy/clips/a.mp3"])
+def test_a_path_may_begin_with_the_folders_of_its_root(key):
+    index = RecordingIndex(["a.mp3", "b/a.mp3"], "/data/cy/clips")
+    assert index.find(key) == "a.mp3"
+    assert index.find("b/a.mp3") == index.find("/data/cy/clips/b/a") == "b/a.mp3"
+    assert index.find("eu/clips/a.mp3") is index.find("/data/a.mp3") is index.find("data/cy/a.mp3") is None
+
+
 def test_transcripts_without_a_recording_are_handed_back():
     assert match_table({"a": "ONE", "z": "TWO"}, RecordingIndex(["a.wav"])) == ({"a.wav": "ONE"}, ["z"])
 
