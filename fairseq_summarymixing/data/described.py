@@ -35,7 +35,8 @@ class Described:
 
 
 def describe(
-    index: RecordingIndex,
+    found: Sequence[str],
+    source: Path,
     transcripts: str | Path | None,
     columns: Mapping[str, str] | None,
     split_lists: Mapping[str, str | Path],
@@ -44,7 +45,7 @@ def describe(
     """Read a table of transcripts and the lists of splits, and pair their lines with recordings.
 
     Args:
-        index: of the recordings.
+        found: paths of the recordings, relative to ``source``.
         transcripts: a table; with ``columns`` one with a header, else "recording<TAB>text" per line.
         columns: names of columns by field, see FIELDS.
         split_lists: files by split: a recording per line, or, where its header has the column of the path, a table.
@@ -54,6 +55,9 @@ def describe(
         UserError: a file is malformed, fits no recording, or contradicts another.
     """
     described = Described()
+    if transcripts is None and not split_lists:
+        return described
+    index = RecordingIndex(found, source)
     tables = {} if transcripts is None else {str(transcripts): _read_table(transcripts, columns)}
     lists = {}
     for split, path in split_lists.items():

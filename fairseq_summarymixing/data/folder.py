@@ -20,7 +20,6 @@ from .recordings import Recording, copy_name, examine, read_sidecar, speaker_in_
 from .report import Report
 from .splits import assign_by_hash, assign_by_lists, split_percents
 from .text_rules import text_rules
-from .transcripts import RecordingIndex
 from .walk import find_files
 
 FIRST_FOLDER = r"^([^/]+)/"
@@ -87,7 +86,7 @@ def make_manifests(
     report = Report()
     found, passed_over = _find(source, extensions, report)
     table = None if transcripts in (None, SIDECAR) else transcripts
-    described = describe(RecordingIndex(found, source), table, columns, split_lists, report)
+    described = describe(found, source, table, columns, split_lists, report)
     listed = {path for paths in described.members.values() for path in paths}
     wanted = [path for path in found if path in listed] if split_lists else found
     paths = _writable_names(wanted, resample, report)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -85,9 +86,11 @@ class RecordingIndex:
         self._root = PurePosixPath(root).parts
         self._spellings: list[dict[str, list[str]]] = [defaultdict(list) for _ in range(4)]
         for path in paths:
-            pure = PurePosixPath(unicodedata.normalize("NFC", path))
-            for index, key in zip(self._spellings, (pure, pure.with_suffix(""), pure.name, pure.stem)):
-                index[str(key)].append(path)
+            normal = unicodedata.normalize("NFC", path)
+            bare = os.path.splitext(normal)[0]
+            keys = (normal, bare, normal.rpartition("/")[2], bare.rpartition("/")[2])
+            for index, key in zip(self._spellings, keys):
+                index[key].append(path)
 
     def find(self, key: str) -> str | None:
         """The path of a recording, None where no recording fits.
