@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn.utils import parametrize, prune
+from wrapping import Doubled, Halved, leaves, place
 
 from fairseq_summarymixing.modules.config import MIXERS, EncoderConfig, build_encoder
 from fairseq_summarymixing.modules.lean.replace import make_lean
@@ -24,31 +25,6 @@ def build(mixer, encoder_layer, layer_norm_first):
     for parameter in encoder.parameters():  # at the start, attention is nearly uniform whatever its queries
         nn.init.normal_(parameter, std=0.5)
     return make_lean(encoder)
-
-
-def leaves(model, kind=nn.Module):
-    return [
-        name for name, part in model.named_modules() if not list(part.children()) and isinstance(part, kind) and name
-    ]
-
-
-def place(model, name):
-    parent, _, leaf = name.rpartition(".")
-    return model.get_submodule(parent), leaf
-
-
-class Doubled(nn.Module):
-    def __init__(self, inner):
-        super().__init__()
-        self.inner = inner
-
-    def forward(self, x):
-        return 2 * self.inner(x)
-
-
-class Halved(nn.Module):
-    def forward(self, weight):
-        return weight / 2
 
 
 X = torch.randn(2, 9, 16, generator=torch.Generator().manual_seed(1))
