@@ -75,6 +75,54 @@ TINY_FINETUNING = {
 }  # fmt: skip
 
 
+def dotted(fields):
+    """Fields by their dotted names, where keyword arguments have __ for the dot."""
+    return {name.replace("__", "."): value for name, value in fields.items()}
+
+
+def paths(corpus, folder):
+    return {"task.data": str(corpus), "checkpoint.save_dir": str(folder)}
+
+
+def pretraining(corpus, folder, **more):
+    """Settings of a tiny pre-training; ``more``: further fields, __ for the dot."""
+    return {**TINY_PRETRAINING, **paths(corpus, folder), **dotted(more)}
+
+
+def resumable(corpus, folder, **more):
+    """As :func:`pretraining`: learning rates do not depend on ``max_update``, and checkpoint_last.pt alone is saved."""
+    fields = dict(
+        lr_scheduler__total_num_update=100,
+        dataset__batch_size=2,
+        dataset__disable_validation=True,
+        checkpoint__no_epoch_checkpoints=True,
+    )
+    return pretraining(corpus, folder, **{**fields, **more})
+
+
+def finetuning(corpus, folder, pretrained, **more):
+    """Settings of a tiny fine-tuning of the checkpoint ``pretrained``; ``more``: as :func:`pretraining`."""
+    return {**TINY_FINETUNING, **paths(corpus, folder), "model.w2v_path": str(pretrained), **dotted(more)}
+
+
+def last_checkpoint(folder):
+    import torch
+
+    return torch.load(folder / "checkpoint_last.pt", weights_only=False)
+
+
+def assert_same_weights(found, expected, **tolerance):
+    """Of two checkpoints, after as many updates."""
+    import torch
+
+    assert found["optimizer_history"][-1]["num_updates"] == expected["optimizer_history"][-1]["num_updates"]
+    assert found["model"].keys() == expected["model"].keys()
+    for name, weight in expected["model"].items():
+        torch.testing.assert_close(
+            found["model"][name], weight, msg=lambda text, name=name: f"{name}: {text}", **tolerance
+        )
+
+
 def command(folder, name, settings):
     """The command line that README gives. Fields of the groups below that the recipe does not
     name need hydra's +: fairseq merges their defaults later."""

@@ -10,7 +10,7 @@ import torch
 pytest.importorskip("fairseq", reason="tests the fairseq task")
 
 from fairseq import tasks
-from tiny import TINY_PRETRAINING, compose, write_corpus
+from tiny import TINY_PRETRAINING, compose, dotted, write_corpus
 
 from fairseq_summarymixing.modules.config import MIXERS
 from fairseq_summarymixing.tasks._batches import report_batches, shuffled_by_length
@@ -35,7 +35,7 @@ def corpus(tmp_path_factory):
 
 def make_task(corpus, lengths=None, **more):
     """A task whose train.tsv names utterances of ``lengths``, which can be batched but not heard."""
-    changes = {"task.enable_padding": True, **{key.replace("__", "."): value for key, value in more.items()}}
+    changes = {"task.enable_padding": True, **dotted(more)}
     task = tasks.setup_task(compose(*RECIPE, {**TINY_PRETRAINING, "task.data": str(corpus), **changes}).task)
     for split in ("train", "valid"):
         task.load_dataset(split)

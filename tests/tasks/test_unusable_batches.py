@@ -15,7 +15,7 @@ import torch
 pytest.importorskip("fairseq", reason="tests the fairseq task")
 
 from processes import fork_pair, train_pair
-from tiny import ROOT, TINY_PRETRAINING, tone, train, write_wave
+from tiny import ROOT, assert_same_weights, last_checkpoint, pretraining, tone, train, write_wave
 
 from fairseq_summarymixing.errors import UserError
 
@@ -51,29 +51,20 @@ def add_overflowing(corpus, name="loud.wav", split="train"):
 
 
 def settings(corpus, folder, **more):
-    return {
-        **TINY_PRETRAINING, "task.data": str(corpus), "checkpoint.save_dir": str(folder), "task.max_skipped": 0.9,
-        "dataset.batch_size": 1, "dataset.disable_validation": True, "lr_scheduler.total_num_update": 100,
-        **{key.replace("__", "."): value for key, value in more.items()},
-    }  # fmt: skip
-
-
-def load(path):
-    return torch.load(path, weights_only=False)
-
-
-def assert_same_weights(found, expected, **tolerance):
-    for name, weight in expected["model"].items():
-        torch.testing.assert_close(
-            found["model"][name], weight, msg=lambda text, name=name: f"{name}: {text}", **tolerance
-        )
+    fields = dict(
+        task__max_skipped=0.9,
+        dataset__batch_size=1,
+        dataset__disable_validation=True,
+        lr_scheduler__total_num_update=100,
+    )
+    return pretraining(corpus, folder, **{**fields, **more})
 
 
 def test_an_epoch_may_begin_with_batches_of_which_nothing_is_usable(tmp_path):
     corpus = write_corpus(tmp_path / "corpus", good=2, bad=2)  # the missing are longest, so first in the plan
     for updates in (5, 7):  # and again after a restart
         train(*RECIPE, settings(corpus, tmp_path, optimization__max_update=updates))
-    assert load(tmp_path / "checkpoint_last.pt")["optimizer_history"][-1]["num_updates"] == 7
+    assert last_checkpoint(tmp_path)["optimizer_history"][-1]["num_updates"] == 7
 
 
 @pytest.mark.parametrize("bf16", [False, True])
@@ -87,7 +78,7 @@ def test_an_update_without_a_usable_recording_changes_neither_weights_nor_the_lo
         train(*RECIPE, settings(corpus, tmp_path, **changes))
     saved = {}
     for path in tmp_path.glob("checkpoint*.pt"):
-        state = load(path)
+        state = torch.load(path, weights_only=False)
         saved[state["optimizer_history"][-1]["num_updates"]] = state
     unchanged = []
     for update in range(2, 9):
@@ -112,7 +103,7 @@ def test_batches_without_a_usable_recording_count_nothing_in_two_processes(tmp_p
     train(*RECIPE, settings(whole, tmp_path / "one", **{**common, "dataset.batch_size": 4}))
     spoilt = write_corpus(tmp_path / "spoilt", good=4, bad=3)
     train_pair(*RECIPE, settings(spoilt, tmp_path / "two", **{**common, "optimization.update_freq": [4]}))
-    one, two = (load(tmp_path / name / "checkpoint_last.pt") for name in ("one", "two"))
+    one, two = (last_checkpoint(tmp_path / name) for name in ("one", "two"))
     assert two["optimizer_history"][-1]["num_updates"] == 4
     assert_same_weights(two, one, atol=1e-5, rtol=1e-4)
     assert two["extra_state"]["val_loss"] == pytest.approx(one["extra_state"]["val_loss"], rel=1e-3)
@@ -123,7 +114,7 @@ def test_accumulated_batches_without_a_usable_recording_leave_the_update_exactly
     for name, bad in (("whole", 0), ("spoilt", 2)):
         corpus = write_corpus(tmp_path / name, good=1, bad=bad, splits=("train",))
         train(*RECIPE, settings(corpus, tmp_path / name, optimization__max_update=6, optimization__update_freq=[3]))
-    whole, spoilt = (load(tmp_path / name / "checkpoint_last.pt") for name in ("whole", "spoilt"))
+    whole, spoilt = (last_checkpoint(tmp_path / name) for name in ("whole", "spoilt"))
     assert_same_weights(spoilt, whole, atol=0, rtol=0)
 
 
@@ -165,7 +156,7 @@ def test_a_recording_that_makes_gradients_nan_is_named_and_can_be_left_out_at_th
     changes.update(task__leave_out=str(tmp_path / "left-out.txt"))
     train(*RECIPE, settings(corpus, folder, **changes))
     train(*RECIPE, settings(corpus, tmp_path / "never stopped", **changes))
-    resumed, expected = (load(path / "checkpoint_last.pt") for path in (folder, tmp_path / "never stopped"))
+    resumed, expected = (last_checkpoint(path) for path in (folder, tmp_path / "never stopped"))
     assert_same_weights(resumed, expected, atol=0, rtol=0)
 
 

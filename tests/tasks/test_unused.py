@@ -6,7 +6,7 @@ import pytest
 
 fairseq = pytest.importorskip("fairseq", reason="tests the batches of fairseq's tasks")
 
-from tiny import EXAMPLES, TINY_FINETUNING, TINY_PRETRAINING, train, write_corpus
+from tiny import EXAMPLES, finetuning, pretraining, train, write_corpus
 
 DROPS = fairseq.__version__ != "0.12.2"  # which makes a smaller last batch
 RECIPES = {
@@ -34,13 +34,16 @@ def pretrained(corpus, tmp_path_factory):
 
 
 def settings(task, corpus, folder, pretrained=None, **more):
-    tiny = TINY_FINETUNING if pretrained else TINY_PRETRAINING
-    changes = {
-        "task.data": str(corpus), "checkpoint.save_dir": str(folder), "task.min_sample_size": 4000,
-        "dataset.max_tokens": 16 * 16000, "optimization.max_update": 3, "dataset.batch_size": None,
-        "dataset.validate_interval": 1, **{key.replace("__", "."): value for key, value in more.items()},
-    }  # fmt: skip
-    return {**tiny, **changes, **({"model.w2v_path": str(pretrained)} if pretrained else {})}
+    fields = dict(
+        task__min_sample_size=4000,
+        dataset__max_tokens=16 * 16000,
+        optimization__max_update=3,
+        dataset__batch_size=None,
+        dataset__validate_interval=1,
+    )
+    if pretrained:
+        return finetuning(corpus, folder, pretrained, **{**fields, **more})
+    return pretraining(corpus, folder, **{**fields, **more})
 
 
 def run(task, corpus, folder, pretrained, caplog, **more):

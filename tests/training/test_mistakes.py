@@ -9,7 +9,7 @@ import torch
 
 pytest.importorskip("fairseq", reason="trains with fairseq")
 
-from tiny import TINY_FINETUNING, TINY_PRETRAINING, command, start, train, write_corpus
+from tiny import command, finetuning, pretraining, start, train, write_corpus
 
 from fairseq_summarymixing.errors import UserError
 
@@ -35,22 +35,6 @@ def pretrained(corpus, tmp_path_factory):
     folder = tmp_path_factory.mktemp("pretrained")
     train(*PRETRAINING, pretraining(corpus, folder))
     return folder / "checkpoint_last.pt"
-
-
-def pretraining(corpus, folder, **more):
-    return {**TINY_PRETRAINING, **paths(corpus, folder), **dotted(more)}
-
-
-def finetuning(corpus, folder, pretrained, **more):
-    return {**TINY_FINETUNING, **paths(corpus, folder), "model.w2v_path": str(pretrained), **dotted(more)}
-
-
-def paths(corpus, folder):
-    return {"task.data": str(corpus), "checkpoint.save_dir": str(folder)}
-
-
-def dotted(names):
-    return {name.replace("__", "."): value for name, value in names.items()}
 
 
 def damage(path, how, source):

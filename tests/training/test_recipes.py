@@ -11,7 +11,7 @@ pytest.importorskip("fairseq", reason="recipes run on fairseq")
 
 from fairseq import tasks
 from omegaconf import OmegaConf
-from tiny import EXAMPLES, TINY_FINETUNING, TINY_LOG_MEL, TINY_PRETRAINING, compose, train, write_corpus
+from tiny import EXAMPLES, TINY_LOG_MEL, TINY_PRETRAINING, compose, finetuning, paths, train, write_corpus
 
 PRETRAINING = sorted(path.stem for path in (EXAMPLES / "pretraining").glob("*.yaml"))
 FINETUNING = sorted(path.stem for path in (EXAMPLES / "finetuning").glob("*.yaml"))
@@ -48,15 +48,14 @@ def pretrained(corpus, tmp_path_factory):
     def pretrain(recipe):
         tiny = TINY_LOG_MEL if read(recipe)["model"].get("frontend") == "log_mel" else TINY_PRETRAINING
         folder = tmp_path_factory.mktemp(recipe)
-        train("pretraining", recipe, {**tiny, "task.data": str(corpus), "checkpoint.save_dir": str(folder)})
+        train("pretraining", recipe, {**tiny, **paths(corpus, folder)})
         return folder / "checkpoint_last.pt"
 
     return pretrain
 
 
 def finetune(recipe, corpus, checkpoint, folder):
-    where = {"task.data": str(corpus), "checkpoint.save_dir": str(folder), "model.w2v_path": str(checkpoint)}
-    train("finetuning", recipe, {**TINY_FINETUNING, **where})
+    train("finetuning", recipe, finetuning(corpus, folder, checkpoint))
     assert (folder / "checkpoint_last.pt").exists()
 
 

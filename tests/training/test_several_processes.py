@@ -11,7 +11,7 @@ import torch
 pytest.importorskip("fairseq", reason="trains with fairseq")
 
 from processes import free_port, run_pair, train_pair
-from tiny import TINY_FINETUNING, TINY_PRETRAINING, command, train, write_corpus
+from tiny import TINY_FINETUNING, assert_same_weights, command, last_checkpoint, resumable, train, write_corpus
 
 from fairseq_summarymixing.errors import UserError
 from fairseq_summarymixing.plugin.resuming import rescale_position
@@ -24,28 +24,6 @@ NOT_DRAWN = dict(
 )  # fmt: skip
 
 
-def settings(corpus, folder, **more):
-    """``more``: dotted names with __ for the dot."""
-    return {
-        **TINY_PRETRAINING, "task.data": str(corpus), "checkpoint.save_dir": str(folder),
-        "lr_scheduler.total_num_update": 100, "dataset.batch_size": 2, "dataset.disable_validation": True,
-        "checkpoint.no_epoch_checkpoints": True, **{key.replace("__", "."): value for key, value in more.items()},
-    }  # fmt: skip
-
-
-def last(folder):
-    return torch.load(folder / "checkpoint_last.pt", weights_only=False)
-
-
-def assert_same_weights(found, expected, **tolerance):
-    assert found["optimizer_history"][-1]["num_updates"] == expected["optimizer_history"][-1]["num_updates"]
-    assert found["model"].keys() == expected["model"].keys()
-    for name, weight in expected["model"].items():
-        torch.testing.assert_close(
-            found["model"][name], weight, msg=lambda text, name=name: f"{name}: {text}", **tolerance
-        )
-
-
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
     return write_corpus(tmp_path_factory.mktemp("corpus"), clips=CLIPS)
@@ -56,9 +34,9 @@ def pair(corpus, tmp_path_factory):
     """Folders of two runs of two processes: one of 8 updates, and one that was stopped after 3, inside epoch 1."""
     folder = tmp_path_factory.mktemp("pair")
     given = dict(model__encoder_layerdrop=0.3, optimization__max_update=8)
-    train_pair(*RECIPE, settings(corpus, folder / "whole", **given))
+    train_pair(*RECIPE, resumable(corpus, folder / "whole", **given))
     given.update(optimization__max_update=3)
-    statuses, outputs, _ = run_pair("spawn", *RECIPE, settings(corpus, folder / "part", **given))
+    statuses, outputs, _ = run_pair("spawn", *RECIPE, resumable(corpus, folder / "part", **given))
     assert statuses == [0], outputs[0][-3000:]
     return folder
 
@@ -71,15 +49,15 @@ def test_two_processes_resume_exactly(way, field, pair, corpus, tmp_path):
         shutil.copy(pair / "part/checkpoint_last.pt", tmp_path)
     else:
         more[f"checkpoint__{field}"] = str(pair / "part/checkpoint_last.pt")
-    statuses, outputs, _ = run_pair(way, *RECIPE, settings(corpus, tmp_path, **more))
+    statuses, outputs, _ = run_pair(way, *RECIPE, resumable(corpus, tmp_path, **more))
     assert statuses == [0], outputs[0][-3000:]
-    assert_same_weights(last(tmp_path), last(pair / "whole"), atol=0, rtol=0)
+    assert_same_weights(last_checkpoint(tmp_path), last_checkpoint(pair / "whole"), atol=0, rtol=0)
 
 
 def test_two_processes_start_from_a_models_weights(pair, corpus, tmp_path):
     more = dict(checkpoint__finetune_from_model=str(pair / "part/checkpoint_last.pt"), optimization__lr=[1e-30])
-    train_pair(*RECIPE, settings(corpus, tmp_path, model__encoder_layerdrop=0.3, **more))
-    found, expected = last(tmp_path), last(pair / "part")
+    train_pair(*RECIPE, resumable(corpus, tmp_path, model__encoder_layerdrop=0.3, **more))
+    found, expected = last_checkpoint(tmp_path), last_checkpoint(pair / "part")
     torch.testing.assert_close(found["model"]["mask_emb"], expected["model"]["mask_emb"])
     assert found["optimizer_history"][-1]["num_updates"] == 1
 
@@ -96,7 +74,7 @@ def test_fine_tuning_on_two_processes_resumes_exactly(pair, corpus, tmp_path):
         for updates in stops:
             where = {"checkpoint.save_dir": str(tmp_path / name), "optimization.max_update": updates}
             train_pair("finetuning", "base_10h", {**given, **where})
-    assert_same_weights(last(tmp_path / "parts"), last(tmp_path / "whole"), atol=0, rtol=0)
+    assert_same_weights(last_checkpoint(tmp_path / "parts"), last_checkpoint(tmp_path / "whole"), atol=0, rtol=0)
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +83,7 @@ def one_process(corpus, tmp_path_factory):
     folder = tmp_path_factory.mktemp("one_process")
     for name, updates in (("whole", 8), ("part", 3)):
         more = dict(optimization__max_update=updates, optimization__update_freq=[2])
-        train(*RECIPE, settings(corpus, folder / name, **NOT_DRAWN, **more))
+        train(*RECIPE, resumable(corpus, folder / name, **NOT_DRAWN, **more))
     return folder
 
 
@@ -114,12 +92,12 @@ def one_process(corpus, tmp_path_factory):
 def test_two_processes_go_on_from_one_and_one_from_two(one_process, corpus, tmp_path):
     shutil.copy(one_process / "part/checkpoint_last.pt", tmp_path)
     more = dict(NOT_DRAWN, distributed_training__ddp_backend="pytorch_ddp")
-    train_pair(*RECIPE, settings(corpus, tmp_path, optimization__max_update=5, **more))
+    train_pair(*RECIPE, resumable(corpus, tmp_path, optimization__max_update=5, **more))
     train(
         *RECIPE,
-        settings(corpus, tmp_path, optimization__max_update=8, optimization__update_freq=[2], **NOT_DRAWN),
+        resumable(corpus, tmp_path, optimization__max_update=8, optimization__update_freq=[2], **NOT_DRAWN),
     )
-    assert_same_weights(last(tmp_path), last(one_process / "whole"), atol=1e-5, rtol=1e-4)
+    assert_same_weights(last_checkpoint(tmp_path), last_checkpoint(one_process / "whole"), atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +117,7 @@ def test_batches_that_were_used_are_not_used_again(before, now, used, update_fre
 def test_one_process_without_data_ends_both_in_one_line(rank, corpus, tmp_path):
     missing = [{}, {}]
     missing[rank] = {"task.data": "/nowhere"}
-    statuses, outputs, seconds = run_pair("by hand", *RECIPE, settings(corpus, tmp_path), of_rank=missing)
+    statuses, outputs, seconds = run_pair("by hand", *RECIPE, resumable(corpus, tmp_path), of_rank=missing)
     assert statuses == [1, 1] and seconds < 60
     lines = [output.strip().splitlines()[-1] for output in outputs]
     assert lines[rank] == "error: task.data=/nowhere is no folder: expected one that holds train.tsv"
@@ -158,12 +136,12 @@ def test_a_save_dir_that_another_training_uses_is_refused(corpus, tmp_path):
     )
     assert other.stdout.readline() == "held\n"
     with pytest.raises(UserError, match=f"is in use by another training .process {other.pid} on .*name another folder"):
-        train(*RECIPE, settings(corpus, tmp_path))
+        train(*RECIPE, resumable(corpus, tmp_path))
     other.kill()
     other.wait()
     for name in ("checkpoint_1_5.pt.tmp", ".checkpoint_last.pt.abcdefgh.part"):  # half written when it was killed
         (tmp_path / name).write_bytes(b"PK")
-    train(*RECIPE, settings(corpus, tmp_path))
+    train(*RECIPE, resumable(corpus, tmp_path))
     assert sorted(path.name for path in tmp_path.iterdir()) == [".training.lock", "checkpoint_last.pt"]
 
 
@@ -172,7 +150,7 @@ def test_a_link_in_the_place_of_the_lock_is_not_followed(corpus, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run/.training.lock").symlink_to(tmp_path / "precious.txt")
     with pytest.raises(UserError, match="cannot write to checkpoint.save_dir"):
-        train(*RECIPE, settings(corpus, tmp_path / "run"))
+        train(*RECIPE, resumable(corpus, tmp_path / "run"))
     assert (tmp_path / "precious.txt").read_text() == "mine"
 
 
@@ -181,7 +159,7 @@ def test_too_little_shared_memory_ends_in_one_line(buffer, corpus, tmp_path):
     small = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs -o size=100k tmpfs /dev/shm && exec "$@"', "sh"]
     if subprocess.run([*small, "true"], capture_output=True).returncode:
         pytest.skip("a small /dev/shm cannot be mounted here")
-    given = settings(
+    given = resumable(
         corpus, tmp_path, dataset__num_workers=2, optimization__max_update=60, dataset__data_buffer_size=buffer
     )
     process = subprocess.run(
@@ -226,4 +204,4 @@ print("done")
 def test_checkpoints_written_asynchronously_need_iopath(corpus, tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UserError, match="write_checkpoints_asynchronously=true needs iopath"):
-        train(*RECIPE, settings(corpus, tmp_path, checkpoint__write_checkpoints_asynchronously=True))
+        train(*RECIPE, resumable(corpus, tmp_path, checkpoint__write_checkpoints_asynchronously=True))
