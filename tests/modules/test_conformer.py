@@ -12,10 +12,18 @@ from fairseq_summarymixing.modules.conformer import ConvolutionModule
 from fairseq_summarymixing.modules.positional import SinusoidalPositions
 
 TINY = dict(
-    encoder_layer="conformer", positions="sinusoidal", encoder_layers=2, encoder_embed_dim=16,
-    encoder_ffn_embed_dim=24, encoder_attention_heads=4, activation_fn="swish", depthwise_conv_kernel_size=5,
-    layer_norm_first=True, dropout=0.0, attention_dropout=0.0,
-)  # fmt: skip
+    encoder_layer="conformer",
+    positions="sinusoidal",
+    encoder_layers=2,
+    encoder_embed_dim=16,
+    encoder_ffn_embed_dim=24,
+    encoder_attention_heads=4,
+    activation_fn="swish",
+    depthwise_conv_kernel_size=5,
+    layer_norm_first=True,
+    dropout=0.0,
+    attention_dropout=0.0,
+)
 
 
 def feed_forward(part, frame):

@@ -120,7 +120,7 @@ def test_positions_are_as_long_as_the_input_and_weight_norm_is_its_formula():
         ({"encoder_layers": 0}, "encoder_layers must be at least 1; got 0"),
         ({"activation_fn": "gleu"}, "activation must be one of"),
     ],
-)  # fmt: skip
+)
 def test_a_configuration_that_cannot_be_built_says_why(change, message):
     with pytest.raises(ValueError, match=message):
         tiny(**change)

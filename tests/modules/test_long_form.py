@@ -24,10 +24,10 @@ def build(
     frontend="log_mel", mixer="summary_mixing", encoder_layer="conformer", positions="conv", first=True, **fields
 ):
     torch.manual_seed(0)
-    sizes = dict(encoder_layers=3, encoder_embed_dim=16, encoder_ffn_embed_dim=24, encoder_attention_heads=2,
-                 conv_pos=8, conv_pos_groups=2, depthwise_conv_kernel_size=7)  # fmt: skip
-    encoder = EncoderConfig(mixer=mixer, encoder_layer=encoder_layer, positions=positions, layer_norm_first=first,
-                            **{**sizes, **fields})  # fmt: skip
+    sizes = dict(encoder_layers=3, encoder_embed_dim=16, encoder_ffn_embed_dim=24, encoder_attention_heads=2)
+    kernels = dict(conv_pos=8, conv_pos_groups=2, depthwise_conv_kernel_size=7)
+    kinds = dict(mixer=mixer, encoder_layer=encoder_layer, positions=positions, layer_norm_first=first)
+    encoder = EncoderConfig(**{**sizes, **kernels, **kinds, **fields})
     model = Wav2Vec2(FrontendConfig(**FRONTENDS[frontend]), encoder, ObjectiveConfig())
     for parameter in model.parameters():  # norms that do something, branches that differ
         parameter.data.add_(0.1 * torch.randn_like(parameter))
@@ -133,9 +133,8 @@ def test_neither_does_a_front_end_nor_a_part_whose_call_is_not_its_classs():
     replaced, hooked = build(), build()
     replaced.encoder.layers[1].mixer.forward = lambda x, padding_mask=None: x
     hooked.encoder.layers[2].register_forward_hook(lambda module, inputs, x: 2 * x)
-    assert [chunking_obstacle(one) for one in (model, replaced, hooked)] == [
-        "OtherMel", "SummaryMixing", "ConformerLayer",
-    ]  # fmt: skip
+    obstacles = [chunking_obstacle(one) for one in (model, replaced, hooked)]
+    assert obstacles == ["OtherMel", "SummaryMixing", "ConformerLayer"]
 
 
 def test_a_subclass_that_declares_it_again_does():

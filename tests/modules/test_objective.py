@@ -125,12 +125,14 @@ def test_memory_for_similarities_is_linear_in_the_masked_frames():
 def test_a_step_asks_the_device_for_no_value(frontend, mixer, monkeypatch):
     """On the meta device there are no values: what asks for one fails."""
     monkeypatch.setattr(torch, "autocast", lambda *args, **kwargs: nullcontext())  # which knows no such device
+    layers = dict(conv_feature_layers=((8, 10, 5), (8, 3, 2)), mel_conv_layers=((8, 3, 2),))
+    sizes = dict(encoder_layers=2, encoder_embed_dim=16, encoder_ffn_embed_dim=16, encoder_attention_heads=2)
     model = Wav2Vec2(
-        FrontendConfig(conv_feature_layers=((8, 10, 5), (8, 3, 2)), frontend=frontend, mel_conv_layers=((8, 3, 2),)),
-        EncoderConfig(mixer=mixer, encoder_embed_dim=16, encoder_ffn_embed_dim=16, encoder_attention_heads=2,
-                      encoder_layers=2, conv_pos=4, conv_pos_groups=2),
+        FrontendConfig(frontend=frontend, **layers),
+        EncoderConfig(mixer=mixer, **sizes, conv_pos=4, conv_pos_groups=2),
         ObjectiveConfig(quantize_targets=True, latent_vars=4, num_negatives=3, mask_channel_prob=0.1),
-    ).to("meta").train()  # fmt: skip
+    )
+    model.to("meta").train()
     output = model.contrast(torch.empty(2, 16000, device="meta"), seeds=[1, 2])
     assert output.logits.device.type == "meta" and len(output.logits) > 2
     output.logits.sum().backward()

@@ -24,10 +24,13 @@ SECOND = 16000
 LOUDNESS = ("fairseq_summarymixing.data.audio", "LARGEST_SAMPLE", math.inf)  # of recordings that are read at all
 # What is drawn or averaged over a whole batch is off, so that batches of one give what a batch of all gives
 ALONE_AS_TOGETHER = {
-    "criterion.loss_weights": [0, 0], "model.require_same_masks": False, "model.encoder_layerdrop": 0.0,
-    "model.extractor_mode": "layer_norm", "model.layer_norm_first": True,
+    "criterion.loss_weights": [0, 0],
+    "model.require_same_masks": False,
+    "model.encoder_layerdrop": 0.0,
+    "model.extractor_mode": "layer_norm",
+    "model.layer_norm_first": True,
     **{f"model.{name}": 0.0 for name in ("dropout", "attention_dropout", "dropout_input", "dropout_features")},
-}  # fmt: skip
+}
 
 
 def write_corpus(folder, good, bad, splits=("train", "valid")):
@@ -70,10 +73,9 @@ def test_an_epoch_may_begin_with_batches_of_which_nothing_is_usable(tmp_path):
 @pytest.mark.parametrize("bf16", [False, True])
 def test_an_update_without_a_usable_recording_changes_neither_weights_nor_the_loss(bf16, tmp_path, caplog):
     corpus = write_corpus(tmp_path / "corpus", good=3, bad=1, splits=("train",))
-    changes = dict(
-        optimization__max_update=8, checkpoint__save_interval_updates=1, checkpoint__keep_interval_updates=-1,
-        checkpoint__no_epoch_checkpoints=False, optimizer__weight_decay=0.1, common__bf16=bf16,
-    )  # fmt: skip
+    changes = dict(optimization__max_update=8, optimizer__weight_decay=0.1, common__bf16=bf16)
+    changes.update(checkpoint__save_interval_updates=1, checkpoint__keep_interval_updates=-1)
+    changes.update(checkpoint__no_epoch_checkpoints=False)
     with caplog.at_level(logging.INFO):
         train(*RECIPE, settings(corpus, tmp_path, **changes))
     saved = {}
@@ -97,8 +99,8 @@ def test_an_update_without_a_usable_recording_changes_neither_weights_nor_the_lo
 def test_batches_without_a_usable_recording_count_nothing_in_two_processes(tmp_path):
     # Seven batches that two processes share out anew in each of four epochs, as one update: three without a usable
     # recording and, to make them eight, one of nothing
-    common = {**ALONE_AS_TOGETHER, "optimization.max_update": 4, "dataset.disable_validation": False,
-              "dataset.validate_interval": 1, "dataset.batch_size_valid": 1}  # fmt: skip
+    validation = {"dataset.disable_validation": False, "dataset.validate_interval": 1, "dataset.batch_size_valid": 1}
+    common = {**ALONE_AS_TOGETHER, **validation, "optimization.max_update": 4}
     whole = write_corpus(tmp_path / "whole", good=4, bad=0)
     train(*RECIPE, settings(whole, tmp_path / "one", **{**common, "dataset.batch_size": 4}))
     spoilt = write_corpus(tmp_path / "spoilt", good=4, bad=3)
@@ -121,13 +123,12 @@ def test_accumulated_batches_without_a_usable_recording_leave_the_update_exactly
 def test_fairseq_validate_passes_over_batches_of_which_nothing_is_usable(tmp_path):
     corpus = write_corpus(tmp_path / "corpus", good=3, bad=1)
     train(*RECIPE, settings(corpus, tmp_path))
-    command = [
-        str(Path(sys.executable).parent / "fairseq-validate"), str(corpus),
-        "--path", str(tmp_path / "checkpoint_last.pt"),
-        "--task", "wav2vec2_summarymixing", "--valid-subset", "valid", "--user-dir", "fairseq_summarymixing",
-        "--max-tokens", "48000", "--batch-size", "1", "--cpu", "--criterion", "wav2vec", "--infonce",
-        "--required-batch-size-multiple", "1",
-    ]  # fmt: skip
+    options = (
+        "--task wav2vec2_summarymixing --valid-subset valid --user-dir fairseq_summarymixing --max-tokens 48000 "
+        "--batch-size 1 --required-batch-size-multiple 1 --cpu --criterion wav2vec --infonce"
+    )
+    validate = str(Path(sys.executable).parent / "fairseq-validate")
+    command = [validate, str(corpus), "--path", str(tmp_path / "checkpoint_last.pt"), *options.split()]
     output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240)
     assert output.returncode == 0, output.stderr[-2000:]
     assert "| nsentences 3 |" in output.stdout, output.stdout[-2000:]
@@ -145,10 +146,11 @@ def test_a_recording_that_makes_gradients_nan_is_named_and_can_be_left_out_at_th
             train(*RECIPE, settings(corpus, folder, **changes))
         messages.append(str(error.value))
     assert len(set(messages)) == 1 and "\n" not in messages[0]
-    found = re.search(
+    line = (
         r"^loss or gradients of update (\d+) are not finite because of a batch that holds (.*): look for .*"
-        r"task\.leave_out=FILE$", messages[0],
-    )  # fmt: skip
+        r"task\.leave_out=FILE$"
+    )
+    found = re.search(line, messages[0])
     update, names = int(found[1]), found[2].split(", ")
     assert 1 < update <= 5 and "loud.wav" in names and len(names) == 2
 

@@ -94,8 +94,9 @@ def test_utterances_longer_than_the_task_takes_are_not_blamed_on_the_multiple(co
     dataset = task.dataset("train")
     longest = int(max(dataset.sizes))
     dataset.filter_indices_by_size = lambda indices, limit: (
-        indices[dataset.sizes[indices] <= limit], indices[dataset.sizes[indices] > limit].tolist()
-    )  # fmt: skip
+        indices[dataset.sizes[indices] <= limit],
+        indices[dataset.sizes[indices] > limit].tolist(),
+    )
     limits = dict(max_positions=longest - 1, ignore_invalid_inputs=True, required_batch_size_multiple=8)
     task.get_batch_iterator(dataset, max_tokens=16 * 16000, **limits)
     (line,) = [message for message in caplog.messages if "batches hold" in message]

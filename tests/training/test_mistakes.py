@@ -51,9 +51,12 @@ def damage(path, how, source):
 
 
 HOW = {
-    "missing": "there is no checkpoint", "cut short": "is cut short", "no checkpoint": "no checkpoint",
-    "bare state dict": "bare state dict", "runs code": "nothing in it was run",
-}  # fmt: skip
+    "missing": "there is no checkpoint",
+    "cut short": "is cut short",
+    "no checkpoint": "no checkpoint",
+    "bare state dict": "bare state dict",
+    "runs code": "nothing in it was run",
+}
 
 
 @pytest.mark.parametrize("how", HOW)

@@ -18,12 +18,17 @@ FINETUNING = sorted(path.stem for path in (EXAMPLES / "finetuning").glob("*.yaml
 
 # Parameters in millions, whole pre-training model
 SIZES = {
-    "summarymixing_base_librispeech": 83.3, "self_attention_base_librispeech": 95.0, "wav2vec2_base_librispeech": 95.0,
-    "summarymixing_large_librilight": 273.5, "self_attention_large_librilight": 317.4,
+    "summarymixing_base_librispeech": 83.3,
+    "self_attention_base_librispeech": 95.0,
+    "wav2vec2_base_librispeech": 95.0,
+    "summarymixing_large_librilight": 273.5,
+    "self_attention_large_librilight": 317.4,
     "wav2vec2_large_librilight": 317.4,
-    "summarymixing_155m_librilight": 154.8, "self_attention_166m_librilight": 165.3,
-    "summarymixing_small_librilight": 24.1, "self_attention_small_librilight": 25.2,
-}  # fmt: skip
+    "summarymixing_155m_librilight": 154.8,
+    "self_attention_166m_librilight": 165.3,
+    "summarymixing_small_librilight": 24.1,
+    "self_attention_small_librilight": 25.2,
+}
 
 
 @pytest.fixture(scope="module")

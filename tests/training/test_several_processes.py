@@ -11,17 +11,15 @@ import torch
 pytest.importorskip("fairseq", reason="trains with fairseq")
 
 from processes import free_port, run_pair, train_pair
-from tiny import TINY_FINETUNING, assert_same_weights, command, last_checkpoint, resumable, train, write_corpus
+from tiny import assert_same_weights, command, finetuning, last_checkpoint, resumable, train, write_corpus
 
 from fairseq_summarymixing.errors import UserError
 from fairseq_summarymixing.plugin.resuming import rescale_position
 
 RECIPE = ("pretraining", "summarymixing_base_librispeech")
 CLIPS = 24  # of which one process takes 12 batches, two take 6 each
-NOT_DRAWN = dict(
-    model__dropout=0.0, model__attention_dropout=0.0, model__dropout_input=0.0, model__dropout_features=0.0,
-    model__encoder_layerdrop=0.0,
-)  # fmt: skip
+DROPOUTS = ("dropout", "attention_dropout", "dropout_input", "dropout_features", "encoder_layerdrop")
+NOT_DRAWN = {f"model__{name}": 0.0 for name in DROPOUTS}
 
 
 @pytest.fixture(scope="module")
@@ -63,17 +61,14 @@ def test_two_processes_start_from_a_models_weights(pair, corpus, tmp_path):
 
 
 def test_fine_tuning_on_two_processes_resumes_exactly(pair, corpus, tmp_path):
-    given = {
-        **TINY_FINETUNING, "task.data": str(corpus), "model.w2v_path": str(pair / "part/checkpoint_last.pt"),
-        "dataset.batch_size": 2, "dataset.disable_validation": True, "checkpoint.best_checkpoint_metric": "loss",
-        "lr_scheduler.phase_ratio": None, "lr_scheduler.warmup_steps": 1, "lr_scheduler.hold_steps": 9,
-        "lr_scheduler.decay_steps": 9,
-    }  # fmt: skip
-    folders = {"whole": [4], "parts": [2, 4]}
-    for name, stops in folders.items():
+    given = dict(dataset__batch_size=2, dataset__disable_validation=True, checkpoint__best_checkpoint_metric="loss")
+    given.update(lr_scheduler__phase_ratio=None, lr_scheduler__warmup_steps=1)
+    given.update(lr_scheduler__hold_steps=9, lr_scheduler__decay_steps=9)
+    pretrained = pair / "part/checkpoint_last.pt"
+    for name, stops in {"whole": [4], "parts": [2, 4]}.items():
         for updates in stops:
-            where = {"checkpoint.save_dir": str(tmp_path / name), "optimization.max_update": updates}
-            train_pair("finetuning", "base_10h", {**given, **where})
+            settings = finetuning(corpus, tmp_path / name, pretrained, optimization__max_update=updates, **given)
+            train_pair("finetuning", "base_10h", settings)
     assert_same_weights(last_checkpoint(tmp_path / "parts"), last_checkpoint(tmp_path / "whole"), atol=0, rtol=0)
 
 
@@ -102,9 +97,16 @@ def test_two_processes_go_on_from_one_and_one_from_two(one_process, corpus, tmp_
 
 @pytest.mark.parametrize(
     "before, now, used, update_freq, expected",
-    [(2, 1, 3, [1], 6), (1, 2, 6, [1], 3), (1, 2, 5, [1], 2), (8, 8, 5, [1], 5), (2, 1, 1, [4], 0),
-     (8, 2, 3, [9, 3], 12), (1, 1, 3, [2], 2)],
-)  # fmt: skip
+    [
+        (2, 1, 3, [1], 6),
+        (1, 2, 6, [1], 3),
+        (1, 2, 5, [1], 2),
+        (8, 8, 5, [1], 5),
+        (2, 1, 1, [4], 0),
+        (8, 2, 3, [9, 3], 12),
+        (1, 1, 3, [2], 2),
+    ],
+)
 def test_batches_that_were_used_are_not_used_again(before, now, used, update_freq, expected, caplog):
     position = {"epoch": 2, "iterations_in_epoch": used, "num_processes": before}
     rescale_position(position, now, update_freq)
@@ -163,9 +165,12 @@ def test_too_little_shared_memory_ends_in_one_line(buffer, corpus, tmp_path):
         corpus, tmp_path, dataset__num_workers=2, optimization__max_update=60, dataset__data_buffer_size=buffer
     )
     process = subprocess.run(
-        small + command(*RECIPE, given), capture_output=True, text=True, timeout=120,
+        small + command(*RECIPE, given),
+        capture_output=True,
+        text=True,
+        timeout=120,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    )
     assert process.returncode == 1 and "Traceback" not in process.stderr
     line = process.stderr.strip().splitlines()[-1]
     # torch 2.0 writes without a look whether there is room, and the system kills it

@@ -32,14 +32,21 @@ def test_fine_tuning_with_a_sequence_to_sequence_decoder(tmp_path):
     train(*RECIPE, pretraining(corpus, tmp_path / "first"))
     decoder = {
         "model": {
-            "_name": "wav2vec_seq2seq", "w2v_path": str(tmp_path / "first/checkpoint_last.pt"), "apply_mask": True,
-            "decoder_embed_dim": 512, "decoder_ffn_embed_dim": 16, "decoder_layers": 1, "decoder_attention_heads": 2,
+            "_name": "wav2vec_seq2seq",
+            "w2v_path": str(tmp_path / "first/checkpoint_last.pt"),
+            "apply_mask": True,
+            "decoder_embed_dim": 512,
+            "decoder_ffn_embed_dim": 16,
+            "decoder_layers": 1,
+            "decoder_attention_heads": 2,
             "mask_channel_length": 4,
         },
         "criterion": {"_name": "cross_entropy"},
-        "task.autoregressive": True, "task.data": str(corpus), "checkpoint.save_dir": str(tmp_path / "second"),
+        "task.autoregressive": True,
+        "task.data": str(corpus),
+        "checkpoint.save_dir": str(tmp_path / "second"),
         "checkpoint.best_checkpoint_metric": "loss",
-    }  # fmt: skip
+    }
     given = {key: value for key, value in TINY_FINETUNING.items() if not key.startswith("model.")}
     train("finetuning", "base_10h", {**given, **decoder})
     assert (tmp_path / "second/checkpoint_last.pt").exists()

@@ -10,9 +10,16 @@ from fairseq_summarymixing.modules.config import MIXERS, EncoderConfig, build_en
 from fairseq_summarymixing.modules.lean.replace import make_lean
 
 SIZES = dict(
-    encoder_layers=1, encoder_embed_dim=16, encoder_ffn_embed_dim=32, encoder_attention_heads=2, conv_pos=4,
-    conv_pos_groups=2, depthwise_conv_kernel_size=3, dropout=0.0, attention_dropout=0.0,
-)  # fmt: skip
+    encoder_layers=1,
+    encoder_embed_dim=16,
+    encoder_ffn_embed_dim=32,
+    encoder_attention_heads=2,
+    conv_pos=4,
+    conv_pos_groups=2,
+    depthwise_conv_kernel_size=3,
+    dropout=0.0,
+    attention_dropout=0.0,
+)
 MODELS = [(mixer, "conformer", True) for mixer in MIXERS] + [
     ("summary_mixing", "transformer", first) for first in (True, False)
 ]
