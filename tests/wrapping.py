@@ -27,8 +27,8 @@ class Doubled(nn.Module):
         return 2 * self.inner(x)
 
 
-class Halved(nn.Module):
-    """A parametrisation: half the weight."""
+class Reversed(nn.Module):
+    """A parametrisation: the weight from back to front, which no norm behind it undoes."""
 
     def forward(self, weight):
-        return weight / 2
+        return weight.flip(0)

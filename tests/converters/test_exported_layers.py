@@ -7,27 +7,32 @@ import pytest
 import torch
 from torch import nn
 from torch.nn.utils import parametrize, prune
-from wrapping import Doubled, Halved, leaves, place
+from wrapping import Doubled, Reversed, leaves, place
 
 pytest.importorskip("transformers", reason="the hf extra is not installed")
 pytest.importorskip("fairseq")
 
-from transformers.dynamic_module_utils import get_class_from_dynamic_module
+from transformers import dynamic_module_utils
 
 KINDS = ("summary_mixing", "lite", "paper", "paper_twin", "hyper_mixing", "fastformer")
 WAVE = torch.randn(2, 4000, generator=torch.Generator().manual_seed(1))
 MODES = pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
 
 
+@pytest.fixture(scope="module", autouse=True)
+def modules_cache(tmp_path_factory):
+    """Where transformers keeps the code of directories."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dynamic_module_utils, "HF_MODULES_CACHE", str(tmp_path_factory.mktemp("modules")))
+        yield
+
+
 @pytest.fixture(scope="module", params=KINDS)
-def load(request, exported, tmp_path_factory):
+def load(request, exported):
     """``load(training=False)``: the exported CTC model, anew each time."""
     folder = str(exported(request.param, ctc=True))
-    with pytest.MonkeyPatch.context() as patch:
-        cache = tmp_path_factory.mktemp("modules")
-        patch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(cache))
-        # registered classes of this package would stand before the directory's in AutoModelForCTC
-        kind = get_class_from_dynamic_module("modeling_summarymixing.SummaryMixingForCTC", folder)
+    # as AutoModelForCTC does, where no class of this package is registered
+    kind = dynamic_module_utils.get_class_from_dynamic_module("modeling_summarymixing.SummaryMixingForCTC", folder)
     assert kind.__module__.startswith("transformers_modules.")
     return lambda training=False: kind.from_pretrained(folder, apply_spec_augment=False).train(training)
 
@@ -66,7 +71,7 @@ def test_parametrised_and_pruned_weights_take_effect(load, training):
     expected = logits(model)
     for name in [name for name, part in model.named_modules() if "weight" in part._parameters]:
         layer = model.get_submodule(name)
-        parametrize.register_parametrization(layer, "weight", Halved())
+        parametrize.register_parametrization(layer, "weight", Reversed())
         assert not torch.allclose(logits(model), expected, atol=1e-5), name
         parametrize.remove_parametrizations(layer, "weight", leave_parametrized=False)
         prune.l1_unstructured(layer, "weight", amount=0.9)
