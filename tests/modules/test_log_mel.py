@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from fairseq_summarymixing.modules.config import FrontendConfig, build_frontend
+from fairseq_summarymixing.modules.build import build_frontend
+from fairseq_summarymixing.modules.config import FrontendConfig
 from fairseq_summarymixing.modules.log_mel import FLOOR, MAX_BINS, LogMel, mel_filters
 
 

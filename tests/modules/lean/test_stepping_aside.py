@@ -5,7 +5,8 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize, prune
 
-from fairseq_summarymixing.modules.config import MIXERS, EncoderConfig, build_encoder
+from fairseq_summarymixing.modules.build import MIXERS, build_encoder
+from fairseq_summarymixing.modules.config import EncoderConfig
 from fairseq_summarymixing.modules.lean.replace import make_lean
 
 SIZES = dict(
