@@ -108,4 +108,4 @@ def test_bad_input_is_named():
         LogMel(90)
     assert (mel_filters(MAX_BINS).sum(dim=0) > 0).all() and (mel_filters(MAX_BINS + 1).sum(dim=0) == 0).any()
     with pytest.raises(ValueError, match="frontend must be one of waveform, log_mel; got 'mfcc'"):
-        FrontendConfig(frontend="mfcc")
+        build_frontend(FrontendConfig(frontend="mfcc"))
