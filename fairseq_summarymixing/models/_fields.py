@@ -7,8 +7,8 @@ reads it.
 
 import ast
 import logging
-from dataclasses import Field, field, fields
-from typing import Any, List, Tuple
+from dataclasses import Field, field, fields, make_dataclass
+from typing import Any, Iterable, Optional, Tuple
 
 from fairseq.models.wav2vec.wav2vec2 import Wav2Vec2Config
 
@@ -26,8 +26,15 @@ from ..plugin.reading import reads_checkpoint
 
 logger = logging.getLogger(__name__)
 
-CONFIGS = (FrontendConfig, EncoderConfig, MaskingConfig, ObjectiveConfig)
-READ = {"_name", "init_from"}.union(*({each.name for each in fields(config)} for config in CONFIGS))
+# What a speech encoder is built of, and what wav2vec 2.0 is
+ENCODER_CONFIGS = (FrontendConfig, EncoderConfig, MaskingConfig)
+CONFIGS = (*ENCODER_CONFIGS, ObjectiveConfig)
+
+INIT_FROM = field(
+    default=None,
+    metadata={"help": "before training, take every parameter that is the same from this fairseq checkpoint or Hugging "
+              "Face directory; needs the task wav2vec2_summarymixing"},
+)  # fmt: skip
 
 # Unread fields whose names fairseq's common.fp16 and dataset.required_seq_len_multiple have too: its command line
 # without hydra fills both. These values ask nothing of the model
@@ -46,13 +53,14 @@ INERT = {
 }
 
 
-def own_fields() -> List[Tuple[str, Any, Any]]:
-    """List the fields that a fairseq dataclass needs beyond stock ``wav2vec2``'s, for ``make_dataclass``: those that
-    stock lacks, and those that have a help text of ours. Layers of convolutions are strings, as fairseq's are.
+def recipe_fields(configs: Iterable[type]) -> type:
+    """Make a base for a model's fairseq dataclass: stock ``wav2vec2``'s fields, those of ``configs`` that stock lacks
+    or that have a help text of ours, and ``init_from``. Layers of convolutions are strings, as fairseq's are.
     """
     stock = {each.name for each in fields(Wav2Vec2Config)}
-    ours = [each for config in CONFIGS for each in fields(config) if each.name not in stock or "help" in each.metadata]
-    return [_as_recipes_write_it(each) for each in ours]
+    ours = [each for config in configs for each in fields(config) if each.name not in stock or "help" in each.metadata]
+    own = [*map(_as_recipes_write_it, ours), ("init_from", Optional[str], INIT_FROM)]
+    return make_dataclass("RecipeFields", own, bases=(Wav2Vec2Config,))
 
 
 def _as_recipes_write_it(own: Field) -> Tuple[str, Any, Any]:
@@ -102,17 +110,19 @@ def parse_conv_layers(text: str, name: str = "conv_feature_layers") -> ConvLayer
     raise ValueError(f"{name} must be a list such as '[(512, 10, 5)] + [(512, 3, 2)] * 4'; got {text!r}")
 
 
-def check_unread_fields(cfg: Any, config_class: type) -> None:
+def check_unread_fields(cfg: Any, config_class: type, configs: Iterable[type] = CONFIGS) -> None:
     """Refuse a field that nothing reads and that is set. For a checkpoint, those of :data:`INERT` may be.
 
     Args:
         cfg: a model's configuration, stock ``wav2vec2``'s or ours.
         config_class: the dataclass whose defaults count.
+        configs: the dataclasses whose fields are read.
 
     Raises:
         ValueError: the first such field, by name.
     """
-    accepted = READ | (INERT.keys() if reads_checkpoint() else set())
+    read = {"_name", "init_from"}.union(each.name for config in configs for each in fields(config))
+    accepted = read | (INERT.keys() if reads_checkpoint() else set())
     for each in fields(config_class):
         found = getattr(cfg, each.name, None)
         asks_nothing = found is None or is_default(found, each.default) or found == SHARED_NAMES.get(each.name)

@@ -85,7 +85,9 @@ class EncoderConfig:
 
     mixer: str = option("summary_mixing", "what mixes frames, and its options besides encoder_attention_heads")
     encoder_layer: str = option("transformer", "the kind of layer, and its options")
-    positions: str = option("conv", "conv: relative, by a convolution; sinusoidal: absolute. With their options")
+    positions: str = option(
+        "conv", "what tells frames their place: relative (conv) or absolute (sinusoidal), and its options"
+    )
     encoder_layers: int = 12
     encoder_embed_dim: int = 768
     encoder_ffn_embed_dim: int = 3072

@@ -244,6 +244,9 @@ class SpeechEncoder(nn.Module):
             x = x.masked_fill(masks.channels.to(x.device).unsqueeze(1), 0)
         return x
 
+    def remove_pretraining_modules(self) -> None:
+        """Drop what only the objective needs: here nothing."""
+
     @staticmethod
     def _generators(seeds: Optional[Sequence[int]], batch: int) -> List[torch.Generator]:
         if seeds is None:
