@@ -25,10 +25,10 @@ def test_every_parameter_has_its_place_in_transformers(recipe):
 
     import fairseq_summarymixing.hf as ours
     from fairseq_summarymixing.converters.hf_config import to_hf
+    from fairseq_summarymixing.models._fields import parse_conv_layers
     from fairseq_summarymixing.models.wav2vec2_summarymixing import (
         Wav2Vec2SummaryMixingConfig,
         Wav2Vec2SummaryMixingModel,
-        parse_conv_layers,
     )
 
     model = OmegaConf.to_container(tiny.compose("pretraining", recipe, {"task.data": "/data"}).model)

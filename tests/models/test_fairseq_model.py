@@ -7,12 +7,12 @@ pytest.importorskip("fairseq", reason="tests the fairseq model")
 
 from tiny import MODEL
 
+from fairseq_summarymixing.models._fields import parse_conv_layers
 from fairseq_summarymixing.models.wav2vec2_summarymixing import (
     Wav2Vec2SummaryMixingConfig,
     Wav2Vec2SummaryMixingModel,
-    parse_conv_layers,
 )
-from fairseq_summarymixing.modules.config import MIXERS
+from fairseq_summarymixing.modules.build import MIXERS
 
 TINY = dict(MODEL, dropout=0.0, attention_dropout=0.0)
 LOG_MEL = dict(

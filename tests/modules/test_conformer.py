@@ -7,7 +7,8 @@ import reference
 import torch
 import torch.nn.functional as F
 
-from fairseq_summarymixing.modules.config import MIXERS, EncoderConfig, build_layer
+from fairseq_summarymixing.modules.build import MIXERS, build_layer
+from fairseq_summarymixing.modules.config import EncoderConfig
 from fairseq_summarymixing.modules.conformer import ConvolutionModule
 from fairseq_summarymixing.modules.positional import SinusoidalPositions
 

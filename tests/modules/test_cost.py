@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from fairseq_summarymixing.modules.attention import SelfAttention
-from fairseq_summarymixing.modules.config import EncoderConfig, build_encoder
+from fairseq_summarymixing.modules.build import build_encoder
+from fairseq_summarymixing.modules.config import EncoderConfig
 from fairseq_summarymixing.modules.fastformer import Fastformer
 from fairseq_summarymixing.modules.hyper_mixing import HyperMixing
 from fairseq_summarymixing.modules.summary_mixing import SummaryMixing, SummaryMixingLite

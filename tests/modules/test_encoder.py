@@ -6,7 +6,8 @@ import pytest
 import reference
 import torch
 
-from fairseq_summarymixing.modules.config import MIXERS, EncoderConfig, build_encoder
+from fairseq_summarymixing.modules.build import MIXERS, build_encoder
+from fairseq_summarymixing.modules.config import EncoderConfig
 from fairseq_summarymixing.modules.positional import ConvPositions, WeightNormConv1d
 
 TINY = EncoderConfig(

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from fairseq_summarymixing.modules.config import FrontendConfig, build_frontend
+from fairseq_summarymixing.modules.build import build_frontend
+from fairseq_summarymixing.modules.config import FrontendConfig
 from fairseq_summarymixing.modules.log_mel import FLOOR, MAX_BINS, LogMel, mel_filters
 
 
@@ -106,4 +107,4 @@ def test_bad_input_is_named():
         LogMel(90)
     assert (mel_filters(MAX_BINS).sum(dim=0) > 0).all() and (mel_filters(MAX_BINS + 1).sum(dim=0) == 0).any()
     with pytest.raises(ValueError, match="frontend must be one of waveform, log_mel; got 'mfcc'"):
-        FrontendConfig(frontend="mfcc")
+        build_frontend(FrontendConfig(frontend="mfcc"))

@@ -5,12 +5,12 @@ import torch
 import torch.nn.functional as F
 from largest import Largest
 
-from fairseq_summarymixing.modules.config import EncoderConfig, FrontendConfig, ObjectiveConfig
+from fairseq_summarymixing.modules.config import EncoderConfig, FrontendConfig, MaskingConfig
 from fairseq_summarymixing.modules.conformer import ConformerLayer, ConvolutionModule
 from fairseq_summarymixing.modules.frontend import LogMelExtractor
 from fairseq_summarymixing.modules.long_form import chunking_obstacle, represent_in_blocks
+from fairseq_summarymixing.modules.speech_encoder import SpeechEncoder
 from fairseq_summarymixing.modules.summary_mixing import SummaryMixing
-from fairseq_summarymixing.modules.wav2vec2 import Wav2Vec2
 
 CONV = ((8, 10, 5), (8, 3, 2), (8, 3, 2), (12, 2, 2))  # a frame each 40 samples
 FRONTENDS = {
@@ -28,14 +28,14 @@ def build(
     kernels = dict(conv_pos=8, conv_pos_groups=2, depthwise_conv_kernel_size=7)
     kinds = dict(mixer=mixer, encoder_layer=encoder_layer, positions=positions, layer_norm_first=first)
     encoder = EncoderConfig(**{**sizes, **kernels, **kinds, **fields})
-    model = Wav2Vec2(FrontendConfig(**FRONTENDS[frontend]), encoder, ObjectiveConfig())
+    model = SpeechEncoder(FrontendConfig(**FRONTENDS[frontend]), encoder, MaskingConfig())
     for parameter in model.parameters():  # norms that do something, branches that differ
         parameter.data.add_(0.1 * torch.randn_like(parameter))
     return model.eval()
 
 
 def check(model, wave, block):
-    expected = model.represent(wave.unsqueeze(0))
+    expected = model.encode(wave.unsqueeze(0))
     heard = [torch.full_like(state[0], torch.nan) for state in expected.hidden_states]
 
     def hear(number, first, x):
@@ -123,7 +123,7 @@ def changed(model, path, kind):
 )
 def test_a_subclass_does_not_inherit_that_it_computes_in_blocks(path, kind, told):
     model = changed(build(), path, kind)
-    with pytest.raises(ValueError, match=f"{told} does not declare computes_in_chunks; call represent"):
+    with pytest.raises(ValueError, match=f"{told} does not declare computes_in_chunks; call encode"):
         represent_in_blocks(model, torch.randn(4000), 10)
 
 

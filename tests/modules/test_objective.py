@@ -8,7 +8,7 @@ import torch
 from largest import Largest
 
 from fairseq_summarymixing.modules import contrastive
-from fairseq_summarymixing.modules.config import EncoderConfig, FrontendConfig, ObjectiveConfig
+from fairseq_summarymixing.modules.config import EncoderConfig, FrontendConfig, MaskingConfig, ObjectiveConfig
 from fairseq_summarymixing.modules.contrastive import contrastive_logits, diversity_loss, sample_distractors
 from fairseq_summarymixing.modules.masking import (
     sample_channel_mask,
@@ -130,10 +130,11 @@ def test_a_step_asks_the_device_for_no_value(frontend, mixer, monkeypatch):
     model = Wav2Vec2(
         FrontendConfig(frontend=frontend, **layers),
         EncoderConfig(mixer=mixer, **sizes, conv_pos=4, conv_pos_groups=2),
-        ObjectiveConfig(quantize_targets=True, latent_vars=4, num_negatives=3, mask_channel_prob=0.1),
+        MaskingConfig(mask_channel_prob=0.1),
+        ObjectiveConfig(quantize_targets=True, latent_vars=4, num_negatives=3),
     )
     model.to("meta").train()
-    output = model.contrast(torch.empty(2, 16000, device="meta"), seeds=[1, 2])
+    output = model(torch.empty(2, 16000, device="meta"), seeds=[1, 2])
     assert output.logits.device.type == "meta" and len(output.logits) > 2
     output.logits.sum().backward()
 

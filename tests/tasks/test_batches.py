@@ -12,7 +12,7 @@ pytest.importorskip("fairseq", reason="tests the fairseq task")
 from fairseq import tasks
 from tiny import TINY_PRETRAINING, compose, dotted, pretraining, write_corpus
 
-from fairseq_summarymixing.modules.config import MIXERS
+from fairseq_summarymixing.modules.build import MIXERS
 from fairseq_summarymixing.tasks._batches import report_batches, shuffled_by_length
 
 RECIPE = ("pretraining", "summarymixing_base_librispeech")

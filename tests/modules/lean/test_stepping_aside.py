@@ -6,7 +6,8 @@ from torch import nn
 from torch.nn.utils import parametrize, prune
 from wrapping import Doubled, Reversed, leaves, place
 
-from fairseq_summarymixing.modules.config import MIXERS, EncoderConfig, build_encoder
+from fairseq_summarymixing.modules.build import MIXERS, build_encoder
+from fairseq_summarymixing.modules.config import EncoderConfig
 from fairseq_summarymixing.modules.lean.replace import make_lean
 
 SIZES = dict(
