@@ -17,7 +17,7 @@ import torch
 
 from fairseq_summarymixing.bench.candidates import SHAPES
 from fairseq_summarymixing.bench.measure import describe_machine
-from fairseq_summarymixing.downstream.encoder import SpeechEncoder
+from fairseq_summarymixing.downstream.encoder import RecordingEncoder
 from fairseq_summarymixing.modules.lean.replace import make_lean
 from fairseq_summarymixing.modules.wav2vec2 import Wav2Vec2
 
@@ -26,7 +26,7 @@ def measure(shape: str, seconds: float, block_seconds: float) -> dict:
     """Seconds of one recording and peak of this process's memory in 10^9 bytes."""
     model = make_lean(Wav2Vec2(*SHAPES[shape]))
     model.remove_pretraining_modules()
-    encoder = SpeechEncoder(model.eval(), normalize=False, block_seconds=block_seconds, window_seconds=None)
+    encoder = RecordingEncoder(model.eval(), normalize=False, block_seconds=block_seconds, window_seconds=None)
     encoder.represent(torch.randn(16000))
     wave = torch.randn(round(seconds * 16000))
     begun = time.perf_counter()

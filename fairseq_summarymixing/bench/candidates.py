@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..compat import mend_torchaudio
-from ..modules.config import MIXERS, EncoderConfig, FrontendConfig, ObjectiveConfig, build_encoder, build_frontend
+from ..modules.build import MIXERS, build_encoder, build_frontend
+from ..modules.config import EncoderConfig, FrontendConfig, MaskingConfig, ObjectiveConfig
 from ..modules.contrastive import diversity_loss
 from ..modules.lean.replace import make_lean
 from ..modules.wav2vec2 import Wav2Vec2
@@ -27,26 +28,31 @@ class Shape(NamedTuple):
 
     frontend: FrontendConfig
     encoder: EncoderConfig
+    masking: MaskingConfig
     objective: ObjectiveConfig
 
 
 SHAPES = {
     "base": Shape(
-        FrontendConfig(),
+        FrontendConfig(feature_grad_mult=0.1),
         EncoderConfig(),
-        ObjectiveConfig(
-            quantize_targets=True, final_dim=256, dropout_input=0.1, dropout_features=0.1, feature_grad_mult=0.1
-        ),
+        MaskingConfig(dropout_input=0.1, dropout_features=0.1),
+        ObjectiveConfig(quantize_targets=True, final_dim=256),
     ),
     "155m": Shape(
         FrontendConfig(frontend="log_mel"),
         EncoderConfig(
-            encoder_layer="conformer", positions="sinusoidal", layer_norm_first=True, activation_fn="swish",
-            encoder_attention_heads=8, activation_dropout=0.1,
+            encoder_layer="conformer",
+            positions="sinusoidal",
+            layer_norm_first=True,
+            activation_fn="swish",
+            encoder_attention_heads=8,
+            activation_dropout=0.1,
         ),
-        ObjectiveConfig(quantize_targets=True, final_dim=256, dropout_input=0.1, require_same_masks=False),
+        MaskingConfig(dropout_input=0.1, require_same_masks=False),
+        ObjectiveConfig(quantize_targets=True, final_dim=256),
     ),
-}  # fmt: skip
+}
 
 
 class Candidate(NamedTuple):
@@ -121,14 +127,15 @@ def _our_encoder(**changes):
 
 def _our_step(**changes):
     def make(sizes: Shape):
-        module = make_lean(Wav2Vec2(sizes.frontend, dataclasses.replace(sizes.encoder, **changes), sizes.objective))
+        encoder = dataclasses.replace(sizes.encoder, **changes)
+        module = make_lean(Wav2Vec2(sizes.frontend, encoder, sizes.masking, sizes.objective))
         return module, _our_loss
 
     return make
 
 
 def _our_loss(model: Wav2Vec2, source: Tensor) -> Tensor:
-    output = model.contrast(source.to(model.mask_emb.dtype))
+    output = model(source.to(model.mask_emb.dtype))
     diversity = diversity_loss(output.quantized.prob_perplexity, model.quantizer.num_vars * model.quantizer.groups)
     return _pretraining_loss(output.logits, diversity, output.features_penalty)
 
@@ -149,9 +156,7 @@ def _fairseq():
 
 def _stock_config(stock, sizes: Shape):
     same = {f.name for f in dataclasses.fields(stock.Wav2Vec2Config)}
-    fields = {
-        f.name: getattr(part, f.name) for part in sizes for f in dataclasses.fields(part) if f.name in same
-    }  # fmt: skip
+    fields = {f.name: getattr(part, f.name) for part in sizes for f in dataclasses.fields(part) if f.name in same}
     fields["conv_feature_layers"] = str(list(sizes.frontend.conv_feature_layers))
     if sizes.encoder.activation_fn == "swish":
         fields["activation_fn"] = "gelu"  # of the feed-forwards: its conformer has swish, whatever is said
@@ -206,9 +211,13 @@ def _huggingface_step(sizes: Shape):
     if sizes.frontend.frontend != "waveform":
         raise NotHere("Hugging Face's wav2vec2 has no log-mel front end")
     config = Wav2Vec2Config(
-        layerdrop=0.0, attention_dropout=sizes.encoder.attention_dropout, activation_dropout=0.0,
-        feat_proj_dropout=0.1, feat_quantizer_dropout=0.1, mask_time_prob=sizes.objective.mask_prob,
-    )  # fmt: skip
+        layerdrop=0.0,
+        attention_dropout=sizes.encoder.attention_dropout,
+        activation_dropout=0.0,
+        feat_proj_dropout=0.1,
+        feat_quantizer_dropout=0.1,
+        mask_time_prob=sizes.masking.mask_prob,
+    )
     config._attn_implementation = "sdpa"
 
     def call(model, source):
@@ -229,6 +238,7 @@ CANDIDATES = {
     "encoder": {**{name: _our_encoder(**changes) for name, changes in OURS.items()}, "fairseq": _fairseq_encoder},
     "step": {
         **{name: _our_step(**changes) for name, changes in OURS.items()},
-        "fairseq": _fairseq_step, "huggingface": _huggingface_step,
+        "fairseq": _fairseq_step,
+        "huggingface": _huggingface_step,
     },
-}  # fmt: skip
+}

@@ -12,12 +12,12 @@ from torch import Tensor
 from ..compat import require
 from ..errors import UserError
 from ..text_files import open_text
+from .field_names import NORMS
 from .names import HF_HEADS, WEIGHT_NORM_NAMES, hf_names, rename, reverse
 from .torch_files import read_torch_file
 from .weights import check_weights
 
 MODEL_TYPES = ("wav2vec2", "summarymixing")
-NORMS = {"group": "default", "layer": "layer_norm"}
 # What both fairseq's models and ours do not let one choose
 FIXED = {"feat_extract_activation": "gelu", "layer_norm_eps": 1e-5, "add_adapter": False, "adapter_attn_dim": None}
 

@@ -18,7 +18,7 @@ from ..downstream.encoder import load_encoder
 from ..errors import UserError
 from ..files import atomic_file
 from ..modules.log_mel import normalise
-from ..modules.wav2vec2 import Wav2Vec2
+from ..modules.speech_encoder import SpeechEncoder
 from . import parity
 from .source import Source, read_source
 
@@ -32,7 +32,7 @@ ONNX_TOLERANCE = 1e-4  # onnxruntime's group norm sums a whole utterance in fp32
 class WaveformModel(nn.Module):
     """Normalisation, where the model wants it, encoder, and the CTC head of a fine-tuned model."""
 
-    def __init__(self, model: Wav2Vec2, normalize: bool, head: nn.Module | None):
+    def __init__(self, model: SpeechEncoder, normalize: bool, head: nn.Module | None):
         super().__init__()
         self.model, self.normalize, self.head = model, normalize, head
 
@@ -74,7 +74,7 @@ def export_torch(checkpoint: str | Path, file: str | Path) -> str:
     return _export(checkpoint, file, _write_torch, _open_torch, parity.TOLERANCE)
 
 
-def shortest(model: Wav2Vec2) -> int:
+def shortest(model: SpeechEncoder) -> int:
     """Samples of two frames, the least that a graph takes: a single one would be a case of its own."""
     return model.feature_extractor.receptive_field + model.feature_extractor.hop
 
@@ -149,9 +149,13 @@ def _open_torch(file: Path) -> Callable:
 def _write_onnx(model: WaveformModel, file: Path, metadata: dict[str, str]) -> None:
     output = "features" if model.head is None else "logits"
     program = torch.onnx.export(
-        _program(model), input_names=INPUTS, output_names=[output, LENGTHS], opset_version=OPSET, dynamo=True,
+        _program(model),
+        input_names=INPUTS,
+        output_names=[output, LENGTHS],
+        opset_version=OPSET,
+        dynamo=True,
         verbose=False,
-    )  # fmt: skip
+    )
     program.model.metadata_props.update(metadata)
     program.save(str(file), external_data=False)
 

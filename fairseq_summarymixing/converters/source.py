@@ -70,7 +70,7 @@ class Source:
     @property
     def conv_layers(self) -> tuple[tuple[int, int, int], ...]:
         """(channels, kernel size, stride) of the front end's convolutions."""
-        from ..models.wav2vec2_summarymixing import parse_conv_layers
+        from ..models._fields import parse_conv_layers
 
         name = "mel_conv_layers" if self.fields.get("frontend") == "log_mel" else "conv_feature_layers"
         return parse_conv_layers(self.fields[name], name)

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from ..checkpoints import Checkpoint
 from ..compat import quiet_fairseq
 from ..errors import UserError
-from .encoder import SpeechEncoder, load_encoder
+from .encoder import RecordingEncoder, load_encoder
 from .recogniser import Recogniser
 from .test_set import TestSet
 
@@ -69,15 +69,19 @@ def _check_finite(emissions: list[Tensor], paths: Sequence[str], checkpoint: Che
 
 
 class LongForm:
-    """What is too long for a batch: alone, as :class:`~.encoder.SpeechEncoder` does it. Loaded when it is needed."""
+    """What is too long for a batch: alone, as :class:`~.encoder.RecordingEncoder` does it. Loaded when it is needed."""
 
     def __init__(
-        self, recogniser: Recogniser, checkpoint: Checkpoint, device: torch.device, block_seconds: float,
+        self,
+        recogniser: Recogniser,
+        checkpoint: Checkpoint,
+        device: torch.device,
+        block_seconds: float,
         window_seconds: float | None,
-    ):  # fmt: skip
+    ):
         self.recogniser, self.checkpoint, self.device = recogniser, checkpoint, device
         self.block_seconds, self.window_seconds = block_seconds, window_seconds
-        self._encoder: SpeechEncoder | None = None
+        self._encoder: RecordingEncoder | None = None
 
     @torch.no_grad()
     def run(self, wave: Tensor, name: str) -> Tensor:

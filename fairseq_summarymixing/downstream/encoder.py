@@ -19,7 +19,7 @@ from ..modules.attention import SelfAttention
 from ..modules.blocks import spans
 from ..modules.frontend import ConvFeatureExtractor
 from ..modules.long_form import chunking_obstacle, represent_in_blocks
-from ..modules.wav2vec2 import Wav2Vec2
+from ..modules.speech_encoder import SpeechEncoder
 from ..plugin.reading import reading_checkpoint
 
 SAMPLE_RATE = 16000
@@ -29,8 +29,8 @@ Hear = Callable[[int, int, Tensor], None]
 
 
 @dataclass
-class SpeechEncoder:
-    """A pre-trained encoder, in evaluation mode.
+class RecordingEncoder:
+    """A pre-trained encoder, in evaluation mode, for recordings of any length.
 
     Raises:
         UserError: lengths below a second, or windows where the mixer needs none.
@@ -43,7 +43,7 @@ class SpeechEncoder:
         obstacle: class name of a part that is only computed in one pass, such as SelfAttention; None = there is none.
     """
 
-    model: Wav2Vec2
+    model: SpeechEncoder
     normalize: bool
     block_seconds: float
     window_seconds: float | None
@@ -106,7 +106,7 @@ class SpeechEncoder:
             return represent_in_blocks(self.model, wave, block, hear)
         if self.window_seconds:
             return self._represent_windows(wave, round(self.window_seconds * self.frames_per_second), hear)
-        result = self.model.represent(wave.unsqueeze(0))
+        result = self.model.encode(wave.unsqueeze(0))
         for number, state in enumerate(result.hidden_states if hear else ()):
             hear(number, 0, state[0])
         return result.x
@@ -118,7 +118,7 @@ class SpeechEncoder:
         parts = []
         for start, end in spans(frames, window - 2 * context):
             begin, stop = max(0, start - context), min(frames, end + context)
-            result = self.model.represent(wave[begin * hop : (stop - 1) * hop + field].unsqueeze(0))
+            result = self.model.encode(wave[begin * hop : (stop - 1) * hop + field].unsqueeze(0))
             keep = slice(start - begin, end - begin)
             for number, state in enumerate(result.hidden_states if hear else ()):
                 hear(number, start, state[0, keep])
@@ -152,7 +152,7 @@ def pick_device(name: str) -> torch.device:
 
 def load_encoder(
     checkpoint: Checkpoint, device: torch.device, block_seconds: float = 60.0, window_seconds: float | None = None
-) -> SpeechEncoder:
+) -> RecordingEncoder:
     """The encoder of a pre-trained or fine-tuned checkpoint, ours or stock ``wav2vec2``'s.
 
     Raises:
@@ -166,7 +166,7 @@ def load_encoder(
     except (RuntimeError, ValueError) as error:
         told = " ".join(line.strip() for line in str(error).splitlines()[:3])[:300]
         raise UserError(f"{checkpoint.path}: the parameters do not fit the configuration: {told}") from error
-    return SpeechEncoder(model.to(device).eval(), checkpoint.normalize, block_seconds, window_seconds)
+    return RecordingEncoder(model.to(device).eval(), checkpoint.normalize, block_seconds, window_seconds)
 
 
 def _build(checkpoint: Checkpoint) -> Any:

@@ -20,7 +20,7 @@ from ..checkpoints import Checkpoint
 from ..data.audio import BadAudio, probe, read_mono, resample
 from ..errors import UserError
 from ..files import atomic_write
-from .encoder import SAMPLE_RATE, SpeechEncoder, load_encoder, normalised, pick_device
+from .encoder import SAMPLE_RATE, RecordingEncoder, load_encoder, normalised, pick_device
 from .feature_files import FeatureFiles, is_whole, refuse_conflicts, refuse_newcomer, version
 
 
@@ -97,7 +97,7 @@ def name_outputs(audio: Sequence[str | Path]) -> list[str]:
     return names
 
 
-def _missing(encoder: SpeechEncoder, files: FeatureFiles, layers: Sequence[int], length: int) -> list[Path]:
+def _missing(encoder: RecordingEncoder, files: FeatureFiles, layers: Sequence[int], length: int) -> list[Path]:
     """What is still to be written of a recording of this length by its header: layers, times."""
     expected = [*map(files.layer, layers), files.times]
     if not files.are_begun():
@@ -140,7 +140,7 @@ def _read(path: str | Path) -> Tensor:
 
 
 def _write(
-    encoder: SpeechEncoder, wave: Tensor, name: str, files: FeatureFiles, missing: Sequence[Path], progress: tqdm
+    encoder: RecordingEncoder, wave: Tensor, name: str, files: FeatureFiles, missing: Sequence[Path], progress: tqdm
 ) -> None:
     """Write what is missing of a recording, all of it or nothing."""
     encoder.check_length(len(wave), name)  # a header may only estimate it
@@ -159,7 +159,7 @@ def _write(
             json.dump({**files.made_of, "samples": len(wave)}, origin, indent=2)
 
 
-def _compute(encoder: SpeechEncoder, wave: Tensor, name: str, layers: dict[int, IO[bytes]], progress: tqdm) -> None:
+def _compute(encoder: RecordingEncoder, wave: Tensor, name: str, layers: dict[int, IO[bytes]], progress: tqdm) -> None:
     """Write the hidden states of these layers as they are computed."""
     frames, states = encoder.frames(len(wave)), encoder.num_layers + 1
     for file in layers.values():

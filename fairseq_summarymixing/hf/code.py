@@ -1,4 +1,4 @@
-"""The modelling code of a directory: ``hf`` and the ``modules`` it uses, joined into one file."""
+"""The code of a directory: a file for the configuration and one for the models, each with all that it uses of ours."""
 
 import ast
 from pathlib import Path
@@ -21,8 +21,8 @@ HEADER = (
 
 
 def code_files(version: str) -> Dict[str, str]:
-    """Text by file name: the configuration as it is, and the modelling file, which needs nothing else of ours."""
-    return {CONFIGURATION.name: CONFIGURATION.read_text(encoding="utf-8"), MODELING.name: join(MODELING, version)}
+    """Text by file name. The modelling file imports from the configuration's, and nothing else of ours."""
+    return {path.name: join(path, version) for path in (CONFIGURATION, MODELING)}
 
 
 def write_code(folder: Path, version: str) -> None:
@@ -31,12 +31,15 @@ def write_code(folder: Path, version: str) -> None:
 
 
 def join(path: Path, version: str) -> str:
-    """The source of ``path`` behind that of every file of this package that it imports, except its own neighbours.
+    """The source of ``path`` after that of every file of this package that it imports.
+
+    What the configuration holds, other files import from there.
 
     Raises:
         ValueError: two files give one name to two things, or an import renames what it imports.
     """
-    files = list(_in_order(path, set()))
+    elsewhere = set() if path == CONFIGURATION else set(_in_order(CONFIGURATION, set()))
+    files = list(_in_order(path, set(elsewhere)))
     imports: Dict[str, Set[str]] = {}
     bodies: List[str] = []
     names: Dict[str, Path] = {}
@@ -46,7 +49,7 @@ def join(path: Path, version: str) -> str:
         lines = text.splitlines()
         for node in tree.body:
             if isinstance(node, (ast.Import, ast.ImportFrom)):
-                for module, name in _imported(node, file):
+                for module, name in _imported(node, file, elsewhere):
                     imports.setdefault(module, set()).add(name)
             for name in _defined(node):
                 if names.setdefault(name, file) != file:
@@ -57,23 +60,22 @@ def join(path: Path, version: str) -> str:
 
 
 def _in_order(path: Path, seen: Set[Path]) -> Iterator[Path]:
-    """Files that ``path`` imports, each behind those that it imports itself, then ``path``."""
+    """Files that ``path`` imports and that were not seen, each after those that it imports itself, then ``path``."""
     seen.add(path)
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.ImportFrom) and node.level and not _is_neighbour(node, path):
-            parent = path.parents[node.level - 1]
-            file = parent.joinpath(*node.module.split(".")).with_suffix(".py")
+        if isinstance(node, ast.ImportFrom) and node.level:
+            file = _file(node, path)
             if file not in seen:
                 yield from _in_order(file, seen)
     yield path
 
 
-def _is_neighbour(node: ast.ImportFrom, path: Path) -> bool:
-    """Whether it lies in the exported directory too."""
-    return path.parent == MODELING.parent and node.level == 1
+def _file(node: ast.ImportFrom, path: Path) -> Path:
+    """The file of ours that a relative import in ``path`` names."""
+    return path.parents[node.level - 1].joinpath(*node.module.split(".")).with_suffix(".py")
 
 
-def _imported(node: ast.stmt, path: Path) -> Iterator[Tuple[str, str]]:
+def _imported(node: ast.stmt, path: Path, elsewhere: Set[Path]) -> Iterator[Tuple[str, str]]:
     """(module, name) for ``from module import name``; ("", module) for ``import module``."""
     for alias in node.names:
         renamed = f" as {alias.asname}" if alias.asname else ""
@@ -83,8 +85,8 @@ def _imported(node: ast.stmt, path: Path) -> Iterator[Tuple[str, str]]:
             yield node.module, alias.name + renamed
         elif renamed:
             raise ValueError(f"{path.name} imports {alias.name}{renamed}: one file has one name for it")
-        elif _is_neighbour(node, path):
-            yield "." + node.module, alias.name
+        elif _file(node, path) in elsewhere:
+            yield f".{CONFIGURATION.stem}", alias.name
 
 
 def _import_lines(imports: Dict[str, Set[str]]) -> List[str]:

@@ -19,44 +19,10 @@ from transformers.modeling_outputs import Wav2Vec2BaseModelOutput
 from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2GumbelVectorQuantizer
 
 from ..checkpoints.former_lite import refuse_lite_with_combiner
-from ..modules.config import EncoderConfig, FrontendConfig, build_encoder, build_frontend
+from ..modules.build import build_encoder, build_frontend
+from ..modules.config import EncoderConfig, FrontendConfig
 from ..modules.log_mel import LogMel, mel_filters, padding_beyond, windowed_fourier
-from .configuration_summarymixing import SummaryMixingConfig
-
-
-def frontend_config(config: SummaryMixingConfig) -> FrontendConfig:
-    layers = tuple(zip(config.conv_dim, config.conv_kernel, config.conv_stride))
-    return FrontendConfig(
-        frontend=config.frontend,
-        extractor_mode={"group": "default", "layer": "layer_norm"}[config.feat_extract_norm],
-        conv_feature_layers=layers,
-        mel_conv_layers=layers,
-        conv_bias=config.conv_bias,
-        num_mel_bins=config.num_mel_bins,
-    )
-
-
-def encoder_config(config: SummaryMixingConfig) -> EncoderConfig:
-    return EncoderConfig(
-        mixer=config.mixer,
-        encoder_layer=config.encoder_layer,
-        positions=config.positions,
-        encoder_layers=config.num_hidden_layers,
-        encoder_embed_dim=config.hidden_size,
-        encoder_ffn_embed_dim=config.intermediate_size,
-        encoder_attention_heads=config.num_attention_heads,
-        summary_hidden_dim=config.summary_hidden_dim,
-        summary_branch_norm=config.summary_branch_norm,
-        activation_fn=config.hidden_act,
-        dropout=config.hidden_dropout,
-        attention_dropout=config.attention_dropout,
-        activation_dropout=config.activation_dropout,
-        encoder_layerdrop=config.layerdrop,
-        layer_norm_first=config.do_stable_layer_norm,
-        depthwise_conv_kernel_size=config.conv_depthwise_kernel_size,
-        conv_pos=config.num_conv_pos_embeddings,
-        conv_pos_groups=config.num_conv_pos_embedding_groups,
-    )
+from .configuration_summarymixing import SummaryMixingConfig, module_config
 
 
 class FeatureProjection(nn.Module):
@@ -120,10 +86,10 @@ class SummaryMixingModel(SummaryMixingMixin, Wav2Vec2Model):
 
     def __init__(self, config: SummaryMixingConfig):
         Wav2Vec2PreTrainedModel.__init__(self, config)
-        self.feature_extractor = build_frontend(frontend_config(config))
+        self.feature_extractor = build_frontend(module_config(config, FrontendConfig))
         self.feature_projection = FeatureProjection(config)
         self.masked_spec_embed = nn.Parameter(torch.rand(config.hidden_size))
-        self.encoder = build_encoder(encoder_config(config))
+        self.encoder = build_encoder(module_config(config, EncoderConfig))
         if config.positions == "conv":
             self.encoder.pos_conv[0] = weight_norm_convolution(config)
         self.gradient_checkpointing = False

@@ -13,8 +13,8 @@ class Fastformer(nn.Module):
         q = sum_t alpha_t q_t,           alpha_t = softmax_t(w_q . q_t / sqrt(D/n))
         k = sum_t beta_t (q * k_t),      beta_t = softmax_t(w_k . (q * k_t) / sqrt(D/n))
 
-    Wu, Wu, Qi, Huang, "Fastformer: Additive Attention Can Be All You Need", arXiv:2108.09084, 2021, Section 3.1, in
-    each of n heads. Queries and values have weights of their own, which the paper also shares.
+    Wu, Wu, Qi, Huang, Xie, "Fastformer: Additive Attention Can Be All You Need", arXiv:2108.09084, 2021, in each of n
+    heads. Queries and values have weights of their own, which the paper also shares.
 
     Args:
         model_dim: features D of the input and output.

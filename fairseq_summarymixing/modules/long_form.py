@@ -15,14 +15,14 @@ from .blocks import Moments, spans, update_in_blocks
 from .capabilities import find_obstacle
 from .frontend import ConvFeatureExtractor, LogMelExtractor
 from .log_mel import HOP, WINDOW
-from .wav2vec2 import Wav2Vec2
+from .speech_encoder import SpeechEncoder
 
 Hear = Callable[[int, int, Tensor], None]
 
 
 @torch.no_grad()
-def represent_in_blocks(model: Wav2Vec2, wave: Tensor, block: int, hear: Optional[Hear] = None) -> Tensor:
-    """What ``model.represent`` says of one recording.
+def represent_in_blocks(model: SpeechEncoder, wave: Tensor, block: int, hear: Optional[Hear] = None) -> Tensor:
+    """Compute what ``model.encode`` does, of one recording.
 
     Args:
         model: in evaluation mode, of parts that declare that they compute in chunks (:mod:`.capabilities`).
@@ -44,8 +44,7 @@ def represent_in_blocks(model: Wav2Vec2, wave: Tensor, block: int, hear: Optiona
     obstacle = chunking_obstacle(model)
     if obstacle is not None:
         raise ValueError(
-            f"the model cannot be computed block by block: {obstacle} does not declare computes_in_chunks; "
-            "call represent"
+            f"the model cannot be computed block by block: {obstacle} does not declare computes_in_chunks; call encode"
         )
     states = _embed(model, wave.to(model.mask_emb.device), block)
 
@@ -60,14 +59,14 @@ def represent_in_blocks(model: Wav2Vec2, wave: Tensor, block: int, hear: Optiona
     return states
 
 
-def chunking_obstacle(model: Wav2Vec2) -> Optional[str]:
+def chunking_obstacle(model: SpeechEncoder) -> Optional[str]:
     """The class name of a part that is not computed block by block, such as SelfAttention; None where all are."""
     if not isinstance(model.feature_extractor, (ConvFeatureExtractor, LogMelExtractor)):
         return type(model.feature_extractor).__name__
     return find_obstacle(model, _needed_parts(model))
 
 
-def _needed_parts(model: Wav2Vec2) -> Iterator[nn.Module]:
+def _needed_parts(model: SpeechEncoder) -> Iterator[nn.Module]:
     yield from (model.feature_extractor, model.encoder, model.encoder.pos_conv)
     for layer in model.encoder.layers:
         yield layer
@@ -87,7 +86,7 @@ def _apply_layer(layer: nn.Module, states: Tensor, block: int, after: Callable[[
     update_in_blocks(states, block, layer.context, finish, after)
 
 
-def _embed(model: Wav2Vec2, wave: Tensor, block: int) -> Tensor:
+def _embed(model: SpeechEncoder, wave: Tensor, block: int) -> Tensor:
     """(samples,) to (1, T, D): normalised features in the encoder's width."""
     frontend = model.feature_extractor
     hear = _hear_mel if isinstance(frontend, LogMelExtractor) else _hear_waveform

@@ -5,6 +5,7 @@ from typing import Any, Iterator
 
 from ..errors import UserError
 from ..modules.lean.recompute import keep_everything
+from ..protocols import PretrainingTask
 from .guard import guard
 
 
@@ -22,8 +23,8 @@ def finite_gradients(trainer: Any, samples: Any, *args, **kwargs) -> Iterator[No
     try:
         yield
     except FloatingPointError as error:
-        explain = getattr(trainer.task, "explain_not_finite", None)
-        message = explain(trainer, samples) if explain else None
+        knows = isinstance(trainer.task, PretrainingTask)
+        message = trainer.task.explain_not_finite(trainer, samples) if knows else None
         if message is None:
             raise
         raise UserError(message) from error

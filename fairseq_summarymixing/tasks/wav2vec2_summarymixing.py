@@ -27,6 +27,7 @@ from omegaconf import II
 from ..errors import UserError, exits_in_one_line
 from ..modules.config import check_range, is_default
 from ..modules.lean.activation_memory import count_saved_bytes
+from ..protocols import as_pretraining_model
 from ._batches import report_batches
 from ._dataset import ResilientAudioDataset
 from ._health import HealthMonitor
@@ -103,6 +104,7 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
         self._told_batches = False
         self._told_nothing = False
         self._left_out: Optional[Set[str]] = None
+        self._adds_seeds = False
         self._keep_precision = False
         self._saved_mb_per_second: Optional[float] = None
 
@@ -114,9 +116,12 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
         if not from_checkpoint:
             self._check_before_training()
         model = super().build_model(model_cfg, from_checkpoint)
-        if not from_checkpoint and getattr(model_cfg, "init_from", None):
-            model.warm_start()
-        self._keep_precision = getattr(model, "needs_fp32_source", False)
+        asked = as_pretraining_model(model)
+        if not from_checkpoint:
+            asked.warm_start()
+        self._adds_seeds = asked.takes_utterance_seeds
+        self._keep_precision = asked.needs_fp32_source
+        self._num_negatives = asked.num_negatives
         self._check_sample_rate()
         return model
 
@@ -167,8 +172,7 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
         """As stock, with randomness drawn from (seed, update, utterance). A batch without a usable utterance counts
         nothing and leaves gradients as they are."""
         self._check_skipped()
-        self._num_negatives = getattr(getattr(model, "cfg", None), "num_negatives", None)
-        self._add_seeds(sample, model, update_num + 1)
+        self._add_seeds(sample, update_num + 1)
         if not len(sample["id"]):
             # amp's scaler must have seen a loss
             needed = isinstance(optimizer, AMPOptimizer)
@@ -189,7 +193,7 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
     def valid_step(self, sample, model, criterion):
         """As stock; each validation draws the same masks. A batch without a usable utterance counts nothing."""
         self._check_skipped()
-        self._add_seeds(sample, model, VALIDATION)
+        self._add_seeds(sample, VALIDATION)
         if not len(sample["id"]):
             return self._count_nothing(super().valid_step, False, sample, model, criterion)
         return super().valid_step(sample, model, criterion)
@@ -234,8 +238,8 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
             loss, sample_size, logged = step(*arguments, **more)
         return loss, _zero(sample_size), {key: _zero(value) for key, value in logged.items()}
 
-    def _add_seeds(self, sample: Dict[str, Any], model, update: int) -> None:
-        if getattr(model, "takes_utterance_seeds", False):
+    def _add_seeds(self, sample: Dict[str, Any], update: int) -> None:
+        if self._adds_seeds:
             sample["net_input"]["utterance_seeds"] = [
                 int(np.random.SeedSequence([self.cfg.seed, update, index]).generate_state(1, np.uint64)[0]) >> 1
                 for index in sample["id"].tolist() or [0]

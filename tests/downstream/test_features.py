@@ -13,7 +13,7 @@ from fairseq_summarymixing.cli import main
 from fairseq_summarymixing.downstream import encoder as module
 from fairseq_summarymixing.downstream import features as features_module
 from fairseq_summarymixing.downstream.encoder import load_encoder
-from fairseq_summarymixing.modules.config import MIXERS, Part
+from fairseq_summarymixing.modules.build import MIXERS, Part
 from fairseq_summarymixing.modules.summary_mixing import SummaryMixing
 
 CPU = torch.device("cpu")
@@ -40,7 +40,7 @@ def test_files_hold_the_models_hidden_states_and_times(kind, name, recordings, r
     import soundfile
 
     wave = torch.from_numpy(soundfile.read(audio, dtype="float32")[0]).unsqueeze(0)
-    states = load_encoder(Checkpoint.read(checkpoint), CPU).model.represent(wave).hidden_states
+    states = load_encoder(Checkpoint.read(checkpoint), CPU).model.encode(wave).hidden_states
     for layer in (0, 2):
         found = np.load(tmp_path / f"long.layer-{layer}.npy")
         assert found.dtype == np.float32
@@ -57,7 +57,7 @@ def test_a_mixer_of_one_pass_gives_the_models_hidden_states(mixer, checkpoint, r
     audio = recordings / "long.wav"
     assert features(checkpoint(mixer), audio, out=tmp_path, options=["--block-seconds", "1"]) == 0
     wave = torch.from_numpy(soundfile.read(audio, dtype="float32")[0]).unsqueeze(0)
-    expected = load_encoder(Checkpoint.read(checkpoint(mixer)), CPU).model.represent(wave).x[0].detach()
+    expected = load_encoder(Checkpoint.read(checkpoint(mixer)), CPU).model.encode(wave).x[0].detach()
     found = torch.from_numpy(np.load(tmp_path / "long.layer-2.npy"))
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
 
@@ -275,7 +275,7 @@ def test_a_mixer_that_does_not_say_that_it_computes_in_chunks_is_run_in_one_pass
     assert features(tmp_path / "causal.pt", audio, out=tmp_path / "out", options=options) == 0
     wave = torch.from_numpy(soundfile.read(audio, dtype="float32")[0]).unsqueeze(0)
     with torch.no_grad():
-        expected = load_encoder(Checkpoint.read(tmp_path / "causal.pt"), CPU).model.represent(wave).x[0]
+        expected = load_encoder(Checkpoint.read(tmp_path / "causal.pt"), CPU).model.encode(wave).x[0]
     found = torch.from_numpy(np.load(tmp_path / "out" / "long.layer-2.npy"))
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
     monkeypatch.setattr(module, "MAX_ATTENTION_SECONDS", 5)

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from fairseq_summarymixing.modules.attention import SelfAttention
-from fairseq_summarymixing.modules.config import EncoderConfig, build_encoder
+from fairseq_summarymixing.modules.build import build_encoder
+from fairseq_summarymixing.modules.config import EncoderConfig
 from fairseq_summarymixing.modules.fastformer import Fastformer
 from fairseq_summarymixing.modules.hyper_mixing import HyperMixing
 from fairseq_summarymixing.modules.summary_mixing import SummaryMixing, SummaryMixingLite
@@ -47,9 +48,14 @@ def growth(cost, module):
 
 def encoder(mixer):
     config = EncoderConfig(
-        mixer=mixer, encoder_layers=2, encoder_embed_dim=DIM, encoder_ffn_embed_dim=DIM,
-        encoder_attention_heads=4, conv_pos=8, conv_pos_groups=4,
-    )  # fmt: skip
+        mixer=mixer,
+        encoder_layers=2,
+        encoder_embed_dim=DIM,
+        encoder_ffn_embed_dim=DIM,
+        encoder_attention_heads=4,
+        conv_pos=8,
+        conv_pos_groups=4,
+    )
     return build_encoder(config)
 
 

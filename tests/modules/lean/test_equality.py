@@ -6,8 +6,9 @@ import pytest
 import reference
 import torch
 
-from fairseq_summarymixing.modules import config as shapes
-from fairseq_summarymixing.modules.config import EncoderConfig, FrontendConfig, build_frontend, build_layer
+from fairseq_summarymixing.modules import build as shapes
+from fairseq_summarymixing.modules.build import build_frontend, build_layer
+from fairseq_summarymixing.modules.config import EncoderConfig, FrontendConfig
 from fairseq_summarymixing.modules.feed_forward import FeedForward
 from fairseq_summarymixing.modules.lean import dropout as lean_dropout
 from fairseq_summarymixing.modules.lean import linear as lean_linear

@@ -4,7 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from fairseq_summarymixing.modules.config import EncoderConfig, FrontendConfig, build_frontend, build_layer
+from fairseq_summarymixing.modules.build import build_frontend, build_layer
+from fairseq_summarymixing.modules.config import EncoderConfig, FrontendConfig
 from fairseq_summarymixing.modules.lean.activation_memory import count_saved_bytes
 from fairseq_summarymixing.modules.lean.dropout import LeanDropout
 from fairseq_summarymixing.modules.lean.recompute import STOPS_EARLY, recompute
