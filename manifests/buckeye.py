@@ -15,6 +15,7 @@ import io
 import re
 import sys
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -33,6 +34,7 @@ from fairseq_summarymixing.errors import UserError, exit_status
 
 SPLIT_OF = {"s36": "valid", "s37": "valid", "s38": "test", "s39": "test", "s40": "test"}
 SPEAKERS = 40
+BAD_ZIP = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)  # RuntimeError: encrypted
 NO_WORD = re.compile(r"[<{].*|uh")
 # END, colour, word; the rest is how it was said
 LINE = re.compile(r"\s*(?P<end>\d+\.\d+)\s+\d+\s+(?P<word>[^;]*?)\s*(;|$)")
@@ -51,7 +53,7 @@ class Recording:
             raise BadAudio(f"no .{kind} file")
         try:
             return self.files[kind]()
-        except (OSError, zipfile.BadZipFile) as error:
+        except BAD_ZIP as error:
             raise BadAudio(f"not readable: {error}") from error
 
 
@@ -62,7 +64,7 @@ def find_recordings(corpus: Path, report: Report) -> list:
         if path.suffix == ".zip":
             try:
                 add_zip(partial(open, path, "rb"), recordings)
-            except (OSError, zipfile.BadZipFile) as error:
+            except BAD_ZIP as error:
                 report.add(str(path.relative_to(corpus)), f"not readable: {error}")
         elif path.is_file():
             add_file(path.name, path.read_bytes, recordings)

@@ -50,9 +50,9 @@ def read_list(root: Path, name: str, folder: str, args: argparse.Namespace) -> l
     for number, line in enumerate(read_lines(path), start=1):
         try:
             entry = json.loads(line)
-            text, label = args.rules(entry["sentence"]), entry[args.label]
+            text, label = args.rules(entry["sentence"]), str(entry[args.label])
             utterances += [Utterance(f"{folder}/{one['file']}", text, label) for one in entry["recordings"]]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise UserError(f"{path}:{number}: no entry with sentence, {args.label} and recordings") from error
     return utterances
 

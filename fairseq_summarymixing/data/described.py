@@ -73,7 +73,7 @@ def describe(
         _check_fit(name, paired, unused, index)
         for path, entry in paired.items():
             if described.entries.setdefault(path, entry) != entry:
-                raise UserError(f"{name} says otherwise of {path} than another table")
+                raise UserError(f"{name} and another table differ about {path}")
         if name == str(transcripts):
             for key in unused:
                 report.add(key, "transcript without a recording")
@@ -147,7 +147,10 @@ def _header(path: str | Path, lines: Sequence[str], columns: Mapping[str, str]) 
 
 
 def _split(line: str, delimiter: str) -> list[str]:
-    cells = line.split("\t") if delimiter == "\t" else next(csv.reader([line], delimiter=delimiter), [])
+    try:
+        cells = line.split("\t") if delimiter == "\t" else next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error:  # no line of a table
+        return []
     return [cell.strip() for cell in cells]
 
 
@@ -179,7 +182,7 @@ def _unique(name: str, entries: Sequence[tuple[str, Entry]]) -> dict[str, Entry]
     table: dict[str, Entry] = {}
     for key, entry in entries:
         if table.setdefault(key, entry) != entry:
-            raise UserError(f"{name} has two lines for {key!r} that say different things")
+            raise UserError(f"{name} has two different lines for {key!r}")
     return table
 
 

@@ -92,7 +92,8 @@ def write_splits(
     if has_label:
         contents["dict.cls.txt"] = dictionary(symbol(row.label) for row in once)
     for name, pairs in (trials or {}).items():
-        contents[f"{name}.trials"] = _trial_lines(name, pairs, {row.path for row in splits[name]})
+        _check_trials(name, pairs, {row.path for row in splits[name]})
+        contents[f"{name}.trials"] = trial_lines(pairs)
     write_together(folder, contents)
 
 
@@ -127,11 +128,15 @@ def _all_or_none(what: str, rows: Sequence[Row], field: str) -> bool:
     return bool(rows) and not missing
 
 
-def _trial_lines(split: str, trials: Sequence[Trial], paths: Collection[str]) -> list[str]:
+def _check_trials(split: str, trials: Sequence[Trial], paths: Collection[str]) -> None:
     for trial in trials:
         for path in (trial.first, trial.second):
             if path not in paths:
                 raise UserError(f"a trial of {split} names {path}, which is not in {split}.tsv")
+
+
+def trial_lines(trials: Iterable[Trial]) -> list[str]:
+    """The lines of SPLIT.trials."""
     return [f"{int(trial.same)}\t{trial.first}\t{trial.second}" for trial in trials]
 
 

@@ -12,8 +12,8 @@ from ..errors import UserError
 from ..text_files import read_lines
 from .audio import SAMPLE_RATE
 from .folder_options import refuse_leftovers
-from .labels import read_labels
-from .manifest import read_manifest, unwritable, write_together
+from .labels import read_labels, read_trials
+from .manifest import Trial, read_manifest, trial_lines, unwritable, write_together
 from .transcripts import count_lines
 
 REPEATED = "train"  # the split whose rows are repeated
@@ -21,11 +21,12 @@ REPEATED = "train"  # the split whose rows are repeated
 
 @dataclass(frozen=True)
 class Split:
-    """A manifest and what goes with it: its rows, and its lines of labels by kind."""
+    """A manifest and what goes with it: its rows, its lines of labels by kind, and its trials."""
 
     root: str
     rows: list[tuple[str, int]]
     labels: dict[str, list[str]]
+    trials: list[Trial]
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,8 @@ def merge_manifests(corpora: Sequence[tuple[str | Path, int]], out: str | Path) 
     """Write one folder of manifests from several; returns the summary to print.
 
     ``train`` holds each corpus's rows as many times as its number says; every other split holds them once. Paths become
-    relative to the folder that the roots have in common. Labels are kept where all corpora with the split have them,
-    dictionaries where all have one: their counts are added.
+    relative to the folder that the roots have in common. Trials are put together. Labels are kept where all corpora with
+    the split have them, dictionaries where all have one: their counts are added.
 
     Args:
         corpora: folder and number.
@@ -61,7 +62,7 @@ def merge_manifests(corpora: Sequence[tuple[str | Path, int]], out: str | Path) 
     lines = []
     for name in sorted({name for corpus in read for name in corpus.splits}):
         lines += _merge_split(name, [corpus for corpus in read if name in corpus.splits], root, contents)
-    for kind in sorted({Path(name).suffix[1:] for name in contents} - {"tsv"}):
+    for kind in sorted({Path(name).suffix[1:] for name in contents} - {"tsv", "trials"}):
         dictionaries = [corpus.folder / f"dict.{kind}.txt" for corpus in read]
         if all(path.is_file() for path in dictionaries):
             contents[f"dict.{kind}.txt"] = count_lines(sum(map(read_counts, dictionaries), Counter()))
@@ -76,14 +77,18 @@ def _merge_split(name: str, corpora: Sequence[Corpus], root: str, contents: dict
     kept = sorted(set.intersection(*kinds))
     contents[f"{name}.tsv"] = [root]
     contents.update({f"{name}.{kind}": [] for kind in kept})
-    parts = []
+    parts, trials = [], []
     for corpus in corpora:
         split, times = corpus.splits[name], corpus.times if name == REPEATED else 1
-        contents[f"{name}.tsv"] += _lines_below(root, split) * times
+        before = _prefix(root, split.root)
+        contents[f"{name}.tsv"] += [f"{before}{path}\t{frames}" for path, frames in split.rows] * times
+        trials += [Trial(one.same, before + one.first, before + one.second) for one in split.trials]
         for kind in kept:
             contents[f"{name}.{kind}"] += split.labels[kind] * times
         hours = times * sum(frames for _, frames in split.rows) / SAMPLE_RATE / 3600
         parts.append(f"{times} x {len(split.rows)} of {corpus.folder} ({hours:.2f} hours)")
+    if trials:
+        contents[f"{name}.trials"] = trial_lines(trials)
     lines = [f"{name}: {len(contents[f'{name}.tsv']) - 1} rows: {', '.join(parts)}"]
     left = sorted(set.union(*kinds) - set(kept))
     return lines + [f"{name}.{kind} is left out: not every folder with {name}.tsv has one" for kind in left]
@@ -112,7 +117,9 @@ def _read(folder: Path, times: int) -> Corpus:
         root, rows = read_manifest(path)
         kinds = (beside.suffix[1:] for beside in folder.glob(f"{path.stem}.*") if beside.stem == path.stem)
         labels = {kind: read_labels(path, kind, len(rows)) for kind in kinds if kind not in ("tsv", "trials")}
-        corpus.splits[path.stem] = Split(os.path.abspath(root), rows, labels)
+        has_trials = path.with_suffix(".trials").is_file()
+        trials = read_trials(path, [row[0] for row in rows]) if has_trials else []
+        corpus.splits[path.stem] = Split(os.path.abspath(root), rows, labels, trials)
     if not corpus.splits:
         raise UserError(f"{folder} holds no manifest; expected train.tsv, as fairseq-summarymixing manifest writes it")
     return corpus
@@ -124,10 +131,9 @@ def is_manifest(path: Path) -> bool:
     return bool(first.strip()) and "\t" not in first.strip()
 
 
-def _lines_below(common: str, split: Split) -> list[str]:
-    """The rows of a manifest, with paths relative to a folder above its root."""
-    prefix = os.path.relpath(split.root, common).replace(os.sep, "/")
+def _prefix(common: str, root: str) -> str:
+    """What leads from a folder above a root to its paths: "" or "a/b/"."""
+    prefix = os.path.relpath(root, common).replace(os.sep, "/")
     if unwritable(prefix):
         raise UserError(f"{prefix!r} cannot stand in a manifest: {unwritable(prefix)}")
-    before = "" if prefix == "." else f"{prefix}/"
-    return [f"{before}{path}\t{frames}" for path, frames in split.rows]
+    return "" if prefix == "." else f"{prefix}/"

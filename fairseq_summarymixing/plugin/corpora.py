@@ -1,4 +1,4 @@
-"""Manifests, labels and dictionaries of fairseq's own audio tasks, and the batches that are made of them."""
+"""Manifests, labels and dictionaries of fairseq's own audio tasks, read by our reader, and the batches made of them."""
 
 import contextlib
 import logging

@@ -20,6 +20,7 @@ def two(tmp_path):
             (root / "s").mkdir(exist_ok=True)
             (root / row.path).touch()
         write_splits(tmp_path / name.upper(), root, {"train": rows, "valid": rows[:1]})
+        (tmp_path / name.upper() / "valid.trials").write_text("0\ts/0.wav\ts/0.wav\n")
     (tmp_path / "A" / "report.tsv").write_text("path\treason\n")
     return tmp_path
 
@@ -33,6 +34,10 @@ def test_rows_are_repeated_by_their_corpus_weight_in_training_alone(two, capsys)
     assert (two / "out" / "train.wrd").read_text().splitlines() == ["HI YOU", "OH"] * 2 + ["SO"] * 3
     assert (two / "out" / "train.ltr").read_text().splitlines()[1::5] == ["O H |", "S O |"]
     assert read_manifest(two / "out" / "valid.tsv")[1] == a[:1] + b
+    assert read_trials(two / "out" / "valid.tsv", ["a/s/0.wav", "b/s/0.wav"]) == [
+        Trial(False, "a/s/0.wav", "a/s/0.wav"),
+        Trial(False, "b/s/0.wav", "b/s/0.wav"),
+    ]
     # A recording counts once, whatever its weight
     assert (two / "out" / "dict.ltr.txt").read_text() == "| 4\nO 3\nH 2\nI 1\nS 1\nU 1\nY 1\n"
     assert not (two / "out" / "report.tsv").exists()

@@ -277,6 +277,30 @@ def test_speechocean762_holds_out_speakers_of_its_train(tmp_path, run, write_ton
     assert "all of train 24 instead of 2500" in run("speechocean762.py", corpus, "--check").stderr
 
 
+def test_librispeech_libri_light_and_digits_are_checked(tmp_path, run):
+    digits = tmp_path / "recordings"
+    digits.mkdir()
+    for number in range(6 * 10 * 50):
+        (digits / f"{number % 10}_speaker{number // 500}_{number % 500 // 10}.wav").touch()
+    assert "is complete" in finished(run("spoken_digits.py", digits, "--check"))
+    (digits / "0_speaker0_0.wav").unlink()
+    assert "recordings 2999 instead of 3000" in run("spoken_digits.py", digits, "--check").stderr
+    for size, speaker in (("small", 1), ("medium", 2), ("large", 3)):
+        book = tmp_path / "librilight" / size / str(speaker) / "book"
+        book.mkdir(parents=True)
+        for name in ("a.flac", "a.json", "b.flac")[: speaker + 1]:
+            (book / name).touch()
+    result = run("librilight.py", tmp_path / "librilight", "--check").stderr
+    assert "speakers 3 instead of 7439, recordings 5 instead of 219041" in result
+    assert "recordings with .json 3 instead of 5" in result
+    chapter = tmp_path / "librispeech" / "dev-clean" / "1" / "2"
+    chapter.mkdir(parents=True)
+    (chapter / "1-2.trans.txt").write_text("1-2-0000 A\n1-2-0001 B\n")
+    (chapter / "1-2-0000.flac").touch()
+    result = run("librispeech.py", tmp_path / "librispeech", "--check")
+    assert "dev-clean 2 instead of 2703; 1 files are missing, such as dev-clean/1/2/1-2-0001.flac" in result.stderr
+
+
 def test_a_page_says_what_is_missing_before_it_writes(tmp_path, run):
     (tmp_path / "empty").mkdir()
     pages = ("common_voice", "slurp", "voxceleb1", "iemocap", "buckeye", "speechocean762", "librispeech", "librilight")

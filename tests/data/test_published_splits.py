@@ -145,8 +145,11 @@ def test_only_the_valid_split(common_voice, tmp_path):
         ({"split_lists": {"train": "long.tsv"}}, "long.tsv:2: expected 4 columns, as in the header; found 5"),
         ({"split_lists": {"train": "nameless.tsv"}}, "nameless.tsv:2: the column 'path' is empty"),
         ({"split_lists": {"train": "head.tsv"}}, "head.tsv holds a header only"),
-        ({"split_lists": {"train": "twice.tsv"}}, "twice.tsv has two lines for 'clip_1.wav' that say different things"),
-        ({"split_lists": {"train": "train.tsv", "test": "other.tsv"}}, "other.tsv says otherwise of clip_1.wav"),
+        ({"split_lists": {"train": "twice.tsv"}}, "twice.tsv has two different lines for 'clip_1.wav'"),
+        (
+            {"split_lists": {"train": "train.tsv", "test": "other.tsv"}},
+            "another table differ about clip_1.wav",
+        ),
         ({"split_lists": {"train": "elsewhere.tsv"}}, "fits a recording: it names 'zz.wav', SRC holds 'clip_0.wav'"),
         ({"split_lists": {"train": "open.csv"}}, "open.csv:2: a row over 31 lines; is a quote not closed"),
         ({"split_lists": {"train": "empty.txt"}, "columns": {}}, "empty.txt names no recordings"),
