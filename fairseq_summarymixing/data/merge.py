@@ -42,8 +42,8 @@ def merge_manifests(corpora: Sequence[tuple[str | Path, int]], out: str | Path) 
     """Write one folder of manifests from several; returns the summary to print.
 
     ``train`` holds each corpus's rows as many times as its number says; every other split holds them once. Paths become
-    relative to the folder that the roots have in common. Trials are put together. Labels are kept where all corpora with
-    the split have them, dictionaries where all have one: their counts are added.
+    relative to the folder that the roots have in common. Trials are put together. Labels are kept where all corpora
+    with the split have them, dictionaries where all have one: their counts are added.
 
     Args:
         corpora: folder and number.
