@@ -26,7 +26,7 @@ def tiny(monkeypatch):
         frontend = dataclasses.replace(shape.frontend, conv_feature_layers=layers, mel_conv_layers=((8, 3, 2),))
         encoder = dataclasses.replace(shape.encoder, **SMALL, conv_pos=16, conv_pos_groups=4)
         objective = dataclasses.replace(shape.objective, num_negatives=5, latent_vars=6, final_dim=12)
-        monkeypatch.setitem(candidates.SHAPES, name, candidates.Shape(frontend, encoder, objective))
+        monkeypatch.setitem(candidates.SHAPES, name, candidates.Shape(frontend, encoder, shape.masking, objective))
     monkeypatch.setattr(measure, "matmul_rate", lambda device, dtype: 1e9)
 
 
