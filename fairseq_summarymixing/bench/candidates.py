@@ -42,13 +42,17 @@ SHAPES = {
     "155m": Shape(
         FrontendConfig(frontend="log_mel"),
         EncoderConfig(
-            encoder_layer="conformer", positions="sinusoidal", layer_norm_first=True, activation_fn="swish",
-            encoder_attention_heads=8, activation_dropout=0.1,
+            encoder_layer="conformer",
+            positions="sinusoidal",
+            layer_norm_first=True,
+            activation_fn="swish",
+            encoder_attention_heads=8,
+            activation_dropout=0.1,
         ),
         MaskingConfig(dropout_input=0.1, require_same_masks=False),
         ObjectiveConfig(quantize_targets=True, final_dim=256),
     ),
-}  # fmt: skip
+}
 
 
 class Candidate(NamedTuple):
@@ -152,9 +156,7 @@ def _fairseq():
 
 def _stock_config(stock, sizes: Shape):
     same = {f.name for f in dataclasses.fields(stock.Wav2Vec2Config)}
-    fields = {
-        f.name: getattr(part, f.name) for part in sizes for f in dataclasses.fields(part) if f.name in same
-    }  # fmt: skip
+    fields = {f.name: getattr(part, f.name) for part in sizes for f in dataclasses.fields(part) if f.name in same}
     fields["conv_feature_layers"] = str(list(sizes.frontend.conv_feature_layers))
     if sizes.encoder.activation_fn == "swish":
         fields["activation_fn"] = "gelu"  # of the feed-forwards: its conformer has swish, whatever is said
@@ -209,9 +211,13 @@ def _huggingface_step(sizes: Shape):
     if sizes.frontend.frontend != "waveform":
         raise NotHere("Hugging Face's wav2vec2 has no log-mel front end")
     config = Wav2Vec2Config(
-        layerdrop=0.0, attention_dropout=sizes.encoder.attention_dropout, activation_dropout=0.0,
-        feat_proj_dropout=0.1, feat_quantizer_dropout=0.1, mask_time_prob=sizes.masking.mask_prob,
-    )  # fmt: skip
+        layerdrop=0.0,
+        attention_dropout=sizes.encoder.attention_dropout,
+        activation_dropout=0.0,
+        feat_proj_dropout=0.1,
+        feat_quantizer_dropout=0.1,
+        mask_time_prob=sizes.masking.mask_prob,
+    )
     config._attn_implementation = "sdpa"
 
     def call(model, source):
@@ -232,6 +238,7 @@ CANDIDATES = {
     "encoder": {**{name: _our_encoder(**changes) for name, changes in OURS.items()}, "fairseq": _fairseq_encoder},
     "step": {
         **{name: _our_step(**changes) for name, changes in OURS.items()},
-        "fairseq": _fairseq_step, "huggingface": _huggingface_step,
+        "fairseq": _fairseq_step,
+        "huggingface": _huggingface_step,
     },
-}  # fmt: skip
+}

@@ -71,10 +71,8 @@ def _measure(
     for length in seconds:
         runners: list[_Runner] = []
         for name in names:
-            record = {
-                "work": work, "shape": shape, "candidate": name, "batch": batch, "seconds": length,
-                "dtype": dtype, "device": device, "compiled": compiled, "repeat": repeat, **machine,
-            }  # fmt: skip
+            record = dict(work=work, shape=shape, candidate=name, batch=batch, seconds=length, dtype=dtype)
+            record.update(device=device, compiled=compiled, repeat=repeat, **machine)
             runners.append(_Runner(record, device))
             runners[-1].attempt(lambda one: one.build(DTYPES[dtype]))
         title = f"{work} {shape} {batch} x {length:g} s"

@@ -28,8 +28,11 @@ PARTS = {
     "convolution": "convolution modules",
 }
 """Modules by the last word of their name. The norm before a lean feed-forward or convolution module counts as its."""
-FUSED = ((lean_transformer, "normalised_feed_forward"), (lean_conformer, "normalised_feed_forward"),
-         (lean_conformer, "normalised_convolution"))  # fmt: skip
+FUSED = (
+    (lean_transformer, "normalised_feed_forward"),
+    (lean_conformer, "normalised_feed_forward"),
+    (lean_conformer, "normalised_convolution"),
+)
 """Lean layers call these functions in the place of modules, whose hooks would make them step aside."""
 
 

@@ -58,10 +58,8 @@ def _origin(group: Sequence[Record]) -> str:
 
 
 def _costs(group: Sequence[Record], baselines: Sequence[str]) -> str:
-    head = [
-        "seconds", "candidate", "s / step", *(f"time / {name}" for name in baselines), "audio s / s", "GB saved",
-        *(f"saved / {name}" for name in baselines), "peak GB", "share of matmul rate",
-    ]  # fmt: skip
+    head = ["seconds", "candidate", "s / step", *(f"time / {name}" for name in baselines), "audio s / s"]
+    head += ["GB saved", *(f"saved / {name}" for name in baselines), "peak GB", "share of matmul rate"]
     by = {(record["seconds"], record["candidate"]): record for record in measured(group)}
     rows = [_row(one, [by.get((one["seconds"], name)) for name in baselines]) for one in measured(group)]
     return markdown(head, rows, text_columns=[1])
@@ -71,13 +69,13 @@ def _row(record: Record, bases: Sequence[Record | None]) -> list[str]:
     def ratios(key: str) -> list[str]:
         return [f"{record[key] / base[key]:.3f}" if base else "–" for base in bases]
 
+    step = f"{record['step']:.3g} ({record['fastest_step']:.3g} to {record['slowest_step']:.3g})"
+    speed = f"{record['batch'] * record['seconds'] / record['step']:.3g}"
+    saved = f"{record['saved_bytes'] / 1e9:.3f}"
     peak = f"{record['peak_bytes'] / 1e9:.2f}" if record["peak_bytes"] is not None else "–"
-    return [
-        f"{record['seconds']:g}", record["candidate"],
-        f"{record['step']:.3g} ({record['fastest_step']:.3g} to {record['slowest_step']:.3g})", *ratios("step"),
-        f"{record['batch'] * record['seconds'] / record['step']:.3g}", f"{record['saved_bytes'] / 1e9:.3f}",
-        *ratios("saved_bytes"), peak, f"{record['floor_seconds'] / record['step']:.2f}",
-    ]  # fmt: skip
+    share = f"{record['floor_seconds'] / record['step']:.2f}"
+    cells = [f"{record['seconds']:g}", record["candidate"], step, *ratios("step"), speed]
+    return [*cells, saved, *ratios("saved_bytes"), peak, share]
 
 
 def _parts(group: Sequence[Record]) -> str:

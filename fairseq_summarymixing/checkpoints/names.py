@@ -77,11 +77,15 @@ HF_ENCODER_NORM_NAMES: Dict[str, Table] = {
 
 # what torch >= 2.1 calls the two halves of a normalised weight | what published checkpoints do
 WEIGHT_NORM_NAMES: Table = (
-    ("wav2vec2.encoder.pos_conv_embed.conv.parametrizations.weight.original0",
-     "wav2vec2.encoder.pos_conv_embed.conv.weight_g"),
-    ("wav2vec2.encoder.pos_conv_embed.conv.parametrizations.weight.original1",
-     "wav2vec2.encoder.pos_conv_embed.conv.weight_v"),
-)  # fmt: skip
+    (
+        "wav2vec2.encoder.pos_conv_embed.conv.parametrizations.weight.original0",
+        "wav2vec2.encoder.pos_conv_embed.conv.weight_g",
+    ),
+    (
+        "wav2vec2.encoder.pos_conv_embed.conv.parametrizations.weight.original1",
+        "wav2vec2.encoder.pos_conv_embed.conv.weight_v",
+    ),
+)
 
 # fairseq's wav2vec_ctc | Hugging Face: what is on top of the encoder
 CTC_HEAD_NAMES: Table = (("w2v_encoder.proj.{p}", "lm_head.{p}"),)

@@ -13,7 +13,7 @@ import torch
 from ..compat import quiet_fairseq
 from ..errors import UserError
 from .evaluated_fields import check_evaluated_fields
-from .torch_files import read_torch_file
+from .torch_files import read_head, read_torch_file
 from .weights import check_weights
 
 
@@ -55,11 +55,7 @@ def _check_file(path: Path) -> None:
         beside = sorted(one.name for one in path.parent.glob("*.pt")) if path.parent.is_dir() else []
         hint = f"; {path.parent} holds {', '.join(beside[:5])}" if beside else ""
         raise UserError(f"there is no checkpoint {path}{hint}")
-    try:
-        with open(path, "rb") as file:
-            head = file.read(16)
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    head = read_head(path)
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < os.path.getsize(path):
         raise UserError(
             f"{path} is a safetensors file (Hugging Face); "

@@ -54,13 +54,18 @@ def read_torch_file(path: str | Path, classes: tuple[type, ...] = ()) -> Any:
         ) from error
 
 
-def _check_format(path: Path) -> None:
-    """Check what torch need not be asked about, and what it must not be given."""
+def read_head(path: Path) -> bytes:
+    """Read the first 16 bytes, by which formats are told apart; a UserError if the file cannot be read."""
     try:
         with open(path, "rb") as file:
-            head = file.read(16)
+            return file.read(16)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
+
+
+def _check_format(path: Path) -> None:
+    """Check what torch need not be asked about, and what it must not be given."""
+    head = read_head(path)
     if not head:
         raise UserError(f"{path} is empty; save or copy it again")
     if head.startswith(ZIP_MAGIC):

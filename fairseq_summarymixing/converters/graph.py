@@ -149,9 +149,13 @@ def _open_torch(file: Path) -> Callable:
 def _write_onnx(model: WaveformModel, file: Path, metadata: dict[str, str]) -> None:
     output = "features" if model.head is None else "logits"
     program = torch.onnx.export(
-        _program(model), input_names=INPUTS, output_names=[output, LENGTHS], opset_version=OPSET, dynamo=True,
+        _program(model),
+        input_names=INPUTS,
+        output_names=[output, LENGTHS],
+        opset_version=OPSET,
+        dynamo=True,
         verbose=False,
-    )  # fmt: skip
+    )
     program.model.metadata_props.update(metadata)
     program.save(str(file), external_data=False)
 

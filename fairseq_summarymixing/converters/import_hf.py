@@ -169,10 +169,9 @@ def _ctc_model(
 ) -> dict[str, Any]:
     """The fields around the pre-trained model; of public checkpoints, fairseq's defaults and the masks."""
     outer = origin.get("ctc_model") or {**_ctc_defaults(), **mask_fields_from_hf(config)}
-    return {
-        **outer, "_name": CTC_MODEL, "w2v_path": "", "data": "", "normalize": task["normalize"],
-        "w2v_args": {"model": model, "task": task, "criterion": None, "optimizer": None, "lr_scheduler": None},
-    }  # fmt: skip
+    inner = {"model": model, "task": task, "criterion": None, "optimizer": None, "lr_scheduler": None}
+    own = {"_name": CTC_MODEL, "w2v_path": "", "data": "", "normalize": task["normalize"], "w2v_args": inner}
+    return {**outer, **own}
 
 
 def _ctc_defaults() -> dict[str, Any]:
@@ -185,10 +184,8 @@ def _ctc_defaults() -> dict[str, Any]:
 
 
 def _ctc_task(origin: dict[str, Any], task: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "labels": "ltr", **(origin.get("ctc_task") or {}), "_name": "audio_finetuning", "data": "",
-        "normalize": task["normalize"],
-    }  # fmt: skip
+    known = {"labels": "ltr", **(origin.get("ctc_task") or {})}
+    return {**known, "_name": "audio_finetuning", "data": "", "normalize": task["normalize"]}
 
 
 def _normalizes(folder: Path) -> bool:

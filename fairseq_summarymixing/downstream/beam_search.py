@@ -104,10 +104,16 @@ class BeamDecoder:
         """Decode with these from here on."""
         self.lm_weight, self.word_score = lm_weight, word_score
         options = self._library.LexiconDecoderOptions(
-            beam_size=self.settings.beam, beam_size_token=self.settings.beam, beam_threshold=25.0,
-            lm_weight=lm_weight, word_score=word_score, unk_score=float("-inf"), sil_score=0.0, log_add=False,
+            beam_size=self.settings.beam,
+            beam_size_token=self.settings.beam,
+            beam_threshold=25.0,
+            lm_weight=lm_weight,
+            word_score=word_score,
+            unk_score=float("-inf"),
+            sil_score=0.0,
+            log_add=False,
             criterion_type=self._library.CriterionType.CTC,
-        )  # fmt: skip
+        )
         self._decoder = self._library.LexiconDecoder(
             options, self.trie, self.lm, self.silence, self.blank, self.unknown, [], False
         )

@@ -72,9 +72,13 @@ class LongForm:
     """What is too long for a batch: alone, as :class:`~.encoder.RecordingEncoder` does it. Loaded when it is needed."""
 
     def __init__(
-        self, recogniser: Recogniser, checkpoint: Checkpoint, device: torch.device, block_seconds: float,
+        self,
+        recogniser: Recogniser,
+        checkpoint: Checkpoint,
+        device: torch.device,
+        block_seconds: float,
         window_seconds: float | None,
-    ):  # fmt: skip
+    ):
         self.recogniser, self.checkpoint, self.device = recogniser, checkpoint, device
         self.block_seconds, self.window_seconds = block_seconds, window_seconds
         self._encoder: RecordingEncoder | None = None

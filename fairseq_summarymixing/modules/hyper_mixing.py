@@ -38,9 +38,6 @@ class HyperMixing(nn.Module):
     def __init__(self, model_dim: int, num_heads: int = 8, hidden_dim: Optional[int] = None, dropout: float = 0.1):
         super().__init__()
         hidden_dim = 4 * model_dim if hidden_dim is None else hidden_dim
-        for name, dim in (("model_dim", model_dim), ("hidden_dim", hidden_dim)):
-            if num_heads < 1 or dim < 1 or dim % num_heads:
-                raise ValueError(f"{name} must be a positive multiple of num_heads; got {dim} and {num_heads}")
         self.num_heads = num_heads
         self.hypernetwork_in, self.hypernetwork_out = (
             nn.Sequential(

@@ -39,10 +39,13 @@ def install() -> None:
 
     guard(fairseq_cli.train, "add_defaults", watched_processes, fails_with_the_others)
     for owner, name in (
-        (fairseq_cli.train, "train"), (tasks, "setup_task"), (models, "build_model"),
-        (AudioPretrainingTask, "load_dataset"), (checkpoint_utils, "verify_checkpoint_directory"),
+        (fairseq_cli.train, "train"),
+        (tasks, "setup_task"),
+        (models, "build_model"),
+        (AudioPretrainingTask, "load_dataset"),
+        (checkpoint_utils, "verify_checkpoint_directory"),
         (checkpoint_utils, "load_checkpoint"),
-    ):  # fmt: skip
+    ):
         guard(owner, name, fails_with_the_others)
 
 

@@ -4,6 +4,7 @@ All that an import of our models changes in fairseq, beside its registries.
 """
 
 import contextlib
+import contextvars
 import functools
 from typing import Any, Dict, Iterator, Mapping, Optional
 
@@ -72,20 +73,19 @@ def noted_origin(cfg: Any, task: Any = None, from_checkpoint: bool = False) -> I
         yield
 
 
-_reading = False
+_IS_READING = contextvars.ContextVar("is_reading", default=False)
 
 
 @contextlib.contextmanager
 def reading_checkpoint(reading: bool = True) -> Iterator[None]:
     """Inside, models are built as a checkpoint's configuration says, whatever a recipe may not say any more."""
-    global _reading
-    before, _reading = _reading, reading
+    token = _IS_READING.set(reading)
     try:
         yield
     finally:
-        _reading = before
+        _IS_READING.reset(token)
 
 
 def reads_checkpoint() -> bool:
     """Whether a model that is built is a checkpoint's."""
-    return _reading
+    return _IS_READING.get()

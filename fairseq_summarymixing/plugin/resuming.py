@@ -68,9 +68,12 @@ def rescale_position(position: Dict[str, Any], num_processes: int, update_freq: 
         logger.warning(
             "the checkpoint was saved by %d processes, %d go on: %d batches of its epoch are used already%s; for "
             "updates of as many batches as before, optimization.update_freq must be %g times as large",
-            before, num_processes, used * before, f", {again} of them will be used again" if again else "",
+            before,
+            num_processes,
+            used * before,
+            f", {again} of them will be used again" if again else "",
             before / num_processes,
-        )  # fmt: skip
+        )
 
 
 def _go_on_in_place(load: Callable) -> Callable:

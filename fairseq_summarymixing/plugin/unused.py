@@ -81,5 +81,8 @@ def _log(split: str, total: int, reasons: Dict[str, int], skips_remainder: bool)
     logger.log(
         logging.WARNING if parts else logging.INFO,
         "%s: batches hold %d of %d utterances%s",
-        split, total - sum(reasons.values()), total, ": " + "; ".join(parts) if parts else "",
-    )  # fmt: skip
+        split,
+        total - sum(reasons.values()),
+        total,
+        ": " + "; ".join(parts) if parts else "",
+    )

@@ -52,9 +52,15 @@ class ResilientAudioDataset(FileAudioDataset):
     """
 
     def __init__(
-        self, manifest_path: str, sample_rate: int, resample_others: bool = True, seed: int = 1,
-        keep_precision: bool = False, leave_out: Collection[str] = (), **arguments: Any,
-    ):  # fmt: skip
+        self,
+        manifest_path: str,
+        sample_rate: int,
+        resample_others: bool = True,
+        seed: int = 1,
+        keep_precision: bool = False,
+        leave_out: Collection[str] = (),
+        **arguments: Any,
+    ):
         read_manifest(manifest_path)
         super().__init__(manifest_path, sample_rate, **arguments)
         if len(self.sizes) == 0:
@@ -65,8 +71,11 @@ class ResilientAudioDataset(FileAudioDataset):
             short = len(self.skipped_indices)
             logger.warning(
                 "%s: %d of %d files are shorter than task.min_sample_size=%d samples and left out",
-                manifest_path, short, short + len(self.sizes), self.min_sample_size,
-            )  # fmt: skip
+                manifest_path,
+                short,
+                short + len(self.sizes),
+                self.min_sample_size,
+            )
         self.manifest_path = manifest_path
         self.resample_others = resample_others
         self.seed = seed

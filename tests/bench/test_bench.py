@@ -151,11 +151,16 @@ def test_the_report_holds_ratios_to_the_baseline_and_draws_plots(tmp_path):
     assert f"| {first['saved_bytes'] / second['saved_bytes']:.3f} | 1.000 |" in text
     rows = [line for line in text.splitlines() if line.startswith(("| 1", "| 2"))]
     assert [row.split(" | ")[:2] for row in rows] == [
-        ["| 1", "self_attention"], ["| 1", "summary_mixing"], ["| 2", "self_attention"], ["| 2", "summary_mixing"],
-    ]  # fmt: skip
+        ["| 1", "self_attention"],
+        ["| 1", "summary_mixing"],
+        ["| 2", "self_attention"],
+        ["| 2", "summary_mixing"],
+    ]
     assert sorted(path.name for path in (tmp_path / "report").iterdir()) == [
-        "bench.md", "memory-mixer-base-1-fp32-cpu.png", "time-mixer-base-1-fp32-cpu.png",
-    ]  # fmt: skip
+        "bench.md",
+        "memory-mixer-base-1-fp32-cpu.png",
+        "time-mixer-base-1-fp32-cpu.png",
+    ]
 
 
 def test_the_report_shows_parts(tmp_path):

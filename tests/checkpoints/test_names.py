@@ -51,11 +51,9 @@ def test_every_parameter_has_its_place_in_transformers(recipe):
         config = ours.SummaryMixingConfig(**to_hf(fields, layers, ours=True))
     with torch.device("meta"):
         theirs = {name: value.shape for name, value in build(config).state_dict().items()}
-    theirs = {  # torch's names of a weight norm's halves, and those of the files
-        name.replace("parametrizations.weight.original0", "weight_g").replace(
-            "parametrizations.weight.original1", "weight_v"
-        ) if is_stock else name: shape for name, shape in theirs.items()
-    }  # fmt: skip
+    if is_stock:  # torch's names of a weight norm's halves, and those of the files
+        for half, file_name in (("original0", "weight_g"), ("original1", "weight_v")):
+            theirs = {name.replace(f"parametrizations.weight.{half}", file_name): theirs[name] for name in theirs}
     table = hf_names(not is_stock, str(fields["extractor_mode"]))
     there = rename(shapes, table)
     assert {there[name]: shape for name, shape in shapes.items()} == theirs

@@ -241,10 +241,16 @@ def test_the_page_needs_nothing_but_itself(write, tmp_path):
     plots = sorted(path.stem for path in out.glob("*.png"))
     assert len(sources) == 2 * len(plots)  # for a light and a dark page
     assert plots == [
-        "finetuning-loss", "finetuning-updates-per-second", "finetuning-valid-wer", "finetuning-wer",
-        "pretraining-accuracy", "pretraining-code-perplexity", "pretraining-loss", "pretraining-peak-memory",
+        "finetuning-loss",
+        "finetuning-updates-per-second",
+        "finetuning-valid-wer",
+        "finetuning-wer",
+        "pretraining-accuracy",
+        "pretraining-code-perplexity",
+        "pretraining-loss",
+        "pretraining-peak-memory",
         "pretraining-updates-per-second",
-    ]  # fmt: skip
+    ]
     for path in out.glob("*.png"):
         assert path.read_bytes().startswith(b"\x89PNG")
 

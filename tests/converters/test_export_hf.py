@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import re
 import subprocess
 import sys
 from argparse import Namespace
@@ -139,6 +140,25 @@ def test_the_code_needs_torch_and_transformers_alone():
             else:
                 continue
             assert roots <= {"torch", "transformers", *sys.stdlib_module_names}
+
+
+def test_the_code_is_that_of_plain_layers_and_does_nothing_when_imported():
+    for text in code_files(__version__).values():
+        assert not re.search(r"\bLean|/lean|mkldnn|autograd|register_(?!buffer)", text)
+        for node in ast.parse(text).body:
+            # nothing is called for its effect: names are defined, tables of parts among them
+            assert isinstance(node, (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.Assign, ast.Expr))
+            called = {ast.unparse(one.func) for one in calls_when_imported(node)}
+            assert called <= {"Part", "torch.no_grad"}, called
+
+
+def calls_when_imported(node):
+    """The calls that importing a statement runs: not those inside functions, but those of their decorators."""
+    if isinstance(node, ast.Call):
+        yield node
+    inside = node.decorator_list if isinstance(node, ast.FunctionDef) else ast.iter_child_nodes(node)
+    for child in () if isinstance(node, ast.Lambda) else inside:
+        yield from calls_when_imported(child)
 
 
 def test_the_code_is_that_of_the_modules(exported):

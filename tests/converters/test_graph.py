@@ -20,9 +20,15 @@ from fairseq_summarymixing.converters.source import read_source
 from fairseq_summarymixing.errors import UserError
 
 KINDS = [
-    ("summary_mixing", False), ("paper", True), ("stock-group_norm", True), ("twin", False), ("twin", True),
-    ("stock", False), ("hyper_mixing", True), ("fastformer", False),
-]  # fmt: skip
+    ("summary_mixing", False),
+    ("paper", True),
+    ("stock-group_norm", True),
+    ("twin", False),
+    ("twin", True),
+    ("stock", False),
+    ("hyper_mixing", True),
+    ("fastformer", False),
+]
 
 
 @pytest.mark.parametrize("kind, ctc", KINDS)

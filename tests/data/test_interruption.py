@@ -35,9 +35,13 @@ def environment():
 
 def stop_after_a_few_copies(corpus, out, signal_number):
     process = subprocess.Popen(
-        command(corpus, out), env=environment(), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        command(corpus, out),
+        env=environment(),
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
         preexec_fn=hear_ctrl_c,
-    )  # fmt: skip
+    )
     while len(list(out.glob("audio/*.flac"))) < 3:
         assert process.poll() is None, process.communicate()
         time.sleep(0.01)

@@ -67,13 +67,16 @@ def test_no_frames_and_no_speech_are_empty(files):
     assert spell(decoder(silence)[0]).strip("|") == ""
 
 
-@pytest.mark.parametrize("text, message", [
-    ("HE\tH X |\n", r"lexicon\.txt:1: not in the model's dictionary: X"),
-    ("\nHE\n", r"lexicon\.txt:2: no spelling"),
-    ("HE\tH E\n", r"lexicon\.txt:1: the spelling does not end with \|"),
-    ("he\tH E |\n", "knows none of the words of `lexicon`"),
-    ("", "holds no words"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("HE\tH X |\n", r"lexicon\.txt:1: not in the model's dictionary: X"),
+        ("\nHE\n", r"lexicon\.txt:2: no spelling"),
+        ("HE\tH E\n", r"lexicon\.txt:1: the spelling does not end with \|"),
+        ("he\tH E |\n", "knows none of the words of `lexicon`"),
+        ("", "holds no words"),
+    ],
+)
 def test_a_wrong_lexicon_is_told_with_its_line(files, text, message):
     files[1].write_text(text)
     with pytest.raises(UserError, match=message):
@@ -102,8 +105,8 @@ def test_wrong_options_and_files_are_told(files, tmp_path, capfd):
 
 
 def test_decoding_with_all_options(finetuned, corpus, tmp_path, capsys):
-    words = {word for split in ("train", "test") for line in (corpus / f"{split}.ltr").read_text().splitlines()
-             for word in line.replace(" ", "").split("|") if word}  # fmt: skip
+    lines = [line for split in ("train", "test") for line in (corpus / f"{split}.ltr").read_text().splitlines()]
+    words = {word for line in lines for word in line.replace(" ", "").split("|") if word}
     lm = write_arpa(tmp_path / "lm.arpa", {word: -1 for word in words})
     lexicon = tmp_path / "lexicon.txt"
     lexicon.write_text("".join(f"{word}\t{' '.join(word)} |\n" for word in sorted(words)))

@@ -91,8 +91,11 @@ def test_files_are_in_manifest_order_and_agree_with_the_result(finetuned, corpus
     assert result["num_updates"] == 2
     assert printed.startswith(f"WER {result['wer']:.1f} % (95 % CI") and printed.count("\n") == 1
     assert sorted(path.name for path in out.iterdir()) == [
-        "hypotheses.ltr", "hypotheses.wrd", "references.wrd", "result.json",
-    ]  # fmt: skip
+        "hypotheses.ltr",
+        "hypotheses.wrd",
+        "references.wrd",
+        "result.json",
+    ]
 
 
 def test_the_answer_lies_beside_the_checkpoint_unless_told(finetuned, corpus, tmp_path):

@@ -141,15 +141,21 @@ def runner():
     dataset.EXAMPLE_DATASET_SIZE, dataset.EXAMPLE_WAV_MIN_SEC, dataset.EXAMPLE_WAV_MAX_SEC = 4, 1, 3
     config = {
         "runner": {
-            "total_steps": 2, "gradient_clipping": 1, "gradient_accumulate_steps": 1, "log_step": 1, "eval_step": 1,
-            "save_step": 1, "max_keep": 1, "eval_dataloaders": ["dev"],
+            "total_steps": 2,
+            "gradient_clipping": 1,
+            "gradient_accumulate_steps": 1,
+            "log_step": 1,
+            "eval_step": 1,
+            "save_step": 1,
+            "max_keep": 1,
+            "eval_dataloaders": ["dev"],
         },
         "optimizer": {"name": "TorchOptim", "torch_optim_name": "Adam", "lr": 1e-3},
         "downstream_expert": {
             "datarc": {"train_batch_size": 2, "eval_batch_size": 2, "num_workers": 0},
             "modelrc": {"input_dim": 8},
         },
-    }  # fmt: skip
+    }
     folder = Path(tempfile.mkdtemp())
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     experiment = str(folder / "experiment")

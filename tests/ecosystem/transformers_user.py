@@ -200,9 +200,15 @@ def trainer():
 
     with tempfile.TemporaryDirectory() as folder:
         arguments = TrainingArguments(
-            folder, max_steps=2, per_device_train_batch_size=2, report_to=[], use_cpu=True, disable_tqdm=True,
-            gradient_checkpointing=True, remove_unused_columns=False,
-        )  # fmt: skip
+            folder,
+            max_steps=2,
+            per_device_train_batch_size=2,
+            report_to=[],
+            use_cpu=True,
+            disable_tqdm=True,
+            gradient_checkpointing=True,
+            remove_unused_columns=False,
+        )
         before = model.classifier.weight.detach().clone()
         result = Trainer(model=model, args=arguments, train_dataset=data, data_collator=collate).train()
         assert result.global_step == 2 and not torch.equal(before, model.classifier.weight.cpu())

@@ -24,10 +24,21 @@ FIELDS = {field.name: field for field in dataclasses.fields(Wav2Vec2SummaryMixin
 MEL_CONV_LAYERS = "[(16, 3, 2), (24, 3, 1)]"
 # Sizes and strengths at which every field that is read has something to do
 BASE = dict(
-    encoder_layers=1, encoder_embed_dim=32, encoder_ffn_embed_dim=48, encoder_attention_heads=4, final_dim=12,
-    num_negatives=9, mask_channel_prob=0.5, mask_channel_length=4, dropout=0.1, dropout_input=0.1, dropout_features=0.1,
-    activation_dropout=0.1, mask_length=5, require_same_masks=False,
-)  # fmt: skip
+    encoder_layers=1,
+    encoder_embed_dim=32,
+    encoder_ffn_embed_dim=48,
+    encoder_attention_heads=4,
+    final_dim=12,
+    num_negatives=9,
+    mask_channel_prob=0.5,
+    mask_channel_length=4,
+    dropout=0.1,
+    dropout_input=0.1,
+    dropout_features=0.1,
+    activation_dropout=0.1,
+    mask_length=5,
+    require_same_masks=False,
+)
 # Of each choice that is made, what only that choice reads
 OF_CHOICE = {
     "frontend=waveform": dict(conv_feature_layers=tiny.MODEL["conv_feature_layers"]),
@@ -37,13 +48,28 @@ OF_CHOICE = {
 }
 # Another value than the default, where it is not the next number, the opposite or another choice
 OTHER = dict(
-    conv_feature_layers="[(24, 10, 5)] + [(24, 3, 2)] * 4 + [(24, 2, 2)] * 2", mel_conv_layers="[(24, 5, 2)]",
-    latent_temp=(1.0, 0.5, 0.9), encoder_attention_heads=2, final_dim=20, latent_dim=8, encoder_embed_dim=64,
-    summary_hidden_dim=64, activation_fn="relu", extractor_mode="layer_norm", layer_type="conformer",
-    mask_selection="uniform", mask_channel_selection="uniform", attn_type="espnet", pos_enc_type="rope",
-    adp_act_fn="gelu", adp_trf_idx="0,2", depthwise_conv_kernel_size=5, conv_pos_groups=8, latent_groups=3,
+    conv_feature_layers="[(24, 10, 5)] + [(24, 3, 2)] * 4 + [(24, 2, 2)] * 2",
+    mel_conv_layers="[(24, 5, 2)]",
+    latent_temp=(1.0, 0.5, 0.9),
+    encoder_attention_heads=2,
+    final_dim=20,
+    latent_dim=8,
+    encoder_embed_dim=64,
+    summary_hidden_dim=64,
+    activation_fn="relu",
+    extractor_mode="layer_norm",
+    layer_type="conformer",
+    mask_selection="uniform",
+    mask_channel_selection="uniform",
+    attn_type="espnet",
+    pos_enc_type="rope",
+    adp_act_fn="gelu",
+    adp_trf_idx="0,2",
+    depthwise_conv_kernel_size=5,
+    conv_pos_groups=8,
+    latent_groups=3,
     init_from="checkpoint.pt",
-)  # fmt: skip
+)
 
 # common.fp16 is read; fairseq's command line without hydra sets the model's field of that name too
 INERT = {"fp16"}
@@ -87,8 +113,8 @@ CHOSEN = [{}] + [{choice: value} for choice, values in CHOICES.items() for value
 
 @pytest.mark.parametrize("chosen", CHOSEN, ids=lambda one: " ".join(f"{key}={value}" for key, value in one.items()))
 def test_every_field_changes_the_model_or_is_refused_by_name(chosen):
-    chosen = {**dict(frontend="waveform", mixer="summary_mixing", encoder_layer="transformer", positions="conv",
-                     quantize_targets=True), **chosen}  # fmt: skip
+    usual = dict(frontend="waveform", mixer="summary_mixing", encoder_layer="transformer", positions="conv")
+    chosen = {**usual, "quantize_targets": True, **chosen}
     given = {**BASE, **chosen}
     for choice, value in chosen.items():
         given.update(OF_CHOICE.get(f"{choice}={value}", {}))
@@ -210,16 +236,31 @@ def test_stocks_published_recipes_need_another_name_alone(recipe):
     common = dict(quantize_targets=True)
     recipes = {
         "base": dict(
-            final_dim=256, encoder_layerdrop=0.05, dropout_input=0.1, dropout_features=0.1, feature_grad_mult=0.1,
+            final_dim=256,
+            encoder_layerdrop=0.05,
+            dropout_input=0.1,
+            dropout_features=0.1,
+            feature_grad_mult=0.1,
             encoder_embed_dim=768,
         ),
         "large": dict(
-            extractor_mode="layer_norm", layer_norm_first=True, final_dim=768, latent_temp=[2.0, 0.1, 0.999995],
-            encoder_layerdrop=0.0, dropout_input=0.0, dropout_features=0.0, dropout=0.0, attention_dropout=0.0,
-            conv_bias=True, encoder_layers=24, encoder_embed_dim=1024, encoder_ffn_embed_dim=4096,
-            encoder_attention_heads=16, feature_grad_mult=1.0,
+            extractor_mode="layer_norm",
+            layer_norm_first=True,
+            final_dim=768,
+            latent_temp=[2.0, 0.1, 0.999995],
+            encoder_layerdrop=0.0,
+            dropout_input=0.0,
+            dropout_features=0.0,
+            dropout=0.0,
+            attention_dropout=0.0,
+            conv_bias=True,
+            encoder_layers=24,
+            encoder_embed_dim=1024,
+            encoder_ffn_embed_dim=4096,
+            encoder_attention_heads=16,
+            feature_grad_mult=1.0,
         ),
-    }  # fmt: skip
+    }
     with torch.device("meta"):
         for mixer in MIXERS:
             make(**common, **recipes[recipe], mixer=mixer)

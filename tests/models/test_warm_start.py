@@ -62,11 +62,9 @@ def test_a_checkpoint_of_something_else_is_named(checkpoint, tmp_path):
 
 def test_training_starts_from_it_and_its_checkpoint_needs_it_no_more(checkpoint, tmp_path, caplog):
     start = checkpoint_files.pretrained(tmp_path / "start.pt", "stock", layer_norm_first=False, conv_bias=False)
-    settings = {
-        **SETTINGS, "task.data": str(tiny.write_corpus(tmp_path / "data")), "optimization.lr": [0.0],
-        "checkpoint.save_dir": str(tmp_path / "run"), "model.init_from": str(start),
-        "optimizer.adam_betas": "(0.9,0.98)",
-    }  # fmt: skip
+    paths = tiny.paths(tiny.write_corpus(tmp_path / "data"), tmp_path / "run")
+    unchanged = {"optimization.lr": [0.0], "optimizer.adam_betas": "(0.9,0.98)"}
+    settings = {**SETTINGS, **paths, **unchanged, "model.init_from": str(start)}
     with caplog.at_level(logging.INFO):
         tiny.train("pretraining", "summarymixing_base_librispeech", settings)
     assert "encoder.layers.*.mixer" in caplog.text

@@ -48,9 +48,14 @@ def growth(cost, module):
 
 def encoder(mixer):
     config = EncoderConfig(
-        mixer=mixer, encoder_layers=2, encoder_embed_dim=DIM, encoder_ffn_embed_dim=DIM,
-        encoder_attention_heads=4, conv_pos=8, conv_pos_groups=4,
-    )  # fmt: skip
+        mixer=mixer,
+        encoder_layers=2,
+        encoder_embed_dim=DIM,
+        encoder_ffn_embed_dim=DIM,
+        encoder_attention_heads=4,
+        conv_pos=8,
+        conv_pos_groups=4,
+    )
     return build_encoder(config)
 
 

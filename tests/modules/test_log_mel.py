@@ -23,10 +23,9 @@ def test_features_are_librosas():
     wave = 0.1 * speechlike(24123)
     found, _ = LogMel(80)(wave.unsqueeze(0))
     normalised = ((wave - wave.mean()) / (wave.var(unbiased=False) + 1e-5).sqrt()).numpy()
-    energies = librosa.feature.melspectrogram(
-        y=normalised, sr=16000, n_fft=400, hop_length=160, win_length=400, window="hamming", center=True,
-        pad_mode="constant", power=2.0, n_mels=80, fmin=0.0, fmax=8000.0, htk=True, norm=None,
-    )  # fmt: skip
+    frames = dict(n_fft=400, hop_length=160, win_length=400, window="hamming", center=True, pad_mode="constant")
+    bins = dict(power=2.0, n_mels=80, fmin=0.0, fmax=8000.0, htk=True, norm=None)
+    energies = librosa.feature.melspectrogram(y=normalised, sr=16000, **frames, **bins)
     expected = torch.from_numpy(energies).clamp(min=FLOOR).log().T
     expected = (expected - expected.mean(dim=0)) / (expected.var(dim=0, unbiased=False) + 1e-5).sqrt()
     torch.testing.assert_close(found[0], expected.float(), atol=1e-3, rtol=1e-3)

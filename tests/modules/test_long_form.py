@@ -3,7 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from torch.utils._python_dispatch import TorchDispatchMode
+from largest import Largest
 
 from fairseq_summarymixing.modules.config import EncoderConfig, FrontendConfig, MaskingConfig
 from fairseq_summarymixing.modules.conformer import ConformerLayer, ConvolutionModule
@@ -24,10 +24,10 @@ def build(
     frontend="log_mel", mixer="summary_mixing", encoder_layer="conformer", positions="conv", first=True, **fields
 ):
     torch.manual_seed(0)
-    sizes = dict(encoder_layers=3, encoder_embed_dim=16, encoder_ffn_embed_dim=24, encoder_attention_heads=2,
-                 conv_pos=8, conv_pos_groups=2, depthwise_conv_kernel_size=7)  # fmt: skip
-    encoder = EncoderConfig(mixer=mixer, encoder_layer=encoder_layer, positions=positions, layer_norm_first=first,
-                            **{**sizes, **fields})  # fmt: skip
+    sizes = dict(encoder_layers=3, encoder_embed_dim=16, encoder_ffn_embed_dim=24, encoder_attention_heads=2)
+    kernels = dict(conv_pos=8, conv_pos_groups=2, depthwise_conv_kernel_size=7)
+    kinds = dict(mixer=mixer, encoder_layer=encoder_layer, positions=positions, layer_norm_first=first)
+    encoder = EncoderConfig(**{**sizes, **kernels, **kinds, **fields})
     model = SpeechEncoder(FrontendConfig(**FRONTENDS[frontend]), encoder, MaskingConfig())
     for parameter in model.parameters():  # norms that do something, branches that differ
         parameter.data.add_(0.1 * torch.randn_like(parameter))
@@ -70,21 +70,6 @@ def test_audio_of_one_frame():
         check(build(frontend), torch.randn(400), 10)
 
 
-class Largest(TorchDispatchMode):
-    """Bytes of the largest tensor that any operation makes."""
-
-    def __init__(self):
-        super().__init__()
-        self.bytes = 0
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        out = function(*args, **(kwargs or {}))
-        for one in out if isinstance(out, (tuple, list)) else (out,):
-            if torch.is_tensor(one) and one._base is None:
-                self.bytes = max(self.bytes, one.numel() * one.element_size())
-        return out
-
-
 @pytest.mark.parametrize("frontend", FRONTENDS)
 def test_nothing_larger_than_one_hidden_state_per_frame_is_made(frontend):
     model = build(frontend, encoder_embed_dim=96, encoder_ffn_embed_dim=384)
@@ -113,9 +98,11 @@ class DeclaredAgain(SummaryMixing):
 
 
 class CausalConvolution(ConvolutionModule):
-    def _over_time(self, gates, padding_mask):
+    """Each frame sees those before it alone."""
+
+    def forward(self, x, padding_mask=None):
         half = self.depthwise.kernel_size[0] // 2
-        return super()._over_time(F.pad(gates, (0, 0, half, 0)), padding_mask)[:, : gates.shape[1]]
+        return super().forward(F.pad(x, (0, 0, half, 0)), padding_mask)[:, : x.shape[1]]
 
 
 def changed(model, path, kind):
@@ -146,9 +133,8 @@ def test_neither_does_a_front_end_nor_a_part_whose_call_is_not_its_classs():
     replaced, hooked = build(), build()
     replaced.encoder.layers[1].mixer.forward = lambda x, padding_mask=None: x
     hooked.encoder.layers[2].register_forward_hook(lambda module, inputs, x: 2 * x)
-    assert [chunking_obstacle(one) for one in (model, replaced, hooked)] == [
-        "OtherMel", "SummaryMixing", "ConformerLayer",
-    ]  # fmt: skip
+    obstacles = [chunking_obstacle(one) for one in (model, replaced, hooked)]
+    assert obstacles == ["OtherMel", "SummaryMixing", "ConformerLayer"]
 
 
 def test_a_subclass_that_declares_it_again_does():

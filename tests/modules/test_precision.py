@@ -13,13 +13,21 @@ def tiny(mixer="summary_mixing", encoder_layers=4):
     return Wav2Vec2(
         FrontendConfig(frontend="log_mel", mel_conv_layers=((64, 3, 2), (64, 3, 1))),
         EncoderConfig(
-            mixer=mixer, encoder_layer="conformer", positions="sinusoidal", layer_norm_first=True,
-            activation_fn="swish", encoder_layers=encoder_layers, encoder_embed_dim=64, encoder_ffn_embed_dim=256,
-            encoder_attention_heads=4, dropout=0.0, attention_dropout=0.0,
+            mixer=mixer,
+            encoder_layer="conformer",
+            positions="sinusoidal",
+            layer_norm_first=True,
+            activation_fn="swish",
+            encoder_layers=encoder_layers,
+            encoder_embed_dim=64,
+            encoder_ffn_embed_dim=256,
+            encoder_attention_heads=4,
+            dropout=0.0,
+            attention_dropout=0.0,
         ),
         MaskingConfig(),
         ObjectiveConfig(final_dim=32, quantize_targets=True),
-    )  # fmt: skip
+    )
 
 
 def error(found, expected):

@@ -10,7 +10,7 @@ import torch
 pytest.importorskip("fairseq", reason="tests the fairseq task")
 
 from fairseq import tasks
-from tiny import TINY_PRETRAINING, compose, write_corpus
+from tiny import TINY_PRETRAINING, compose, dotted, pretraining, write_corpus
 
 from fairseq_summarymixing.modules.build import MIXERS
 from fairseq_summarymixing.tasks._batches import report_batches, shuffled_by_length
@@ -35,7 +35,7 @@ def corpus(tmp_path_factory):
 
 def make_task(corpus, lengths=None, **more):
     """A task whose train.tsv names utterances of ``lengths``, which can be batched but not heard."""
-    changes = {"task.enable_padding": True, **{key.replace("__", "."): value for key, value in more.items()}}
+    changes = {"task.enable_padding": True, **dotted(more)}
     task = tasks.setup_task(compose(*RECIPE, {**TINY_PRETRAINING, "task.data": str(corpus), **changes}).task)
     for split in ("train", "valid"):
         task.load_dataset(split)
@@ -187,14 +187,13 @@ def test_the_start_of_a_run_tells_what_its_batches_waste(corpus, caplog):
 @pytest.mark.parametrize("mixer", MIXERS)
 def test_a_padded_batch_trains_as_its_utterances_would_alone(mixer, corpus):
     # What is drawn or averaged over a whole batch is off: dropout, and the losses beside the contrastive one
-    off = ("dropout", "attention_dropout", "activation_dropout", "dropout_input", "dropout_features")
-    changes = {
-        **TINY_PRETRAINING, "task.data": str(corpus), "task.enable_padding": True, "task.max_sample_size": 20000,
-        "model.extractor_mode": "layer_norm", "model.layer_norm_first": True, "model.require_same_masks": False,
-        "model.mixer": mixer, "model.encoder_layerdrop": 0.0, **{f"model.{name}": 0.0 for name in off},
-        "criterion.loss_weights": [0, 0],
-    }  # fmt: skip
-    cfg = compose(*RECIPE, changes)
+    off = ["dropout", "attention_dropout", "activation_dropout", "encoder_layerdrop"]
+    off += ["dropout_input", "dropout_features"]
+    changes = {f"model__{name}": 0.0 for name in off}
+    changes.update(model__mixer=mixer, model__extractor_mode="layer_norm", model__layer_norm_first=True)
+    changes.update(model__require_same_masks=False, criterion__loss_weights=[0, 0])
+    changes.update(task__enable_padding=True, task__max_sample_size=20000)
+    cfg = compose(*RECIPE, pretraining(corpus, "unused", **changes))
     torch.manual_seed(0)
     task = tasks.setup_task(cfg.task)
     task.load_dataset("train")

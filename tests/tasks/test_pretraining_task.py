@@ -9,7 +9,7 @@ import torch
 
 pytest.importorskip("fairseq", reason="tests the fairseq task")
 
-from tiny import TINY_LOG_MEL, TINY_PRETRAINING, run, tone, train, write_corpus, write_wave
+from tiny import TINY_LOG_MEL, last_checkpoint, paths, pretraining, run, tone, train, write_corpus, write_wave
 
 from fairseq_summarymixing.errors import UserError
 from fairseq_summarymixing.tasks._dataset import ResilientAudioDataset
@@ -19,10 +19,7 @@ RECIPE = ("pretraining", "summarymixing_base_librispeech")
 
 
 def settings(corpus, folder, **more):
-    return {
-        **TINY_PRETRAINING, "task.data": str(corpus), "checkpoint.save_dir": str(folder / "checkpoints"),
-        **{key.replace("__", "."): value for key, value in more.items()},
-    }  # fmt: skip
+    return pretraining(corpus, folder / "checkpoints", **more)
 
 
 def spoil(corpus):
@@ -206,7 +203,7 @@ def test_a_recipe_trains_another_mixer_by_one_field(mixer, tmp_path, caplog):
     with caplog.at_level(logging.INFO):
         train(*RECIPE, settings(corpus, tmp_path, model__mixer=mixer))
     assert re.search(r'"train_loss": "[0-9.]+"', caplog.text)
-    state = torch.load(tmp_path / "checkpoints/checkpoint_last.pt", weights_only=False)
+    state = last_checkpoint(tmp_path / "checkpoints")
     assert state["cfg"]["model"]["mixer"] == mixer
     moments = state["last_optimizer_state"]["state"].values()
     assert len(moments) == len(state["model"])  # every parameter had a gradient
@@ -253,12 +250,7 @@ def test_a_bf16_run_hears_waveforms_in_full_precision(tmp_path, monkeypatch):
     monkeypatch.setattr(
         LogMel, "forward", lambda self, wave, lengths: heard.append(wave) or forward(self, wave, lengths)
     )
-    settings = {
-        **TINY_LOG_MEL,
-        "common.bf16": True,
-        "task.data": str(write_corpus(tmp_path)),
-        "checkpoint.save_dir": str(tmp_path),
-    }
+    settings = {**TINY_LOG_MEL, "common.bf16": True, **paths(write_corpus(tmp_path), tmp_path)}
     train("pretraining", "summarymixing_155m_librilight", settings)
     assert heard and all(wave.dtype == torch.float64 for wave in heard)
     assert any((wave != wave.bfloat16()).any() for wave in heard)

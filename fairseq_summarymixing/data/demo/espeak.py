@@ -36,9 +36,15 @@ class Espeak:
         # espeak_Initialize has seeded the breath noise with the time of day.
         self._library.espeak_ng_SetRandSeed(ctypes.c_long(seed))
         self._library.espeak_Synth.argtypes = [
-            ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint, ctypes.c_int,
-            ctypes.c_uint, ctypes.c_uint, ctypes.c_void_p, ctypes.c_void_p,
-        ]  # fmt: skip
+            ctypes.c_char_p,  # text
+            ctypes.c_size_t,  # its bytes
+            ctypes.c_uint,  # position
+            ctypes.c_int,  # position_type
+            ctypes.c_uint,  # end_position
+            ctypes.c_uint,  # flags
+            ctypes.c_void_p,  # unique_identifier
+            ctypes.c_void_p,  # user_data
+        ]
         self._pieces: list[np.ndarray] = []
         self._callback = CALLBACK(self._keep)  # an attribute, or it would be collected while C holds it
         self._library.espeak_SetSynthCallback(self._callback)

@@ -50,10 +50,8 @@ class LeanSummaryMixing(SummaryMixing):
             local = norm.forward(after_first_product(self.local, hidden, 1, hidden.shape[1]))
             return apply_mask(dropout, local, None if mask is None else mask.view_as(local))
 
-        combined = linear_after(
-            finish_local, local_weight, None, hidden, mask,
-            parameters=[*self.local.linear2.parameters(), *norm.parameters()],
-        )  # fmt: skip
+        parameters = [*self.local.linear2.parameters(), *norm.parameters()]
+        combined = linear_after(finish_local, local_weight, None, hidden, mask, parameters=parameters)
         return self.activation(combined.view_as(x) + linear(summary, summary_weight, self.combiner.bias))
 
 
