@@ -26,7 +26,7 @@ def test_the_whole_job_on_the_demo_corpus_twice(tmp_path):
     assert page.stat().st_size > 10_000
     runs = json.loads((out / "comparison" / "compare.json").read_text())
     assert len(runs) == 7
-    assert "in an environment with torch and transformers alone" in first.stdout and "\nheard: " in first.stdout
+    assert "in an environment with torch and transformers alone" in first.stdout and "\ntranscript: " in first.stdout
     checkpoints = {path: path.stat().st_mtime for path in out.glob("*/*/checkpoints/*.pt")}
 
     again = quickstart("--minutes", "3", "--out", str(out))
@@ -54,7 +54,7 @@ def test_own_audio_without_transcripts_is_resampled_pretrained_and_compared(tmp_
     assert (tmp_path / "out" / "comparison" / "compare.html").exists()
 
 
-def test_a_folder_without_audio_is_told_in_one_line(tmp_path):
+def test_a_folder_without_audio_is_a_one_line_error(tmp_path):
     (tmp_path / "audio").mkdir()
     result = quickstart("--audio", str(tmp_path / "audio"), "--out", str(tmp_path / "out"))
     assert result.returncode == 1

@@ -1,4 +1,4 @@
-"""The main job on a demo corpus, or on your own audio: pre-train, fine-tune, decode, compare, export.
+"""Run the main job on a demo corpus, or on your own audio: pre-train, fine-tune, decode, compare, export.
 
     python examples/quickstart/run.py [--audio DIR] [--model log_mel] [--out quickstart]
 
@@ -41,7 +41,7 @@ STOCK = "wav2vec2"
 
 
 def pretraining_command(name: str, model: str) -> Tuple[str, List[str]]:
-    """The recipe and what it is told, for a run called ``name``. Stock fairseq offers the waveform shape alone."""
+    """Return the command that pre-trains the run ``name``. Stock fairseq offers the waveform shape alone."""
     if name == STOCK:
         return RECIPES["waveform"], ["model._name=wav2vec2"]
     return RECIPES[model], [f"+model.mixer={MIXERS[name]}"]
@@ -61,7 +61,7 @@ def call(*arguments: str) -> None:
 
 
 def prepare_demo(out: Path, minutes: float) -> Path:
-    """Synthetic speech of many voices; some voices are held out. Returns the folder of manifests."""
+    """Synthesise speech of many voices, hold some voices out, and return the folder of manifests."""
     manifests = out / "manifests"
     if not (manifests / "train.tsv").exists():
         call("synth", str(out / "corpus"), "--minutes", f"{minutes:g}", "--languages", "en-us")
@@ -73,7 +73,7 @@ def prepare_demo(out: Path, minutes: float) -> Path:
 
 
 def prepare_audio(audio: Path, out: Path, transcripts: Optional[str]) -> Path:
-    """Manifests that are there already are used; other folders are resampled and split by file."""
+    """Return the folder's manifests where it has them; otherwise resample its audio and split it by file."""
     if (audio / "train.tsv").exists():
         return audio
     manifests = out / "manifests"
@@ -87,7 +87,7 @@ def prepare_audio(audio: Path, out: Path, transcripts: Optional[str]) -> Path:
 
 
 def choose_labelled(manifests: Path, out: Path) -> Path:
-    """A folder with the manifests, and ``labelled``: a small stable part of ``train``, of about 10 minutes."""
+    """Make a folder with the manifests and ``labelled``, a small stable part of ``train`` of about 10 minutes."""
     data = out / "data"
     root, rows = read_manifest(manifests / "train.tsv")
     files = {"train.tsv": (manifests / "train.tsv").read_text(encoding="utf-8").splitlines()}
@@ -107,7 +107,7 @@ def choose_labelled(manifests: Path, out: Path) -> Path:
 
 
 def train(recipe: str, run: Path, settings: List[str]) -> None:
-    """Train into ``run``; a run that is complete is left alone, a partial one goes on."""
+    """Train into the folder ``run``; a complete run is left alone, a partial run goes on."""
     command = [
         str(TOOLS / "fairseq-hydra-train"), "--config-dir", str(HERE), "--config-name", recipe, *settings,
         f"checkpoint.save_dir={run / 'checkpoints'}",
@@ -129,7 +129,7 @@ def train(recipe: str, run: Path, settings: List[str]) -> None:
 def _follow(command: List[str], run: Path) -> None:
     """Run the trainer with a progress bar; its whole output goes to ``output.log``.
 
-    The trainer inherits a lock on the log, so that one that outlived a killed driver is not joined by a second.
+    The trainer inherits a lock on the log, so that a trainer that outlived a killed driver is not joined by a second.
     """
     with open(run / "output.log", "a", encoding="utf-8") as log, tqdm(unit="update", desc=run.name) as bar:
         try:
@@ -153,8 +153,8 @@ def _follow(command: List[str], run: Path) -> None:
                 process.terminate()
             status = process.wait()
     if status:
-        told = [text for text in lines if text.startswith("error: ")] or lines[-SHOWN_LINES_OF_A_FAILURE:]
-        raise UserError(f"training stopped, its output is in {run / 'output.log'}; it ends:\n{''.join(told)}")
+        shown = [text for text in lines if text.startswith("error: ")] or lines[-SHOWN_LINES_OF_A_FAILURE:]
+        raise UserError(f"training stopped, its output is in {run / 'output.log'}; it ends:\n{''.join(shown)}")
 
 
 def _advance(bar: tqdm, text: str) -> None:
@@ -231,17 +231,17 @@ def _finetune(out: Path, data: Path, args: argparse.Namespace) -> List[Path]:
 
 
 def _export(out: Path, data: Path) -> None:
-    """The fine-tuned model that made the fewest word errors, to Hugging Face, and what it hears of a test utterance."""
+    """Export the model with the fewest word errors to Hugging Face, and transcribe a test utterance with it."""
     results = {path: json.loads(path.read_text()) for path in out.glob("finetuning/*/checkpoints/decode/*/result.json")}
     best = min(results, key=lambda path: results[path]["wer"])
-    checkpoint, said = results[best]["checkpoint"], (best.parent / "references.wrd").read_text(encoding="utf-8")
+    checkpoint, spoken = results[best]["checkpoint"], (best.parent / "references.wrd").read_text(encoding="utf-8")
     name = Path(checkpoint).parent.parent.name
     folder = out / "huggingface" / name
     if not (folder / "config.json").exists():
         call("export", "hf", checkpoint, str(folder))
     root, rows = read_manifest(data / "test.tsv")
     print(
-        f"\nthe model {name} in an environment with torch and transformers alone\nsaid:  {said.splitlines()[0]}",
+        f"\nthe model {name} in an environment with torch and transformers alone\nreference:  {spoken.splitlines()[0]}",
         flush=True,
     )
     python = link_packages(out / "huggingface" / "site-packages", ["torch", "transformers", "soundfile"])
