@@ -97,6 +97,7 @@ def test_a_training_that_fails_ends_the_others_and_is_reported(tmp_path):
     (checkpoints / "checkpoint_last.pt").write_bytes(b"damaged")
     result = quickstart("--audio", str(corpus), "--out", str(out), "--updates", "100000")
     assert result.returncode == 1 and "Traceback" not in result.stderr
+    assert result.stderr.count("\n") == 2, result.stderr
     report, reason = result.stderr.splitlines()
     assert report.startswith("error: pretraining/summarymixing failed, and the others were stopped; its output is in ")
     assert reason.startswith("error: ") and "checkpoint_last.pt" in reason

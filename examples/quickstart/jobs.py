@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Callable, List, Tuple
+from typing import AsyncIterator, Callable, List, Tuple
 
 from tqdm import tqdm
 
@@ -46,15 +46,21 @@ class Jobs:
         most: jobs that can ever be ready at once.
 
     Attributes:
-        turn: ``async with jobs.turn`` waits until a job may start; first come, first served.
         environment: of the commands; the jobs that run at once share the cores.
     """
 
     def __init__(self, most: int) -> None:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         count = min(most, cores)
-        self.turn = asyncio.Semaphore(count)
+        self._free = asyncio.Semaphore(count)
         self.environment = {"OMP_NUM_THREADS": str(cores // count), **os.environ}
+
+    @contextlib.asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait until a job may start, first come, first served. After an error none may."""
+        await self._free.acquire()
+        yield
+        self._free.release()
 
     async def train(self, command: List[str], run: Path) -> None:
         """Run a trainer, with a progress bar; its whole output goes to ``output.log``.
@@ -118,7 +124,7 @@ class Jobs:
 
 def _end(lines: List[str]) -> str:
     """What to show of a failure."""
-    return "".join([line for line in lines if line.startswith("error: ")] or lines[-SHOWN_LINES_OF_A_FAILURE:])
+    return "".join([line for line in lines if line.startswith("error: ")] or lines[-SHOWN_LINES_OF_A_FAILURE:]).rstrip()
 
 
 class Progress:

@@ -132,7 +132,7 @@ class Quickstart:
     async def pretrain(self, name: str) -> None:
         recipe, model = pretraining_command(name, self.args.model)
         settings = [*model, f"task.data={self.data}", f"optimization.max_update={self.args.updates}"]
-        async with self.jobs.turn:
+        async with self.jobs.turn():
             await self.train(recipe, self.out / "pretraining" / name, [*settings, f"common.seed={self.args.seed}"])
 
     async def first_result(self, pair: List[asyncio.Future]) -> None:
@@ -153,7 +153,7 @@ class Quickstart:
             f"model.no_pretrained_weights={str(name == RANDOM).lower()}",
         ]
         await pretrained
-        async with self.jobs.turn:
+        async with self.jobs.turn():
             await self.train("finetuning", run, settings)
             best = str(run / "checkpoints" / "checkpoint_best.pt")
             await self.call("decode", best, "--data", str(self.data), "--split", "test")
