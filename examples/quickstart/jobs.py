@@ -1,6 +1,7 @@
 """Run commands side by side, as many at a time as there are cores for: each is shown, all are watched.
 
-An error of a command, or Ctrl-C, ends the others: ``asyncio.run`` cancels what still runs, and a cancelled command is ended.
+An error of a command, or Ctrl-C, ends the others: ``asyncio.run`` cancels what still runs, and a
+cancelled command is ended.
 """
 
 import asyncio
@@ -65,7 +66,7 @@ class Jobs:
     async def train(self, command: List[str], run: Path) -> None:
         """Run a trainer, with a progress bar; its whole output goes to ``output.log``.
 
-        The trainer inherits a lock on the log, so that a trainer that outlived a killed driver is not joined by a second.
+        The trainer inherits a lock on the log, so that no second trainer joins one that outlived its driver.
 
         Raises:
             UserError: another training runs in the folder, or this one failed.
@@ -128,7 +129,7 @@ def _end(lines: List[str]) -> str:
 
 
 class Progress:
-    """A display of where a training stands, by what it logs: a bar in a terminal, a line every half minute in a file."""
+    """A display of where a training stands, by what it logs: a bar in a terminal, lines in a file."""
 
     def __init__(self, name: str) -> None:
         self.name, self.state = name, ""

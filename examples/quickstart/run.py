@@ -180,7 +180,7 @@ class Quickstart:
         await self.call("compare", *map(str, runs), "--out", str(self.out / "comparison"))
 
     async def export_best(self) -> None:
-        """Export the fine-tuned model with the fewest word errors to Hugging Face, and transcribe an utterance with it."""
+        """Export the fine-tuned model with the fewest word errors, and transcribe an utterance with it."""
         paths = self.out.glob("finetuning/*/checkpoints/decode/*/result.json")
         results = {path: json.loads(path.read_text()) for path in paths}
         best = min(results, key=lambda path: results[path]["wer"])

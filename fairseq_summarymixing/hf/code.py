@@ -55,8 +55,8 @@ def join(path: Path, version: str) -> str:
             for name in _defined(node):
                 if names.setdefault(name, file) != file:
                     raise ValueError(f"{names[name].name} and {file.name} both define {name}")
-        bodies.append(f"# {file.relative_to(PACKAGE).as_posix()}: {ast.get_docstring(tree).splitlines()[0]}\n\n\n"
-                      + _without_imports(tree, lines))  # fmt: skip
+        title = f"# {file.relative_to(PACKAGE).as_posix()}: {ast.get_docstring(tree).splitlines()[0]}"
+        bodies.append(f"{title}\n\n\n{_without_imports(tree, lines)}")
     return "\n".join([HEADER.format(version=version), *_import_lines(imports), "\n", "\n\n\n".join(bodies), ""])
 
 

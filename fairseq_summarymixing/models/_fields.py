@@ -33,9 +33,11 @@ CONFIGS = (*ENCODER_CONFIGS, ObjectiveConfig)
 
 INIT_FROM = field(
     default=None,
-    metadata={"help": "before training, take every parameter that is the same from this fairseq checkpoint or Hugging "
-              "Face directory; needs the task wav2vec2_summarymixing"},
-)  # fmt: skip
+    metadata={
+        "help": "before training, take every parameter that is the same from this fairseq checkpoint or Hugging "
+        "Face directory; needs the task wav2vec2_summarymixing"
+    },
+)
 
 # Unread fields whose names fairseq's common.fp16 and dataset.required_seq_len_multiple have too: its command line
 # without hydra fills both. These values ask nothing of the model

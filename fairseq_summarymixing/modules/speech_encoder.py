@@ -226,9 +226,14 @@ class SpeechEncoder(nn.Module):
         config = self.masking
         if mask_indices is None and config.mask_prob > 0:
             mask_indices = sample_time_mask(
-                lengths, frames, config.mask_prob, config.mask_length, generators, config.require_same_masks,
+                lengths,
+                frames,
+                config.mask_prob,
+                config.mask_length,
+                generators,
+                config.require_same_masks,
                 config.mask_dropout,
-            )  # fmt: skip
+            )
         elif mask_indices is None:
             mask_indices = torch.zeros(len(lengths), frames, dtype=torch.bool)
         channels = None

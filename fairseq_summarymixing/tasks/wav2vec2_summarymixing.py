@@ -37,17 +37,21 @@ from ._not_finite import explain_not_finite
 logger = logging.getLogger(__name__)
 
 # What this task reads of its configuration, and what fairseq does of any task's. Other fields keep their defaults
-READ = {
-    "data", "sample_rate", "normalize", "enable_padding", "max_sample_size", "min_sample_size", "seed", "update_freq",
-    "wrong_sample_rate", "max_skipped", "leave_out", "hours_per_update", "health_patience",
-    "reuse_dataloader", "persistent_workers", "rebuild_batches", "post_save_script", "_name",
-}  # fmt: skip
+READ = frozenset(
+    "data sample_rate normalize enable_padding max_sample_size min_sample_size seed update_freq wrong_sample_rate "
+    "max_skipped leave_out hours_per_update health_patience reuse_dataloader persistent_workers rebuild_batches "
+    "post_save_script _name".split()
+)
 
 # From and to, where there is a number
 RANGES = {
-    "max_skipped": (0, 1), "hours_per_update": (0, math.inf), "health_patience": (1, math.inf),
-    "sample_rate": (1, math.inf), "min_sample_size": (0, math.inf), "max_sample_size": (1, math.inf),
-}  # fmt: skip
+    "max_skipped": (0, 1),
+    "hours_per_update": (0, math.inf),
+    "health_patience": (1, math.inf),
+    "sample_rate": (1, math.inf),
+    "min_sample_size": (0, math.inf),
+    "max_sample_size": (1, math.inf),
+}
 
 VALIDATION = 0  # stands for the update number where masks are drawn for validation
 
@@ -164,9 +168,12 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
             self._logged_batches = True
             self._log_batches(dataset, iterator, kwargs.get("max_tokens"))
             self._warn_of_wasteful_multiple(
-                dataset, iterator, kwargs.get("required_batch_size_multiple", 1),
-                max_tokens=kwargs.get("max_tokens"), max_sentences=kwargs.get("max_sentences"),
-            )  # fmt: skip
+                dataset,
+                iterator,
+                kwargs.get("required_batch_size_multiple", 1),
+                max_tokens=kwargs.get("max_tokens"),
+                max_sentences=kwargs.get("max_sentences"),
+            )
         return iterator
 
     def train_step(self, sample, model, criterion, optimizer, update_num, ignore_grad=False):
@@ -209,7 +216,7 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
                 "update %d has no gradient, since no utterance of its batches is usable or no frame is masked: "
                 "the weights stay as they are; further updates of this kind are not reported",
                 update_num + 1,
-            )  # fmt: skip
+            )
         with _weights_kept(optimizer):
             super().optimizer_step(optimizer, model, update_num)
 
@@ -269,8 +276,13 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
         hours = report.samples / samples_per_hour * processes * accumulated
         logger.info(
             "%.2f h of audio in %d files; one update takes about %.4g h (%d processes x %d accumulated batches); %s",
-            dataset.hours, len(dataset), hours, processes, accumulated, report,
-        )  # fmt: skip
+            dataset.hours,
+            len(dataset),
+            hours,
+            processes,
+            accumulated,
+            report,
+        )
         # Published batch sizes are of full batches, so full batches are compared
         full = (max_tokens or 0) / samples_per_hour * processes * accumulated
         wanted = self.cfg.hours_per_update
@@ -278,8 +290,10 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
             logger.warning(
                 "the recipe means one update of full batches to hold %.4g h of audio, here it is %.4g h: "
                 "set optimization.update_freq=[%d], or expect another outcome",
-                wanted, full, max(1, round(accumulated * wanted / full)),
-            )  # fmt: skip
+                wanted,
+                full,
+                max(1, round(accumulated * wanted / full)),
+            )
 
     @staticmethod
     def _warn_of_wasteful_multiple(dataset: ResilientAudioDataset, iterator, multiple: int, **limits) -> None:
@@ -289,8 +303,10 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
         if fewest < 0.9 * batches:
             logger.warning(
                 "dataset.required_batch_size_multiple=%d makes %d batches of what fits into %d: set it to 1",
-                multiple, batches, fewest,
-            )  # fmt: skip
+                multiple,
+                batches,
+                fewest,
+            )
 
     def _watch(self, logging_outputs: List[Dict[str, Any]]) -> None:
         def total(key: str) -> float:
