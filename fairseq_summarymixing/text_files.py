@@ -1,4 +1,4 @@
-"""The one reader of text files: manifests, labels, dictionaries, lexicons, tables, as any program writes them."""
+"""Read text files as any program writes them: manifests, labels, dictionaries, lexicons, tables."""
 
 import codecs
 import io

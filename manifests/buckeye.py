@@ -1,4 +1,4 @@
-"""Segments of speech, fairseq manifests and transcripts for the Buckeye corpus of conversations.
+"""Make segments of speech, fairseq manifests and transcripts for the Buckeye corpus of conversations.
 
     python manifests/buckeye.py BUCKEYE OUT --case upper
     python manifests/buckeye.py BUCKEYE --check
@@ -48,7 +48,7 @@ class Recording:
     files: dict = field(default_factory=dict)
 
     def read(self, kind: str) -> bytes:
-        """The content of the .wav or the .words file. Raises BadAudio when it is not there or damaged."""
+        """Return the content of the .wav or the .words file; raises BadAudio when it is not there or damaged."""
         if kind not in self.files:
             raise BadAudio(f"no .{kind} file")
         try:
@@ -58,7 +58,7 @@ class Recording:
 
 
 def find_recordings(corpus: Path, report: Report) -> list:
-    """Every recording, from .wav and .words files, zips, and zips inside of zips, sorted by name."""
+    """Return every recording, from .wav and .words files, zips, and zips inside of zips, sorted by name."""
     recordings = {}
     for path in sorted(corpus.rglob("s[0-9]*")):
         if path.suffix == ".zip":
@@ -98,7 +98,7 @@ def read_member(open_zip, name: str) -> bytes:
 
 
 def find_segments(words: str, min_seconds: float, min_words: int) -> list:
-    """[(first sample, sample after the last, text)] of the runs of words that are long enough.
+    """Return [(first sample, sample after the last, text)] of the runs of words that are long enough.
 
     Raises:
         BadAudio: a time before the one above.
@@ -128,7 +128,7 @@ def find_segments(words: str, min_seconds: float, min_words: int) -> list:
 
 
 def cut(recording: Recording, out: Path, rules, min_seconds: float, min_words: int):
-    """The rows of a recording's segments, which are written to OUT/audio; or why it cannot be used."""
+    """Return the rows of a recording's segments, which are written to OUT/audio; or why it cannot be used."""
     rows = []
     try:
         words = recording.read("words").decode("utf-8", errors="replace").replace("\r\n", "\n")

@@ -1,4 +1,4 @@
-"""fairseq manifests and labels for Common Voice, release 11 or newer, one language as unpacked.
+"""Make fairseq manifests and labels for Common Voice, release 11 or newer, one language as unpacked.
 
     python manifests/common_voice.py cv-corpus-11.0-2022-09-21/cy OUT
     python manifests/common_voice.py cv-corpus-11.0-2022-09-21/cy --check
@@ -85,7 +85,7 @@ def read(args: argparse.Namespace) -> PublishedCorpus:
 
 
 def read_split(path, args: argparse.Namespace) -> list:
-    """The utterances of a list; --check counts them all."""
+    """Return the utterances of a list; --check counts them all."""
     utterances = []
     for clip, entry in read_entries(path, COLUMNS):
         clip, text = clip if clip.endswith(".mp3") else f"{clip}.mp3", args.rules(entry.text)

@@ -1,4 +1,4 @@
-"""fairseq manifests and the four emotions of IEMOCAP, with one speaker left out.
+"""Make fairseq manifests and the four emotions of IEMOCAP, with one speaker left out.
 
     python manifests/iemocap.py IEMOCAP_full_release OUT --test-speaker 1
     python manifests/iemocap.py IEMOCAP_full_release --check
@@ -51,7 +51,7 @@ def read(args: argparse.Namespace) -> PublishedCorpus:
 
 
 def read_dialog(root: Path, session: int, file: Path) -> list:
-    """[(F or M, utterance)] of a dialog's turns with one of the four emotions."""
+    """Return [(F or M, utterance)] of a dialog's turns with one of the four emotions."""
     utterances = []
     for line in read_lines(file):
         found = TURN.match(line)

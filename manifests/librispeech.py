@@ -1,4 +1,4 @@
-"""fairseq manifests and labels for LibriSpeech, as unpacked from openslr.org/12.
+"""Make fairseq manifests and labels for LibriSpeech, as unpacked from openslr.org/12.
 
     python manifests/librispeech.py LIBRISPEECH OUT
     python manifests/librispeech.py LIBRISPEECH --check
@@ -55,7 +55,7 @@ def read(args: argparse.Namespace) -> PublishedCorpus:
 
 
 def read_split(root: Path, split: str, rules) -> list:
-    """The utterances of one split, from its SPEAKER-CHAPTER.trans.txt files."""
+    """Return the utterances of one split, from its SPEAKER-CHAPTER.trans.txt files."""
     utterances = []
     for file in sorted((root / split).glob("*/*/*.trans.txt")):
         for number, line in enumerate(read_lines(file), start=1):

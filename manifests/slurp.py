@@ -1,4 +1,4 @@
-"""fairseq manifests, transcripts and scenario or intent labels for SLURP.
+"""Make fairseq manifests, transcripts and scenario or intent labels for SLURP.
 
     python manifests/slurp.py SLURP OUT [--label intent]
     python manifests/slurp.py SLURP --check
@@ -40,7 +40,7 @@ def read(args: argparse.Namespace) -> PublishedCorpus:
 
 
 def read_list(root: Path, name: str, folder: str, args: argparse.Namespace) -> list:
-    """An utterance for each recording that a list names."""
+    """Return an utterance for each recording that a list names."""
     path = next(
         (path for path in (root / f"{name}.jsonl", root / "dataset/slurp" / f"{name}.jsonl") if path.is_file()), None
     )

@@ -1,4 +1,4 @@
-"""fairseq manifests and transcripts for speechocean762 (openslr.org/101): English read by learners.
+"""Make fairseq manifests and transcripts for speechocean762 (openslr.org/101): English read by learners.
 
     python manifests/speechocean762.py speechocean762 OUT
     python manifests/speechocean762.py speechocean762 --check
@@ -42,7 +42,7 @@ def read(args: argparse.Namespace) -> PublishedCorpus:
 
 
 def read_map(path: Path) -> dict:
-    """{first column: the rest} of a file in Kaldi's manner."""
+    """Return {first column: the rest} of a file in Kaldi's manner."""
     pairs = (line.split(None, 1) for line in read_lines(path) if line.strip())
     return {pair[0]: pair[-1].strip() for pair in pairs if len(pair) == 2}
 

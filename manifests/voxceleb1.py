@@ -1,4 +1,4 @@
-"""fairseq manifests, speakers and verification trials for VoxCeleb1.
+"""Make fairseq manifests, speakers and verification trials for VoxCeleb1.
 
     python manifests/voxceleb1.py VOXCELEB1 OUT
     python manifests/voxceleb1.py VOXCELEB1 --check
@@ -59,7 +59,7 @@ def read(args: argparse.Namespace) -> PublishedCorpus:
 
 
 def find_recordings(root: Path) -> dict:
-    """{"idNNNNN/VIDEO/NNNNN.wav": path below the corpus}, sorted."""
+    """Return {"idNNNNN/VIDEO/NNNNN.wav": path below the corpus}, sorted."""
     found = {}
     for folder in FOLDERS:
         if (root / folder).is_dir():
@@ -71,7 +71,7 @@ def find_recordings(root: Path) -> dict:
 
 
 def read_trials(path: Path, path_of: dict) -> list:
-    """The trials of a list, "1 one.wav other.wav" a line, 1 for the same speaker."""
+    """Return the trials of a list, "1 one.wav other.wav" a line, 1 for the same speaker."""
     trials = []
     for number, line in enumerate(read_lines(path), start=1):
         same, *names = line.split()

@@ -1,4 +1,4 @@
-"""What tables and lists say of recordings: transcript, speaker, label, and the split that they are in."""
+"""Read tables and lists about recordings: transcript, speaker, label, and the split that they are in."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LONGEST_CELL = 20  # lines
 
 @dataclass(frozen=True)
 class Entry:
-    """What a line of a table says of a recording; "" where a cell is empty, None without such a column."""
+    """What a line of a table gives for a recording; "" where a cell is empty, None without such a column."""
 
     text: str | None = None
     speaker: str | None = None
@@ -131,7 +131,7 @@ def read_entries(path: str | Path, columns: Mapping[str, str]) -> list[tuple[str
 
 
 def has_columns(path: str | Path, columns: Mapping[str, str]) -> bool:
-    """Whether a file begins with a header that has the column of the path."""
+    """Return whether a file begins with a header that has the column of the path."""
     first = next(iter(read_lines(path)), "")
     return any(columns["path"] in _split(first, delimiter) for delimiter in DELIMITERS)
 
@@ -155,7 +155,7 @@ def _split(line: str, delimiter: str) -> list[str]:
 
 
 def _cells(path: str | Path, lines: Sequence[str], delimiter: str):
-    """(line number, cells) of every line; a quoted cell may go over several lines."""
+    """Yield (line number, cells) of every line; a quoted cell may go over several lines."""
     if delimiter == "\t":
         yield from ((number, line.split("\t")) for number, line in enumerate(lines, start=1))
         return

@@ -1,4 +1,4 @@
-"""``manifest folder``: from any tree of audio files to fairseq manifests."""
+"""Run ``manifest folder``: make fairseq manifests from any tree of audio files."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def make_manifests(
 
 
 def _find(source: Path, extensions: Sequence[str], report: Report) -> tuple[list[str], list[str]]:
-    """The recordings with one of the extensions, and those of other formats, which go to the report."""
+    """Return the recordings with one of the extensions, and those of other formats, which go to the report."""
     files = find_files(source, report.add)
     found = [path for path in files if extension_of(path) in extensions]
     passed_over = [path for path in files if extension_of(path) not in extensions and is_audio(path)]
@@ -137,7 +137,7 @@ def _find(source: Path, extensions: Sequence[str], report: Report) -> tuple[list
 
 
 def _writable_names(found: Sequence[str], resample: int | None, report: Report) -> list[str]:
-    """The paths that a manifest, and with ``resample`` a copy of its own, can be made for."""
+    """Return the paths that a manifest, and with ``resample`` a copy of its own, can be made for."""
     paths, copies = [], {}
     for path in found:
         reason = unwritable(copy_name(path) if resample else path)
@@ -152,7 +152,7 @@ def _writable_names(found: Sequence[str], resample: int | None, report: Report) 
 
 
 def _finders(source, transcripts, columns, described: Described, rules, pattern, has_text: bool) -> dict[str, Callable]:
-    """What gives a path's text, speaker and label, for ``examine``."""
+    """Return the functions by which ``examine`` finds a path's text, speaker and label."""
 
     def entry(path: str) -> Entry:
         return described.entries.get(path, Entry())

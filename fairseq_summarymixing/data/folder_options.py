@@ -1,4 +1,4 @@
-"""What can be wrong with the options of ``manifest folder`` before a file is read."""
+"""Check the options of ``manifest folder`` before a file is read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .splits import SPLITS
 
 
 def check_options(split_by, resample, min_seconds, max_seconds, extensions) -> None:
-    """Raises UserError for a value that no corpus could be read with."""
+    """Raise a UserError for a value that no corpus could be read with."""
     if split_by not in ("file", "speaker"):
         raise UserError(f"`split_by` must be file or speaker; got {split_by!r}")
     if resample not in (None, SAMPLE_RATE):
@@ -31,7 +31,7 @@ def check_options(split_by, resample, min_seconds, max_seconds, extensions) -> N
 def check_sources(
     transcripts: str | Path | None, columns: Mapping[str, str], split_lists: Mapping[str, str | Path]
 ) -> bool:
-    """Whether recordings get transcripts. Raises UserError for columns and lists that do not go together."""
+    """Return whether recordings get transcripts; raises UserError for columns and lists that do not go together."""
     unknown = sorted(set(columns) - set(FIELDS))
     if unknown or (columns and "path" not in columns):
         raise UserError(f"`columns` must name a column for path, and may for {', '.join(FIELDS[1:])}; got {columns}")
@@ -48,7 +48,7 @@ def check_sources(
 
 
 def compile_speaker(expression: str) -> re.Pattern:
-    """The pattern, with its one group. Raises UserError when it is none."""
+    """Return the pattern with its one group; raises UserError when it is not a pattern of one group."""
     try:
         pattern = re.compile(expression)
     except re.error as error:
@@ -59,7 +59,7 @@ def compile_speaker(expression: str) -> re.Pattern:
 
 
 def check_places(source: Path, out: Path, resample: int | None) -> None:
-    """Raises UserError when SRC is no folder, or when this or the next run would mix up SRC and OUT."""
+    """Raise a UserError when SRC is no folder, or when this or the next run would mix up SRC and OUT."""
     if not source.is_dir():
         raise UserError(f"{source} is not a folder" if source.exists() else f"{source} does not exist")
     root = str(out / "audio" if resample else source)
@@ -76,7 +76,7 @@ def check_places(source: Path, out: Path, resample: int | None) -> None:
 
 
 def refuse_leftovers(out: Path, renewed: Collection[str]) -> None:
-    """Raises UserError when OUT holds, say, a test.tsv or train.ltr that would not fit the files to be ``renewed``."""
+    """Raise a UserError when OUT holds a test.tsv, a train.ltr or the like that would not fit the ``renewed`` files."""
     splits = {*SPLITS, *(Path(name).stem for name in renewed)}
     ours = {f"{split}.{kind}" for split in splits for kind in ("tsv", "wrd", "ltr", "cls", "trials")}
     ours |= {f"dict.{kind}.txt" for kind in ("ltr", "cls")}

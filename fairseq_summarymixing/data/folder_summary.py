@@ -1,4 +1,4 @@
-"""What ``manifest folder`` reports at its end, in one line where it ends early."""
+"""Write what ``manifest folder`` reports at its end, in one line where it ends early."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def summary(
     reported: int,
     report_path: Path,
 ) -> str:
-    """Hours, recordings and speakers of each split, what splits share, and what was left out."""
+    """Return hours, recordings and speakers of each split, what splits share, and what was left out."""
     lines = []
     for split, recordings in splits.items():
         hours = sum(recording.seconds for recording in recordings) / 3600
@@ -47,7 +47,7 @@ def summary(
 
 
 def nothing_found(source: Path, extensions: Sequence[str], passed_over: Sequence[str], others: Counter) -> UserError:
-    """The error for a folder without a file of these extensions, with what it holds instead."""
+    """Return the error for a folder without a file of these extensions, with what it holds instead."""
     if passed_over:
         first = passed_over[0]
         return UserError(
@@ -61,7 +61,7 @@ def nothing_found(source: Path, extensions: Sequence[str], passed_over: Sequence
 
 
 def nothing_left(source: Path, count: int, problems: Mapping, report: Report, report_path: Path) -> UserError:
-    """The error for a folder of which no recording can be used."""
+    """Return the error for a folder of which no recording can be used."""
     if len(problems) == count and all(isinstance(problem, WrongRate) for problem in problems.values()):
         path, problem = next(iter(problems.items()))
         return UserError(f"none of the {count} recordings is at {SAMPLE_RATE} Hz ({path}: {problem})")
@@ -74,7 +74,7 @@ def nothing_left(source: Path, count: int, problems: Mapping, report: Report, re
 def empty_split(
     split: str, split_by: str, percent: float | None, recordings: Mapping[str, Recording], report_path: Path
 ) -> UserError:
-    """The error for a split without a recording. percent: None where a list makes the split."""
+    """Return the error for a split without a recording. percent: None where a list makes the split."""
     if percent is None:
         return UserError(f"no recording of the list of {split} can be used; see {report_path}")
     keys = {one.speaker if split_by == "speaker" else one.path for one in recordings.values()}

@@ -1,4 +1,4 @@
-"""Which audio files can be read here, by the ends of their names, and what converts the others."""
+"""Tell audio files that can be read here from others, by their names, and name what converts the others."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SPH2PIPE = frozenset("sph nist wv1 wv2 shn".split())  # where compressed
 
 
 def readable_extensions() -> tuple[str, ...]:
-    """The extensions whose format the installed libsndfile reads."""
+    """Return the extensions whose format the installed libsndfile reads."""
     formats = soundfile.available_formats()
     readable = [extension for name, extensions in FORMATS.items() if name in formats for extension in extensions]
     if "OPUS" not in soundfile.available_subtypes("OGG"):
@@ -43,17 +43,17 @@ AUDIO = frozenset(extension for extensions in FORMATS.values() for extension in 
 
 
 def extension_of(path: str) -> str:
-    """The end of a file's name, in small letters and without the dot."""
+    """Return the end of a file's name, in small letters and without the dot."""
     return PurePath(path).suffix[1:].lower()
 
 
 def is_audio(path: str) -> bool:
-    """Whether a file is a recording by its name, readable or not."""
+    """Return whether a file is a recording by its name, readable or not."""
     return extension_of(path) in AUDIO
 
 
 def why_passed_over(path: str, extensions: Collection[str]) -> str:
-    """Why a recording is passed over whose extension is not one of ``extensions``, and what converts it."""
+    """Return why a recording is passed over whose extension is not one of ``extensions``, and what converts it."""
     extension = extension_of(path)
     if extension in EXTENSIONS:
         return f".{extension} is not one of `extensions`, {', '.join(extensions)}"
@@ -63,7 +63,7 @@ def why_passed_over(path: str, extensions: Collection[str]) -> str:
 
 
 def how_to_convert(path: str) -> str:
-    """The command that makes a WAV file of a recording that libsndfile does not read."""
+    """Return the command that makes a WAV file of a recording that libsndfile does not read."""
     extension, name = extension_of(path), PurePath(path).name
     target = f"{PurePath(path).stem}.wav"
     if extension in SOX:

@@ -1,4 +1,4 @@
-"""What goes with a manifest line by line: labels of any kind, and trials of speaker verification."""
+"""Read what goes with a manifest line by line: labels of any kind, and trials of speaker verification."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""fairseq manifests, SPLIT.tsv (root, then path and frames), and the files that go with them line by line."""
+"""Read and write fairseq manifests, SPLIT.tsv (root, then path and frames), and write what goes with them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ANY_ZIP_PART = re.compile(r"\.zip:")
 
 @dataclass(frozen=True)
 class Row:
-    """One recording: path relative to the root, with "/"; frames at its own rate; transcript and label if known."""
+    """A recording of a manifest: path relative to the root, "/" in it; frames at its own rate; text and label if known."""
 
     path: str
     frames: int
@@ -38,7 +38,7 @@ class Trial:
 
 
 def unwritable(path: str) -> str | None:
-    """Why a manifest cannot hold this path, or None. fairseq strips lines and splits them at the tab."""
+    """Return why a manifest cannot hold this path, or None. fairseq strips lines and splits them at the tab."""
     if any(ord(character) < 32 or character in "\x7f\x85\u2028\u2029" for character in path):
         return "tab, line end or control character in the name; rename it"
     if any(0xD800 <= ord(character) <= 0xDFFF for character in path):
@@ -100,7 +100,7 @@ def write_splits(
 def file_names(
     splits: Iterable[str], has_text: bool = False, has_label: bool = False, trials: Iterable[str] = ()
 ) -> list[str]:
-    """The files that ``write_splits`` writes."""
+    """Return the names of the files that ``write_splits`` writes."""
     kinds = ["tsv"] + ["wrd", "ltr"] * has_text + ["cls"] * has_label
     names = [f"{split}.{kind}" for split in splits for kind in kinds]
     names += ["dict.ltr.txt"] * has_text + ["dict.cls.txt"] * has_label
@@ -136,7 +136,7 @@ def _check_trials(split: str, trials: Sequence[Trial], paths: Collection[str]) -
 
 
 def trial_lines(trials: Iterable[Trial]) -> list[str]:
-    """The lines of SPLIT.trials."""
+    """Return the lines of SPLIT.trials."""
     return [f"{int(trial.same)}\t{trial.first}\t{trial.second}" for trial in trials]
 
 
@@ -175,7 +175,7 @@ def read_manifest(path: str | Path, check_files: bool = False) -> tuple[str, lis
 
 
 def _wrong(fields: list[str]) -> str | None:
-    """What is wrong with one row's fields, or None."""
+    """Return what is wrong with one row's fields, or None."""
     if len(fields) != 2:
         return f"expected 'path<TAB>frames', two fields; found {len(fields)} in {' '.join(fields)[:80]!r}"
     path, frames = fields

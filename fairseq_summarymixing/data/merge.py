@@ -1,4 +1,4 @@
-"""``manifest merge``: several folders of manifests as one, each corpus with a weight."""
+"""Merge several folders of manifests into one, each corpus with a weight: ``manifest merge``."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def _merge_split(name: str, corpora: Sequence[Corpus], root: str, contents: dict
 
 
 def read_counts(path: str | Path) -> Counter:
-    """Counts by symbol of a fairseq dictionary. Raises UserError where a line is not "symbol count"."""
+    """Return the counts by symbol of a fairseq dictionary; raises UserError where a line is not "symbol count"."""
     counts: Counter = Counter()
     for number, line in enumerate(read_lines(path), start=1):
         one, _, count = line.rstrip().rpartition(" ")
@@ -126,13 +126,13 @@ def _read(folder: Path, times: int) -> Corpus:
 
 
 def is_manifest(path: Path) -> bool:
-    """Whether a .tsv is a manifest: report.tsv and other tables begin with several columns."""
+    """Return whether a .tsv is a manifest: report.tsv and other tables begin with several columns."""
     first = next(iter(read_lines(path)), "")
     return bool(first.strip()) and "\t" not in first.strip()
 
 
 def _prefix(common: str, root: str) -> str:
-    """What leads from a folder above a root to its paths: "" or "a/b/"."""
+    """Return what leads from a folder above a root to its paths: "" or "a/b/"."""
     prefix = os.path.relpath(root, common).replace(os.sep, "/")
     if unwritable(prefix):
         raise UserError(f"{prefix!r} cannot stand in a manifest: {unwritable(prefix)}")

@@ -1,4 +1,4 @@
-"""The command line that the pages in manifests/ share."""
+"""Run the command line that the pages in manifests/ share."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def add_out(parser: argparse.ArgumentParser) -> None:
 
 
 def check_out(args: argparse.Namespace) -> None:
-    """Raises UserError where there is no corpus, or nothing to write to."""
+    """Raise a UserError where there is no corpus, or nothing to write to."""
     if not args.corpus.is_dir():
         raise UserError(f"{args.corpus} is not a folder" if args.corpus.exists() else f"{args.corpus} does not exist")
     if args.out is None and not args.check:

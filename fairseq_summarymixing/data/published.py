@@ -1,4 +1,4 @@
-"""Corpora with lists of their own: from utterances by split to manifests, and a check against published counts."""
+"""Write manifests of a corpus with lists of its own, and check the corpus against its published counts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KINDS = ("text", "label")
 
 @dataclass(frozen=True)
 class Utterance:
-    """What a corpus's list says of a recording: its path below the corpus, "" where text or label is missing."""
+    """What a corpus's list gives for a recording: its path below the corpus, "" where text or label is missing."""
 
     path: str
     text: str | None = None
@@ -98,7 +98,7 @@ def _examine(
     workers: int | None,
     report: Report,
 ) -> dict[str, Recording]:
-    """The recordings that can be used, by path; the others go to the report."""
+    """Return the recordings that can be used, by path; the others go to the report."""
 
     def finder(kind: str) -> Callable[[str], str] | None:
         has_some = any(getattr(one, kind) is not None for one in utterances.values())
@@ -118,7 +118,7 @@ def _examine(
 
 
 def _usable(trials: Sequence[Trial], recordings: Mapping[str, Recording]) -> list[Trial]:
-    """The trials of which both recordings can be used, with their paths in the manifest."""
+    """Return the trials of which both recordings can be used, with their paths in the manifest."""
     return [
         Trial(trial.same, recordings[trial.first].row.path, recordings[trial.second].row.path)
         for trial in trials

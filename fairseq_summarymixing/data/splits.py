@@ -1,4 +1,4 @@
-"""Splits: by a stable hash, the same on every machine, whatever other files exist, or by published lists."""
+"""Choose splits by a stable hash, the same on every machine, whatever other files exist, or by published lists."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ SPLITS = ("train", "valid", "test")
 
 
 def stable_fraction(key: str) -> float:
-    """A number in [0, 1) that depends on nothing but the text ``key``."""
+    """Return a number in [0, 1) that depends on nothing but the text ``key``."""
     # One spelling of accented names: macOS hands out decomposed file names, Linux keeps what was written.
     text = unicodedata.normalize("NFC", key).encode("utf-8", "surrogateescape")
     return int.from_bytes(hashlib.blake2b(text, digest_size=6).digest(), "big") / 2**48
 
 
 def choose_split(key: str, valid_percent: float, test_percent: float) -> str:
-    """train, valid or test for one file or speaker. valid_percent moves nothing into or out of test."""
+    """Return train, valid or test for one file or speaker. valid_percent moves nothing into or out of test."""
     percent = 100 * stable_fraction(key)
     if percent < test_percent:
         return "test"
@@ -32,7 +32,7 @@ def choose_split(key: str, valid_percent: float, test_percent: float) -> str:
 def split_percents(
     valid_percent: float | None, test_percent: float | None, split_lists: Collection[str] = ()
 ) -> dict[str, float | None]:
-    """The splits to make, with their percents; None for splits of ``split_lists``.
+    """Return the splits to make, with their percents; None for splits of ``split_lists``.
 
     Args:
         valid_percent, test_percent: None for 1 and 0; what is left to 100 is for training.
@@ -60,7 +60,7 @@ def split_percents(
 def assign_by_hash(
     recordings: Mapping[str, Recording], percents: Mapping[str, float], split_by: str
 ) -> dict[str, list[Recording]]:
-    """The recordings of each split, by a hash of their path or speaker, sorted by the path in the manifest."""
+    """Return the recordings of each split, by a hash of their path or speaker, sorted by the path in the manifest."""
     splits: dict[str, list[Recording]] = {split: [] for split in percents}
     for recording in sorted(recordings.values(), key=_row_path):
         key = recording.speaker if split_by == "speaker" else recording.path
@@ -71,7 +71,7 @@ def assign_by_hash(
 def assign_by_lists(
     recordings: Mapping[str, Recording], members: Mapping[str, Sequence[str]]
 ) -> dict[str, list[Recording]]:
-    """The recordings of each list, as often as it names them, sorted by the path in the manifest."""
+    """Return the recordings of each list, as often as it names them, sorted by the path in the manifest."""
     return {
         split: sorted((recordings[path] for path in paths if path in recordings), key=_row_path)
         for split, paths in members.items()

@@ -1,4 +1,4 @@
-"""Rules by which a benchmark writes its transcripts: one case, a set of characters."""
+"""Write transcripts by the rules of a benchmark: one case, a set of characters."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def text_rules(case: str | None = None, keep_characters: str | None = None) -> C
 
 
 def _others(characters: str | None) -> re.Pattern:
-    """A pattern of the characters that are not kept."""
+    """Return a pattern of the characters that are not kept."""
     try:
         return re.compile(f"[^{unicodedata.normalize('NFC', characters or '')} ]")
     except re.error as error:

@@ -1,4 +1,4 @@
-"""Transcripts: reading them, and fairseq's letters and dictionary made of them."""
+"""Read transcripts, and make fairseq's letters and dictionary of them."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ Value = TypeVar("Value")
 
 
 def clean(text: str) -> str:
-    """Words with single spaces between them, accents in one spelling (NFC); case and punctuation stay."""
+    """Return words with single spaces between them, accents in one spelling (NFC); case and punctuation stay."""
     return " ".join(unicodedata.normalize("NFC", text).split())
 
 
 def letters(text: str) -> str:
-    """fairseq's .ltr line: "HE LL" -> "H E | L L |". Raises ValueError on a text that contains "|"."""
+    """Return fairseq's .ltr line: "HE LL" -> "H E | L L |". Raises ValueError on a text that contains "|"."""
     if WORD_END in text:
         raise ValueError(f"the transcript contains {WORD_END!r}, which marks the end of a word")
     return " ".join(" ".join(word) + f" {WORD_END}" for word in text.split())
 
 
 def symbol(label: str) -> str:
-    """A label as one symbol of a dictionary: "caffe latte" -> "caffe_latte"."""
+    """Return a label as one symbol of a dictionary: "caffe latte" -> "caffe_latte"."""
     return "_".join(label.split())
 
 
 def dictionary(lines: Iterable[str]) -> list[str]:
-    """fairseq's dict.ltr.txt: "symbol count" lines, most frequent first, then by symbol."""
+    """Return fairseq's dict.ltr.txt: "symbol count" lines, most frequent first, then by symbol."""
     return count_lines(Counter(one for line in lines for one in line.split()))
 
 
 def count_lines(counts: Mapping[str, int]) -> list[str]:
-    """The lines of a dictionary, of counts by symbol."""
+    """Return the lines of a dictionary, of counts by symbol."""
     return [f"{symbol} {count}" for symbol, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
 
 
 def read_table(path: str | Path) -> dict[str, str]:
-    """A table of transcripts, one "key<TAB>text" per line, as {key: clean text}.
+    """Read a table of transcripts, one "key<TAB>text" per line, as {key: clean text}.
 
     Raises:
         UserError: not readable, a line that is not "key<TAB>text", a key twice, no line at all.
@@ -72,7 +72,7 @@ def read_table(path: str | Path) -> dict[str, str]:
 
 
 class RecordingIndex:
-    """Finds the recording that a table or list means.
+    """An index that finds the recording which a table or list means.
 
     A key is a relative path, a path without its extension, a file name, or a file name without its extension;
     the first of these that fits counts. A path may also be absolute, or begin with the last folders of ``root``.
@@ -93,7 +93,7 @@ class RecordingIndex:
                 index[key].append(path)
 
     def find(self, key: str) -> str | None:
-        """The path of a recording, None where no recording fits.
+        """Return the path of a recording, None where no recording fits.
 
         Raises:
             UserError: several fit.
@@ -112,7 +112,7 @@ class RecordingIndex:
 
 
 def match_table(table: Mapping[str, Value], index: RecordingIndex) -> tuple[dict[str, Value], list[str]]:
-    """Pair a table's keys with recordings. Returns ({path: value}, [keys that fit no recording]).
+    """Pair a table's keys with recordings; returns ({path: value}, [keys that fit no recording]).
 
     Raises:
         UserError: a key fits several recordings, or two keys fit one.

@@ -10,7 +10,7 @@ from .formats import extension_of, is_audio, why_passed_over
 
 
 def find_audio(source: Path, extensions: Collection[str], report: Callable[[str, str], None]) -> list[str]:
-    """Paths of the files with one of ``extensions``, relative to ``source``, with "/", sorted.
+    """Return the paths of the files with one of ``extensions``, relative to ``source``, with "/", sorted.
 
     Extensions are without dot; names may have them in either case. ``report(path, reason)`` gets the recordings of
     other formats, and the folders that cannot be read.
@@ -25,7 +25,7 @@ def find_audio(source: Path, extensions: Collection[str], report: Callable[[str,
 
 
 def find_files(source: Path, report: Callable[[str, str], None]) -> list[str]:
-    """Paths of all files, relative to ``source``, with "/", sorted.
+    """Return the paths of all files, relative to ``source``, with "/", sorted.
 
     Follows links, and enters a folder that is linked twice once. Hidden files and folders are passed over: on
     shared disks they are other programs' notes with audio extensions. ``report(path, reason)`` gets the

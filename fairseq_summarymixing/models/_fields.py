@@ -1,4 +1,5 @@
-"""The fields of a model's configuration in fairseq, and one rule for each: it is read, or it keeps its default.
+"""Define the fields of a model's configuration in fairseq, and enforce one rule for each: it is read, or it keeps its
+default.
 
 Read are the fields of the dataclasses in ``modules/config.py``, as far as the choices made read them
 (:func:`~fairseq_summarymixing.modules.build.idle_fields`). A new field of fairseq's is so refused until something
@@ -32,15 +33,17 @@ CONFIGS = (*ENCODER_CONFIGS, ObjectiveConfig)
 
 INIT_FROM = field(
     default=None,
-    metadata={"help": "before training, take every parameter that is the same from this fairseq checkpoint or Hugging "
-              "Face directory; needs the task wav2vec2_summarymixing"},
-)  # fmt: skip
+    metadata={
+        "help": "before training, take every parameter that is the same from this fairseq checkpoint or Hugging "
+        "Face directory; needs the task wav2vec2_summarymixing"
+    },
+)
 
 # Unread fields whose names fairseq's common.fp16 and dataset.required_seq_len_multiple have too: its command line
 # without hydra fills both. These values ask nothing of the model
 SHARED_NAMES = {"fp16": True, "required_seq_len_multiple": 1}
 
-# Unread fields that change nothing of what a trained model computes: stock checkpoints are read whatever they say
+# Unread fields that change nothing of what a trained model computes: stock checkpoints are read whatever they hold
 INERT = {
     "mask_min_space": "only with no_mask_overlap",
     "mask_channel_min_space": "only with no_mask_channel_overlap",

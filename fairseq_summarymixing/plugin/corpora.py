@@ -1,4 +1,7 @@
-"""Manifests, labels and dictionaries of fairseq's own audio tasks, read by our reader, and the batches made of them."""
+"""Check manifests, labels and dictionaries of fairseq's own audio tasks, and the batches that are made of them.
+
+fairseq reads these files by our reader, which knows byte order marks.
+"""
 
 import contextlib
 import logging
@@ -33,7 +36,7 @@ def install() -> None:
 
 @contextlib.contextmanager
 def existing_dictionary(task: Any) -> Iterator[None]:
-    """Fine-tuning needs the dictionary of its labels."""
+    """Check that fine-tuning has the dictionary of its labels."""
     from fairseq.data import dictionary
 
     path = None
@@ -57,7 +60,7 @@ def existing_dictionary(task: Any) -> Iterator[None]:
 
 @contextlib.contextmanager
 def existing_manifest(task: Any, split: str, task_cfg: Any = None, **kwargs) -> Iterator[None]:
-    """A split is a manifest in the data folder, every line of it a path and a number of samples."""
+    """Check that a split is a manifest in the data folder, every line of it a path and a number of samples."""
     from fairseq.data.audio import raw_audio_dataset
 
     cfg = task_cfg or task.cfg
@@ -73,7 +76,8 @@ def existing_manifest(task: Any, split: str, task_cfg: Any = None, **kwargs) -> 
 
 @contextlib.contextmanager
 def matching_labels(task: Any, split: str, task_cfg: Any = None, **kwargs) -> Iterator[None]:
-    """Labels go with the manifest line by line. Symbols outside the dictionary are told: they train as <unk>."""
+    """Check that labels go with the manifest line by line; warns of symbols outside the dictionary, which train as
+    <unk>."""
     from fairseq.tasks import audio_finetuning
 
     cfg = task_cfg or task.cfg
@@ -82,7 +86,7 @@ def matching_labels(task: Any, split: str, task_cfg: Any = None, **kwargs) -> It
         path = os.path.join(cfg.data, f"{split}.{cfg.labels}")
         lines = read_labels(manifest, cfg.labels, len(read_manifest(manifest)[1]))
         symbols = Counter(symbol for line in lines for symbol in line.split())
-        _tell_unknown(path, symbols, task.target_dictionary)
+        _report_unknown(path, symbols, task.target_dictionary)
     with any_text_in(audio_finetuning):
         yield
 
@@ -92,20 +96,20 @@ def any_text_in(module: ModuleType) -> Any:
     return mock.patch.object(module, "open", open_text, create=True)
 
 
-def _tell_unknown(path: str, symbols: Counter, dictionary: Any) -> None:
-    unknown = Counter({one: count for one, count in symbols.items() if one not in dictionary.indices})
+def _report_unknown(path: str, symbols: Counter, dictionary: Any) -> None:
+    unknown = Counter({symbol: count for symbol, count in symbols.items() if symbol not in dictionary.indices})
     if unknown:
         share = sum(unknown.values()) / sum(symbols.values())
-        most = ", ".join(f"{one!r} ({count})" for one, count in unknown.most_common(5))
-        told = f"{100 * share:.2g} % of the symbols in {path} are outside the dictionary"
+        most = ", ".join(f"{symbol!r} ({count})" for symbol, count in unknown.most_common(5))
+        message = f"{100 * share:.2g} % of the symbols in {path} are outside the dictionary"
         if share > 0.5:
-            raise UserError(f"{told}: {most}; is the dictionary of another corpus, or of another task.labels?")
-        logger.warning("%s and train as <unk>: %s", told, most)
+            raise UserError(f"{message}: {most}; is the dictionary of another corpus, or of another task.labels?")
+        logger.warning("%s and train as <unk>: %s", message, most)
 
 
 @contextlib.contextmanager
 def batches_that_hold_a_clip(dataset: Any, indices: Any, max_tokens: Any = None, *args, **kwargs) -> Iterator[None]:
-    """A batch is at least the longest clip."""
+    """Check that a batch holds at least the longest clip."""
     try:
         yield
     except AssertionError as error:

@@ -27,9 +27,14 @@ FIELDS = {
     if field.name not in TRAINING_FIELDS
 }
 OTHER = dict(
-    conv_feature_layers=((24, 10, 5), (24, 2, 2)), mel_conv_layers=((24, 5, 2),), extractor_mode="layer_norm",
-    summary_hidden_dim=96, activation_fn="relu", encoder_embed_dim=96, encoder_attention_heads=6,
-)  # fmt: skip
+    conv_feature_layers=((24, 10, 5), (24, 2, 2)),
+    mel_conv_layers=((24, 5, 2),),
+    extractor_mode="layer_norm",
+    summary_hidden_dim=96,
+    activation_fn="relu",
+    encoder_embed_dim=96,
+    encoder_attention_heads=6,
+)
 
 
 def other_value(name, default):

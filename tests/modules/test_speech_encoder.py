@@ -9,12 +9,21 @@ from fairseq_summarymixing.modules.speech_encoder import SpeechEncoder
 from fairseq_summarymixing.modules.wav2vec2 import ContrastiveOutput, Wav2Vec2
 
 TINY = (
-    FrontendConfig(conv_feature_layers=((16, 10, 5), (16, 8, 8), (24, 8, 8)), extractor_mode="layer_norm",
-                   feature_grad_mult=0),
-    EncoderConfig(encoder_layers=2, encoder_embed_dim=32, encoder_ffn_embed_dim=48, encoder_attention_heads=4,
-                  conv_pos=4, conv_pos_groups=2, dropout=0, attention_dropout=0),
+    FrontendConfig(
+        conv_feature_layers=((16, 10, 5), (16, 8, 8), (24, 8, 8)), extractor_mode="layer_norm", feature_grad_mult=0
+    ),
+    EncoderConfig(
+        encoder_layers=2,
+        encoder_embed_dim=32,
+        encoder_ffn_embed_dim=48,
+        encoder_attention_heads=4,
+        conv_pos=4,
+        conv_pos_groups=2,
+        dropout=0,
+        attention_dropout=0,
+    ),
     MaskingConfig(mask_length=4),
-)  # fmt: skip
+)
 
 
 def test_another_objective_is_one_class_and_learns():

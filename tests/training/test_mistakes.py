@@ -210,7 +210,7 @@ def test_files_with_byte_order_marks_other_line_ends_and_repeated_rows_train(
     assert saved["task_state"]["target_dictionary"].symbols[4:] == symbols
 
 
-def test_letters_outside_the_dictionary_are_told(corpus, pretrained, tmp_path, caplog):
+def test_letters_outside_the_dictionary_are_logged(corpus, pretrained, tmp_path, caplog):
     data = spoilt(corpus, tmp_path / "data", train__ltr="A Ü |\nB Ü |\nA ß |\nB A |\n")
     train(*FINETUNING, finetuning(data, tmp_path / "run", pretrained))
     assert "train.ltr are outside the dictionary and train as <unk>: 'Ü' (2), 'ß' (1)" in caplog.text
