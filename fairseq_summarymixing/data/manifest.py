@@ -20,7 +20,7 @@ ANY_ZIP_PART = re.compile(r"\.zip:")
 
 @dataclass(frozen=True)
 class Row:
-    """A recording of a manifest: path relative to the root, "/" in it; frames at its own rate; text and label if known."""
+    """A row of a manifest: path relative to the root, with "/"; frames at its own rate; text and label if known."""
 
     path: str
     frames: int
