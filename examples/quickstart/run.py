@@ -62,7 +62,7 @@ def call(*arguments: str) -> None:
 
 
 def prepare_demo(out: Path, minutes: float) -> Path:
-    """Synthetic speech of many voices; some voices are held out. Returns the folder of manifests."""
+    """Make synthetic speech of many voices, some held out. Returns the folder of manifests."""
     manifests = out / "manifests"
     if not (manifests / "train.tsv").exists():
         call("synth", str(out / "corpus"), "--minutes", f"{minutes:g}", "--languages", "en-us")
@@ -74,7 +74,7 @@ def prepare_demo(out: Path, minutes: float) -> Path:
 
 
 def prepare_audio(audio: Path, out: Path, transcripts: Optional[str]) -> Path:
-    """Manifests that are there already are used; other folders are resampled and split by file."""
+    """Resample a folder and split it by file, or use the manifests that are there. Returns the folder of manifests."""
     if (audio / "train.tsv").exists():
         return audio
     manifests = out / "manifests"
@@ -88,7 +88,7 @@ def prepare_audio(audio: Path, out: Path, transcripts: Optional[str]) -> Path:
 
 
 def choose_labelled(manifests: Path, out: Path) -> Path:
-    """A folder with the manifests, and ``labelled``: a small stable part of ``train``, of about 10 minutes."""
+    """Make a folder with the manifests, and ``labelled``: a small stable part of ``train``, of about 10 minutes."""
     data = out / "data"
     root, rows = read_manifest(manifests / "train.tsv")
     files = {"train.tsv": read_lines(manifests / "train.tsv")}
