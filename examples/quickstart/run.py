@@ -98,7 +98,7 @@ def choose_labelled(manifests: Path, out: Path) -> Path:
         minutes = sum(frames for _, frames in rows) / 16000 / 60
         chosen = [stable_fraction(path) < LABELLED_MINUTES / minutes for path, _ in rows]
         files["labelled.tsv"] = [root] + [f"{path}\t{frames}" for (path, frames), keep in zip(rows, chosen) if keep]
-        for kind in {"ltr", "wrd"} & {path.suffix[1:] for path in manifests.glob("train.*")}:
+        for kind in [kind for kind in ("ltr", "wrd") if f"train.{kind}" in files]:
             files[f"labelled.{kind}"] = [line for line, keep in zip(files[f"train.{kind}"], chosen) if keep]
     for name, lines in files.items():
         with atomic_write(data / name) as file:
