@@ -12,23 +12,38 @@ KINDS = {
     "summary_mixing": ("wav2vec2_summarymixing", {"extractor_mode": "layer_norm"}),
     "summary_mixing-group_norm": ("wav2vec2_summarymixing", {}),
     "lite": ("wav2vec2_summarymixing", {"mixer": "summary_mixing_lite", "extractor_mode": "layer_norm"}),
-    "paper": ("wav2vec2_summarymixing", {
-        **LOG_MEL, "encoder_layer": "conformer", "positions": "sinusoidal", "layer_norm_first": True,
-        "activation_fn": "swish", "summary_hidden_dim": 64,
-    }),
+    "paper": (
+        "wav2vec2_summarymixing",
+        {
+            **LOG_MEL,
+            "encoder_layer": "conformer",
+            "positions": "sinusoidal",
+            "layer_norm_first": True,
+            "activation_fn": "swish",
+            "summary_hidden_dim": 64,
+        },
+    ),
     "same_width": ("wav2vec2_summarymixing", {"encoder_embed_dim": 24, "summary_branch_norm": False}),
-    "twin": ("wav2vec2_summarymixing", {"mixer": "self_attention", "extractor_mode": "layer_norm", "conv_bias": True,
-                                        "layer_norm_first": True}),
-    "paper_twin": ("wav2vec2_summarymixing", {
-        **LOG_MEL, "mixer": "self_attention", "encoder_layer": "conformer", "positions": "sinusoidal",
-        "layer_norm_first": True,
-    }),
+    "twin": (
+        "wav2vec2_summarymixing",
+        {"mixer": "self_attention", "extractor_mode": "layer_norm", "conv_bias": True, "layer_norm_first": True},
+    ),
+    "paper_twin": (
+        "wav2vec2_summarymixing",
+        {
+            **LOG_MEL,
+            "mixer": "self_attention",
+            "encoder_layer": "conformer",
+            "positions": "sinusoidal",
+            "layer_norm_first": True,
+        },
+    ),
     "hyper_mixing": ("wav2vec2_summarymixing", {"mixer": "hyper_mixing", "extractor_mode": "layer_norm"}),
     "fastformer": ("wav2vec2_summarymixing", {"mixer": "fastformer", "extractor_mode": "layer_norm"}),
     "stock": ("wav2vec2", {"extractor_mode": "layer_norm", "layer_norm_first": True, "conv_bias": True}),
     "stock-group_norm": ("wav2vec2", {}),
     "stock-same_width": ("wav2vec2", {"encoder_embed_dim": 24}),
-}  # fmt: skip
+}
 
 
 def pretrained(path, kind, normalize=False, **fields):
@@ -63,9 +78,13 @@ def ctc(path, pretrained_path):
     for letter in LETTERS:
         dictionary.add_symbol(letter)
     given = {
-        "w2v_path": "/somewhere", "data": "/somewhere", "normalize": inner["task"]["normalize"], "w2v_args": inner,
-        "mask_channel_length": 4, "ddp_backend": "legacy_ddp",
-    }  # fmt: skip
+        "w2v_path": "/somewhere",
+        "data": "/somewhere",
+        "normalize": inner["task"]["normalize"],
+        "w2v_args": inner,
+        "mask_channel_length": 4,
+        "ddp_backend": "legacy_ddp",
+    }
     config = OmegaConf.merge(OmegaConf.structured(Wav2Vec2CtcConfig), given)
     for name in list(config):
         if OmegaConf.is_interpolation(config, name):
@@ -99,9 +118,13 @@ def plain(config, name):
 
 def save(path, model, fields, task, task_state=None):
     state = {
-        "args": None, "cfg": {"model": fields, "task": task, "criterion": None, "lr_scheduler": None, "common": {}},
-        "model": model.state_dict(), "criterion": None, "task_state": task_state or {},
+        "args": None,
+        "cfg": {"model": fields, "task": task, "criterion": None, "lr_scheduler": None, "common": {}},
+        "model": model.state_dict(),
+        "criterion": None,
+        "task_state": task_state or {},
         "optimizer_history": [{"optimizer_name": "", "lr_scheduler_state": {}, "num_updates": 5}],
-        "extra_state": {"train_iterator": {"epoch": 1}}, "last_optimizer_state": None,
-    }  # fmt: skip
+        "extra_state": {"train_iterator": {"epoch": 1}},
+        "last_optimizer_state": None,
+    }
     torch.save(state, path)

@@ -12,12 +12,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from tiny import ROOT, command, compose, hear_ctrl_c
+from tiny import ROOT, accept_ctrl_c, command, compose
 
-GLOO = {
-    "distributed_training.distributed_world_size": 2,
-    "distributed_training.distributed_backend": "gloo",
-}  # fmt: skip
+GLOO = {"distributed_training.distributed_world_size": 2, "distributed_training.distributed_backend": "gloo"}
 WAYS = ("spawn", "torchrun", "by hand")
 
 
@@ -28,21 +25,25 @@ def start_pair(way, folder, name, settings, of_rank=({}, {}), environment=None):
         way: ``spawn``: fairseq's own, one command; ``torchrun``; ``by hand``: a command for each rank.
         of_rank: settings of each rank alone, by hand.
     """
-    settings = {**settings, **GLOO}
     if way == "spawn":
-        return [_start(command(folder, name, settings), environment, two_devices=True)]
+        return [_start(command(folder, name, {**settings, **GLOO}), environment, two_devices=True)]
     if way == "torchrun":
-        torchrun = [
-            sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", str(free_port()),
-            "--no_python",
-        ]  # fmt: skip
-        return [_start(torchrun + command(folder, name, settings), environment, two_devices=True)]
-    settings = {
-        **settings, "distributed_training.distributed_no_spawn": True,
-        "distributed_training.distributed_init_method": f"tcp://localhost:{free_port()}",
-    }  # fmt: skip
+        torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
+        torchrun += ["--master_port", str(free_port()), "--no_python"]
+        return [_start(torchrun + command(folder, name, {**settings, **GLOO}), environment, two_devices=True)]
+    settings = {**settings, **met_by_hand()}
     ranks = [{"distributed_training.distributed_rank": rank, **of_rank[rank]} for rank in (0, 1)]
     return [_start(command(folder, name, {**settings, **rank}), environment) for rank in ranks]
+
+
+def met_by_hand():
+    """Settings of both processes where each is started by itself; a rank is to be added."""
+    address = f"tcp://localhost:{free_port()}"
+    return {
+        **GLOO,
+        "distributed_training.distributed_no_spawn": True,
+        "distributed_training.distributed_init_method": address,
+    }
 
 
 def run_pair(way, folder, name, settings, timeout=240, **options):
@@ -74,10 +75,7 @@ def fork_pair(folder, name, settings, values=()):
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["fairseq_cli.train", "fairseq_summarymixing.models", "fairseq_summarymixing.tasks"])
-    settings = {
-        **settings, **GLOO, "distributed_training.distributed_no_spawn": True,
-        "distributed_training.distributed_init_method": f"tcp://localhost:{free_port()}",
-    }  # fmt: skip
+    settings = {**settings, **met_by_hand()}
     with tempfile.TemporaryDirectory() as logs:
         files = [os.path.join(logs, str(rank)) for rank in (0, 1)]
         processes = [
@@ -124,6 +122,11 @@ def _start(arguments, environment, two_devices=False):
     if two_devices:
         given["PYTHONPATH"] = str(Path(__file__).parent / "two_devices")
     return subprocess.Popen(
-        arguments, cwd=ROOT, env=given, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        preexec_fn=lambda: (hear_ctrl_c(), os.setpgrp()),
-    )  # fmt: skip
+        arguments,
+        cwd=ROOT,
+        env=given,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=lambda: (accept_ctrl_c(), os.setpgrp()),
+    )

@@ -9,7 +9,7 @@ import sys
 import time
 
 import pytest
-from tiny import ROOT, hear_ctrl_c, tone, write_corpus, write_wave
+from tiny import ROOT, accept_ctrl_c, tone, write_corpus, write_wave
 
 pytest.importorskip("fairseq", reason="trains with fairseq")
 pytest.importorskip("matplotlib", reason="draws plots")
@@ -46,7 +46,7 @@ def test_the_whole_job_on_the_demo_corpus_twice(tmp_path):
     first_result = first.stdout.index("First result")
     assert first_result < first.stdout.index("\nfinetuning/wav2vec2: 2 of 2 updates")
     assert "\nsummarymixing " in first.stdout[first_result:] and "\nself_attention " in first.stdout[first_result:]
-    assert "in an environment with torch and transformers alone" in first.stdout and "\nheard: " in first.stdout
+    assert "in an environment with torch and transformers alone" in first.stdout and "\ntranscript: " in first.stdout
     checkpoints = {path: path.stat().st_mtime for path in out.glob("*/*/checkpoints/*.pt")}
 
     again = quickstart("--minutes", "3", "--out", str(out))
@@ -71,7 +71,7 @@ def test_own_audio_without_transcripts_is_resampled_pretrained_and_compared_also
     out = tmp_path / "out"
     arguments = ["--audio", str(tmp_path / "audio"), "--out", str(out), "--model", "waveform"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    process = subprocess.Popen(command(*arguments), cwd=ROOT, start_new_session=True, preexec_fn=hear_ctrl_c, **pipes)
+    process = subprocess.Popen(command(*arguments), cwd=ROOT, start_new_session=True, preexec_fn=accept_ctrl_c, **pipes)
     until = time.monotonic() + 200
     while not list(out.glob("pretraining/*/done")) and time.monotonic() < until:
         time.sleep(0.05)
@@ -105,7 +105,7 @@ def test_a_training_that_fails_ends_the_others_and_is_reported(tmp_path):
     assert not list(out.glob("pretraining/*/done"))
 
 
-def test_a_folder_without_audio_is_told_in_one_line(tmp_path):
+def test_a_folder_without_audio_is_a_one_line_error(tmp_path):
     (tmp_path / "audio").mkdir()
     result = quickstart("--audio", str(tmp_path / "audio"), "--out", str(tmp_path / "out"))
     assert result.returncode == 1

@@ -13,9 +13,16 @@ EXAMPLES = ROOT / "examples"
 
 MODEL = dict(
     conv_feature_layers="[(16, 10, 5)] + [(16, 3, 2)] * 4 + [(24, 2, 2)] * 2",
-    encoder_layers=2, encoder_embed_dim=32, encoder_ffn_embed_dim=48, encoder_attention_heads=4,
-    conv_pos=16, conv_pos_groups=4, final_dim=12, latent_vars=6, num_negatives=9,
-)  # fmt: skip
+    encoder_layers=2,
+    encoder_embed_dim=32,
+    encoder_ffn_embed_dim=48,
+    encoder_attention_heads=4,
+    conv_pos=16,
+    conv_pos_groups=4,
+    final_dim=12,
+    latent_vars=6,
+    num_negatives=9,
+)
 
 
 def write_wave(path, samples, rate=16000):
@@ -53,26 +60,86 @@ def write_corpus(folder, clips=8, splits=("train", "valid"), seconds=(0.6, 1.4))
 
 # Any recipe, on a CPU, one update
 ONE_UPDATE = {
-    "common.fp16": False, "common.cpu": True, "common.log_interval": 1, "checkpoint.save_interval_updates": 0,
-    "distributed_training.distributed_world_size": 1, "dataset.num_workers": 0, "dataset.max_tokens": 64000,
+    "common.fp16": False,
+    "common.cpu": True,
+    "common.log_interval": 1,
+    "checkpoint.save_interval_updates": 0,
+    "distributed_training.distributed_world_size": 1,
+    "dataset.num_workers": 0,
+    "dataset.max_tokens": 64000,
     "dataset.required_batch_size_multiple": 1,
-    "optimization.max_update": 1, "optimization.update_freq": [1],
-}  # fmt: skip
+    "optimization.max_update": 1,
+    "optimization.update_freq": [1],
+}
 # Any pre-training recipe, with a model small enough for that
 TINY_PRETRAINING = {
-    **ONE_UPDATE, **{f"model.{name}": value for name, value in MODEL.items()},
-    "dataset.batch_size": None, "lr_scheduler.warmup_updates": 1, "task.min_sample_size": 4000,
-}  # fmt: skip
+    **ONE_UPDATE,
+    **{f"model.{name}": value for name, value in MODEL.items()},
+    "dataset.batch_size": None,
+    "lr_scheduler.warmup_updates": 1,
+    "task.min_sample_size": 4000,
+}
 # ... and with a log-mel front end and sinusoidal positions
 WAVEFORM_ALONE = ("model.conv_feature_layers", "model.conv_pos", "model.conv_pos_groups")
 TINY_LOG_MEL = {
     **{name: value for name, value in TINY_PRETRAINING.items() if name not in WAVEFORM_ALONE},
     "model.mel_conv_layers": "[(16, 3, 2), (24, 3, 1)]",
-}  # fmt: skip
+}
 TINY_FINETUNING = {
-    **ONE_UPDATE, "optimization.max_update": 2,  # the three stages of the rate must not all round to nothing
-    "model.mask_channel_length": 4, "dataset.validate_after_updates": 0, "dataset.validate_interval": 1,
-}  # fmt: skip
+    **ONE_UPDATE,
+    "optimization.max_update": 2,  # the three stages of the rate must not all round to nothing
+    "model.mask_channel_length": 4,
+    "dataset.validate_after_updates": 0,
+    "dataset.validate_interval": 1,
+}
+
+
+def dotted(fields):
+    """Fields by their dotted names, where keyword arguments have __ for the dot."""
+    return {name.replace("__", "."): value for name, value in fields.items()}
+
+
+def paths(corpus, folder):
+    return {"task.data": str(corpus), "checkpoint.save_dir": str(folder)}
+
+
+def pretraining(corpus, folder, **more):
+    """Settings of a tiny pre-training; ``more``: further fields, __ for the dot."""
+    return {**TINY_PRETRAINING, **paths(corpus, folder), **dotted(more)}
+
+
+def resumable(corpus, folder, **more):
+    """As :func:`pretraining`: learning rates do not depend on ``max_update``, and checkpoint_last.pt alone is saved."""
+    fields = dict(
+        lr_scheduler__total_num_update=100,
+        dataset__batch_size=2,
+        dataset__disable_validation=True,
+        checkpoint__no_epoch_checkpoints=True,
+    )
+    return pretraining(corpus, folder, **{**fields, **more})
+
+
+def finetuning(corpus, folder, pretrained, **more):
+    """Settings of a tiny fine-tuning of the checkpoint ``pretrained``; ``more``: as :func:`pretraining`."""
+    return {**TINY_FINETUNING, **paths(corpus, folder), "model.w2v_path": str(pretrained), **dotted(more)}
+
+
+def last_checkpoint(folder):
+    import torch
+
+    return torch.load(folder / "checkpoint_last.pt", weights_only=False)
+
+
+def assert_same_weights(found, expected, **tolerance):
+    """Of two checkpoints, after as many updates."""
+    import torch
+
+    assert found["optimizer_history"][-1]["num_updates"] == expected["optimizer_history"][-1]["num_updates"]
+    assert found["model"].keys() == expected["model"].keys()
+    for name, weight in expected["model"].items():
+        torch.testing.assert_close(
+            found["model"][name], weight, msg=lambda text, name=name: f"{name}: {text}", **tolerance
+        )
 
 
 def command(folder, name, settings):
@@ -94,11 +161,15 @@ def command(folder, name, settings):
     overrides = [f"{'' if named(key) else '+'}{key}={shown(value)}" for key, value in settings.items()]
     return [
         str(Path(sys.executable).parent / "fairseq-hydra-train"),
-        "--config-dir", str(EXAMPLES / folder), "--config-name", name, *overrides,
-    ]  # fmt: skip
+        "--config-dir",
+        str(EXAMPLES / folder),
+        "--config-name",
+        name,
+        *overrides,
+    ]
 
 
-def hear_ctrl_c():
+def accept_ctrl_c():
     """For ``preexec_fn``: a shell's background jobs ignore Ctrl-C, and so would what they start."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
@@ -107,9 +178,14 @@ def start(folder, name, settings, cwd=ROOT):
     """Start the trainer as a user would, output and errors joined."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     return subprocess.Popen(
-        command(folder, name, settings), cwd=cwd, env=environment, stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT, text=True, preexec_fn=hear_ctrl_c,
-    )  # fmt: skip
+        command(folder, name, settings),
+        cwd=cwd,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=accept_ctrl_c,
+    )
 
 
 def run(folder, name, settings, cwd=ROOT):

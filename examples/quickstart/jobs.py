@@ -1,6 +1,7 @@
-"""Commands side by side, as many at a time as there are cores for: each is shown, all are watched.
+"""Run commands side by side, as many at a time as there are cores for: each is shown, all are watched.
 
-An error of one, or Ctrl-C, ends the others: ``asyncio.run`` cancels what still runs, and a cancelled command is ended.
+An error of a command, or Ctrl-C, ends the others: ``asyncio.run`` cancels what still runs, and a
+cancelled command is ended.
 """
 
 import asyncio
@@ -25,7 +26,7 @@ SHOWN_LINES_OF_A_FAILURE = 15
 SECONDS_BETWEEN_LINES = 30.0  # of a training's progress, in a file
 
 
-def say(text: str) -> None:
+def show_text(text: str) -> None:
     """Print above the bars, before what the next command prints."""
     tqdm.write(text)
     sys.stdout.flush()
@@ -36,11 +37,11 @@ def shown(command: List[str]) -> str:
 
 
 def show(command: List[str]) -> None:
-    say(f"\n$ {shown(command)}")
+    show_text(f"\n$ {shown(command)}")
 
 
 class Jobs:
-    """Runs commands in the cores that this process may use. Made inside ``asyncio.run``.
+    """A runner of commands in the cores that this process may use. Made inside ``asyncio.run``.
 
     Args:
         most: jobs that can ever be ready at once.
@@ -65,7 +66,7 @@ class Jobs:
     async def train(self, command: List[str], run: Path) -> None:
         """Run a trainer, with a progress bar; its whole output goes to ``output.log``.
 
-        The trainer inherits a lock on the log, so that one that outlived a killed driver is not joined by a second.
+        The trainer inherits a lock on the log, so that no second trainer joins one that outlived its driver.
 
         Raises:
             UserError: another training runs in the folder, or this one failed.
@@ -86,10 +87,10 @@ class Jobs:
             raise UserError(
                 f"{name} failed, and the others were stopped; its output is in {log_path} and ends:\n{_end(lines)}"
             )
-        say(progress.summary())
+        show_text(progress.summary())
 
     async def output(self, command: List[str], **environment: str) -> str:
-        """What a command prints. Raises UserError where the command fails."""
+        """Return what a command prints. Raises UserError where the command fails."""
         status, lines = await self._follow(command, lambda line: None, env={**self.environment, **environment})
         if status:
             raise UserError(f"{shown(command)} failed; its output ends:\n{_end(lines)}")
@@ -117,18 +118,18 @@ class Jobs:
         except BaseException:
             process.terminate()
             while not reading.done():
-                with contextlib.suppress(asyncio.CancelledError):  # again, by each that waits for this one
+                with contextlib.suppress(asyncio.CancelledError):  # again, by each that waits for this command
                     await asyncio.wait([reading])
             raise
 
 
 def _end(lines: List[str]) -> str:
-    """What to show of a failure."""
+    """Return what to show of a failure."""
     return "".join([line for line in lines if line.startswith("error: ")] or lines[-SHOWN_LINES_OF_A_FAILURE:]).rstrip()
 
 
 class Progress:
-    """Where a training stands, by what it logs: a bar in a terminal, a line every half minute in a file."""
+    """A display of where a training stands, by what it logs: a bar in a terminal, lines in a file."""
 
     def __init__(self, name: str) -> None:
         self.name, self.state = name, ""
@@ -163,7 +164,7 @@ class Progress:
         self.bar.set_postfix_str(state)
         if self.bar.disable and time.monotonic() - self.printed > SECONDS_BETWEEN_LINES:
             self.printed = time.monotonic()
-            say(self.state)
+            show_text(self.state)
 
     def summary(self) -> str:
         return f"{self.state or self.name}, in {(time.monotonic() - self.begun) / 60:.1f} minutes"

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import List, Optional, Tuple
 
 from environment import link_packages
-from jobs import Jobs, say, show
+from jobs import Jobs, show, show_text
 from seeds import COLUMNS, cell
 
 from fairseq_summarymixing.data.manifest import read_manifest
@@ -42,7 +42,7 @@ RANDOM = "random_weights"  # in the configuration of the pre-trained SummaryMixi
 
 
 def pretraining_command(name: str, model: str) -> Tuple[str, List[str]]:
-    """The recipe and what it is told, for a run called ``name``. Stock fairseq offers the waveform shape alone."""
+    """Return the recipe and its overrides for a run called ``name``. Stock fairseq offers the waveform shape alone."""
     if name == STOCK:
         return RECIPES["waveform"], ["model._name=wav2vec2"]
     return RECIPES[model], [f"+model.mixer={MIXERS[name]}"]
@@ -107,7 +107,7 @@ def choose_labelled(manifests: Path, out: Path) -> Path:
 
 
 class Quickstart:
-    """What is run once there is data, and what waits for what."""
+    """The runs that follow once there is data, and what each waits for."""
 
     def __init__(self, out: Path, data: Path, args: argparse.Namespace) -> None:
         self.out, self.data, self.args = out, data, args
@@ -124,7 +124,7 @@ class Quickstart:
                 steps.append(self.finetune(name, source, pretraining[source]))
                 runs.append(self.out / "finetuning" / name)
         else:
-            say("\nno transcripts, so no fine-tuning; --transcripts gives them")
+            show_text("\nno transcripts, so no fine-tuning; --transcripts gives them")
         await asyncio.gather(*steps)
         export = [self.export_best()] if has_transcripts else []
         await asyncio.gather(self.compare(runs), *export)
@@ -136,10 +136,12 @@ class Quickstart:
             await self.train(recipe, self.out / "pretraining" / name, [*settings, f"common.seed={self.args.seed}"])
 
     async def first_result(self, pair: List[asyncio.Future]) -> None:
-        """The page and a table of SummaryMixing and its twin, while the others train."""
+        """Make the page and print a table of SummaryMixing and its twin, while the others train."""
         await asyncio.gather(*pair)
         await self.compare([self.out / "pretraining" / name for name in MIXERS])
-        say(f"\nFirst result, {minutes_since(self.args.begun)} after the start:\n\n{table(self.out, 'pre-training')}")
+        show_text(
+            f"\nFirst result, {minutes_since(self.args.begun)} after the start:\n\n{table(self.out, 'pre-training')}"
+        )
 
     async def finetune(self, name: str, source: str, pretrained: asyncio.Future) -> None:
         """Fine-tune the model of the pre-training ``source`` when that is done, and decode."""
@@ -159,7 +161,7 @@ class Quickstart:
             await self.call("decode", best, "--data", str(self.data), "--split", "test")
 
     async def train(self, recipe: str, run: Path, settings: List[str]) -> None:
-        """Train into ``run``; a run that is complete is left alone, a partial one goes on."""
+        """Train into ``run``; a run that is complete is left alone, a partial run goes on."""
         command = [str(TOOLS / "fairseq-hydra-train"), "--config-dir", str(HERE), "--config-name", recipe]
         command += [*settings, f"checkpoint.save_dir={run / 'checkpoints'}"]
         line, started, finished = " ".join(map(shlex.quote, command[1:])), run / "command.txt", run / "done"
@@ -167,7 +169,7 @@ class Quickstart:
             raise UserError(f"{run} holds a run with other settings: delete it, or give another --out")
         show(command)
         if finished.exists():
-            say(f"{run} is complete")
+            show_text(f"{run} is complete")
             return
         run.mkdir(parents=True, exist_ok=True)
         started.write_text(line)
@@ -178,11 +180,11 @@ class Quickstart:
         await self.call("compare", *map(str, runs), "--out", str(self.out / "comparison"))
 
     async def export_best(self) -> None:
-        """The fine-tuned model with the fewest word errors, to Hugging Face, and its transcript of an utterance."""
+        """Export the fine-tuned model with the fewest word errors, and transcribe an utterance with it."""
         paths = self.out.glob("finetuning/*/checkpoints/decode/*/result.json")
         results = {path: json.loads(path.read_text()) for path in paths}
         best = min(results, key=lambda path: results[path]["wer"])
-        checkpoint, said = results[best]["checkpoint"], (best.parent / "references.wrd").read_text(encoding="utf-8")
+        checkpoint, spoken = results[best]["checkpoint"], (best.parent / "references.wrd").read_text(encoding="utf-8")
         name = Path(checkpoint).parent.parent.name
         folder = self.out / "huggingface" / name
         if not (folder / "config.json").exists():
@@ -190,22 +192,22 @@ class Quickstart:
         root, rows = read_manifest(self.data / "test.tsv")
         python = link_packages(self.out / "huggingface" / "site-packages", ["torch", "transformers", "soundfile"])
         command = [*python, str(HERE / "transcribe.py"), str(folder), os.path.join(root, rows[0][0])]
-        heard = await self.jobs.output(command, HF_HUB_OFFLINE="1")
-        say(
+        transcript = await self.jobs.output(command, HF_HUB_OFFLINE="1")
+        show_text(
             f"\nthe model {name} in an environment with torch and transformers alone\n"
-            f"said:  {said.splitlines()[0]}\n{heard}"
+            f"reference:  {spoken.splitlines()[0]}\n{transcript}"
         )
 
     async def call(self, *arguments: str) -> None:
         """Run one verb beside the trainings; what it prints appears when it ends."""
         show(verb(*arguments))
-        say(await self.jobs.output(verb(*arguments)))
+        show_text(await self.jobs.output(verb(*arguments)))
 
 
 def table(out: Path, kind: str) -> str:
-    """Figures of the runs of a kind that are on the page, for a terminal."""
+    """Lay out the figures of the runs of a kind, which are on the page, for a terminal."""
     runs = [run for run in json.loads((out / "comparison" / "compare.json").read_text()) if run["kind"] == kind]
-    columns = [one for one in COLUMNS if any(one[1](run) is not None for run in runs)]
+    columns = [column for column in COLUMNS if any(column[1](run) is not None for run in runs)]
     rows = [[run["name"], *(cell([value(run)], decimals) for _, value, decimals in columns)] for run in runs]
     return aligned([kind, *(heading for heading, _, _ in columns)], rows)
 

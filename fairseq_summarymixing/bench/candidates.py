@@ -1,4 +1,4 @@
-"""What is measured: our models with each mixer, and the strongest alternatives a user could pick.
+"""Build what is measured: our models with each mixer, and the strongest alternatives that a user could pick.
 
 Our own candidates need torch alone. The others are built where their packages are installed.
 """
@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..compat import mend_torchaudio
-from ..modules.config import MIXERS, EncoderConfig, FrontendConfig, ObjectiveConfig, build_encoder, build_frontend
+from ..modules.build import MIXERS, build_encoder, build_frontend
+from ..modules.config import EncoderConfig, FrontendConfig, MaskingConfig, ObjectiveConfig
 from ..modules.contrastive import diversity_loss
 from ..modules.lean.replace import make_lean
 from ..modules.wav2vec2 import Wav2Vec2
@@ -23,34 +24,39 @@ SAMPLES_PER_SECOND = 16000
 
 
 class Shape(NamedTuple):
-    """The sizes and the dropout of a recipe; layerdrop is 0, so that every step does the same work."""
+    """The sizes and the dropout of a recipe. Layerdrop is 0, so that every step does the same work."""
 
     frontend: FrontendConfig
     encoder: EncoderConfig
+    masking: MaskingConfig
     objective: ObjectiveConfig
 
 
 SHAPES = {
     "base": Shape(
-        FrontendConfig(),
+        FrontendConfig(feature_grad_mult=0.1),
         EncoderConfig(),
-        ObjectiveConfig(
-            quantize_targets=True, final_dim=256, dropout_input=0.1, dropout_features=0.1, feature_grad_mult=0.1
-        ),
+        MaskingConfig(dropout_input=0.1, dropout_features=0.1),
+        ObjectiveConfig(quantize_targets=True, final_dim=256),
     ),
     "155m": Shape(
         FrontendConfig(frontend="log_mel"),
         EncoderConfig(
-            encoder_layer="conformer", positions="sinusoidal", layer_norm_first=True, activation_fn="swish",
-            encoder_attention_heads=8, activation_dropout=0.1,
+            encoder_layer="conformer",
+            positions="sinusoidal",
+            layer_norm_first=True,
+            activation_fn="swish",
+            encoder_attention_heads=8,
+            activation_dropout=0.1,
         ),
-        ObjectiveConfig(quantize_targets=True, final_dim=256, dropout_input=0.1, require_same_masks=False),
+        MaskingConfig(dropout_input=0.1, require_same_masks=False),
+        ObjectiveConfig(quantize_targets=True, final_dim=256),
     ),
-}  # fmt: skip
+}
 
 
 class Candidate(NamedTuple):
-    """Something to train: ``forward()`` is one step's work up to the scalar that backward starts from."""
+    """A model to train: ``forward()`` computes one step up to the scalar that the backward pass starts from."""
 
     name: str
     module: nn.Module
@@ -58,11 +64,11 @@ class Candidate(NamedTuple):
 
 
 class NotHere(Exception):
-    """The candidate cannot be built on this machine; the message says why."""
+    """An error: this machine cannot build the candidate; the message names the reason."""
 
 
 def build(work: str, shape: str, name: str, batch: int, seconds: float, device: str, dtype: torch.dtype) -> Candidate:
-    """Random weights and random input, the same for each candidate of a work.
+    """Build a candidate with random weights and a random input, the same input for each candidate of a work.
 
     Args:
         work: ``mixer`` (one layer's), ``encoder`` (positions and layers) or ``step`` (waveform to loss).
@@ -94,7 +100,7 @@ def _scalar(out: Tensor) -> Tensor:
     return out.float().mean()
 
 
-OURS: dict[str, dict[str, object]] = {
+OUR_MODELS: dict[str, dict[str, object]] = {
     **{name: {"mixer": name} for name in MIXERS},
     "self_attention_no_dropout": {"mixer": "self_attention", "attention_dropout": 0.0},
 }
@@ -121,20 +127,21 @@ def _our_encoder(**changes):
 
 def _our_step(**changes):
     def make(sizes: Shape):
-        module = make_lean(Wav2Vec2(sizes.frontend, dataclasses.replace(sizes.encoder, **changes), sizes.objective))
+        encoder = dataclasses.replace(sizes.encoder, **changes)
+        module = make_lean(Wav2Vec2(sizes.frontend, encoder, sizes.masking, sizes.objective))
         return module, _our_loss
 
     return make
 
 
 def _our_loss(model: Wav2Vec2, source: Tensor) -> Tensor:
-    output = model.contrast(source.to(model.mask_emb.dtype))
+    output = model(source.to(model.mask_emb.dtype))
     diversity = diversity_loss(output.quantized.prob_perplexity, model.quantizer.num_vars * model.quantizer.groups)
     return _pretraining_loss(output.logits, diversity, output.features_penalty)
 
 
 def _pretraining_loss(logits: Tensor, diversity: Tensor, penalty: Tensor) -> Tensor:
-    """fairseq's criterion ``wav2vec``: summed InfoNCE and the extra losses, per masked frame."""
+    """Compute fairseq's criterion ``wav2vec``: summed InfoNCE and the extra losses, per masked frame."""
     contrastive = F.cross_entropy(logits.float(), logits.new_zeros(len(logits), dtype=torch.long), reduction="mean")
     return contrastive + 0.1 * diversity.float() + 10 * penalty.float()
 
@@ -149,12 +156,10 @@ def _fairseq():
 
 def _stock_config(stock, sizes: Shape):
     same = {f.name for f in dataclasses.fields(stock.Wav2Vec2Config)}
-    fields = {
-        f.name: getattr(part, f.name) for part in sizes for f in dataclasses.fields(part) if f.name in same
-    }  # fmt: skip
+    fields = {f.name: getattr(part, f.name) for part in sizes for f in dataclasses.fields(part) if f.name in same}
     fields["conv_feature_layers"] = str(list(sizes.frontend.conv_feature_layers))
     if sizes.encoder.activation_fn == "swish":
-        fields["activation_fn"] = "gelu"  # of the feed-forwards: its conformer has swish, whatever is said
+        fields["activation_fn"] = "gelu"  # of the feed-forwards: its conformer has swish, whatever the field holds
     if sizes.encoder.encoder_layer == "conformer":
         fields.update(layer_type="conformer", attn_type="", pos_enc_type="abs")
     return stock.Wav2Vec2Config(**fields)
@@ -206,9 +211,13 @@ def _huggingface_step(sizes: Shape):
     if sizes.frontend.frontend != "waveform":
         raise NotHere("Hugging Face's wav2vec2 has no log-mel front end")
     config = Wav2Vec2Config(
-        layerdrop=0.0, attention_dropout=sizes.encoder.attention_dropout, activation_dropout=0.0,
-        feat_proj_dropout=0.1, feat_quantizer_dropout=0.1, mask_time_prob=sizes.objective.mask_prob,
-    )  # fmt: skip
+        layerdrop=0.0,
+        attention_dropout=sizes.encoder.attention_dropout,
+        activation_dropout=0.0,
+        feat_proj_dropout=0.1,
+        feat_quantizer_dropout=0.1,
+        mask_time_prob=sizes.masking.mask_prob,
+    )
     config._attn_implementation = "sdpa"
 
     def call(model, source):
@@ -225,10 +234,11 @@ def _huggingface_step(sizes: Shape):
 
 
 CANDIDATES = {
-    "mixer": {**{name: _our_mixer(**changes) for name, changes in OURS.items()}, "fairseq": _fairseq_attention},
-    "encoder": {**{name: _our_encoder(**changes) for name, changes in OURS.items()}, "fairseq": _fairseq_encoder},
+    "mixer": {**{name: _our_mixer(**changes) for name, changes in OUR_MODELS.items()}, "fairseq": _fairseq_attention},
+    "encoder": {**{name: _our_encoder(**changes) for name, changes in OUR_MODELS.items()}, "fairseq": _fairseq_encoder},
     "step": {
-        **{name: _our_step(**changes) for name, changes in OURS.items()},
-        "fairseq": _fairseq_step, "huggingface": _huggingface_step,
+        **{name: _our_step(**changes) for name, changes in OUR_MODELS.items()},
+        "fairseq": _fairseq_step,
+        "huggingface": _huggingface_step,
     },
-}  # fmt: skip
+}

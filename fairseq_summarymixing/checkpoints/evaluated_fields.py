@@ -1,4 +1,4 @@
-"""Fields that fairseq hands to ``eval`` when it builds a model: a checkpoint may bring no calls along in them."""
+"""Check the fields that fairseq hands to ``eval`` when it builds a model: they may hold no calls."""
 
 from __future__ import annotations
 
@@ -11,21 +11,17 @@ from typing import Any
 from ..errors import UserError
 
 # Of wav2vec 2.0, and of the other models that a checkpoint may name for the encoder inside a fine-tuned one
-EVALUATED = {
-    "conv_feature_layers", "conv_aggregator_layers", "feature_encoder_spec", "xformers_att_config",
-    "encoder_layers", "decoder_layers", "encoder_attention", "decoder_attention", "self_attention",
-    "project_input", "gated_attention", "downsample", "pretrained", "character_filters",
-    "adaptive_softmax_cutoff", "adaptive_input_cutoff", "left_pad_source", "left_pad_target",
-    "pipeline_balance", "pipeline_devices", "pipeline_encoder_balance", "pipeline_encoder_devices",
-    "pipeline_decoder_balance", "pipeline_decoder_devices",
-    "adam_betas", "adamax_betas", "adafactor_eps", "lamb_betas", "wer_args",
-}  # fmt: skip
+EVALUATED = frozenset(
+    "conv_feature_layers conv_aggregator_layers feature_encoder_spec xformers_att_config encoder_layers "
+    "decoder_layers encoder_attention decoder_attention self_attention project_input gated_attention downsample "
+    "pretrained character_filters adaptive_softmax_cutoff adaptive_input_cutoff left_pad_source left_pad_target "
+    "pipeline_balance pipeline_devices pipeline_encoder_balance pipeline_encoder_devices pipeline_decoder_balance "
+    "pipeline_decoder_devices adam_betas adamax_betas adafactor_eps lamb_betas wer_args".split()
+)
 # What calls nothing: lists of numbers, joined and repeated, such as "[(512, 10, 5)] + [(512, 3, 2)] * 4"; and names and
 # paths, since a model that does not evaluate a field may use it for these
-HARMLESS = (
-    ast.Expression, ast.Constant, ast.Tuple, ast.List, ast.Dict, ast.Name, ast.Attribute, ast.Load,
-    ast.BinOp, ast.operator, ast.UnaryOp, ast.unaryop,
-)  # fmt: skip
+LITERALS = (ast.Expression, ast.Constant, ast.Tuple, ast.List, ast.Dict)
+HARMLESS = LITERALS + (ast.Name, ast.Attribute, ast.Load, ast.BinOp, ast.operator, ast.UnaryOp, ast.unaryop)
 
 
 def check_evaluated_fields(path: str | Path, configuration: Any) -> None:
@@ -59,7 +55,7 @@ def _is_harmless(text: str | bytes) -> bool:
 
 
 def _texts(configuration: Any) -> Iterator[tuple[Any, str | bytes]]:
-    """Texts at any depth, by the names of their fields."""
+    """Yield texts at any depth with the names of their fields."""
     left = [(None, configuration)]
     while left:
         name, value = left.pop()

@@ -1,4 +1,5 @@
-"""The modelling code of a directory: ``hf`` and the ``modules`` it uses, joined into one file."""
+"""Write the code of a directory: a file for the configuration and a file for the models, each with all that it uses of
+ours."""
 
 import ast
 from pathlib import Path
@@ -14,15 +15,15 @@ AUTO_MAP = {
     "AutoModelForCTC": "modeling_summarymixing.SummaryMixingForCTC",
     "AutoModelForAudioClassification": "modeling_summarymixing.SummaryMixingForSequenceClassification",
 }
-"""What config.json says of the files that :func:`write_code` writes."""
+"""The entries of config.json that name the classes in the files of :func:`write_code`."""
 HEADER = (
     "# Made by fairseq_summarymixing {version} (MIT licence) of its modules/ and hf/. Needs torch and transformers.\n"
 )
 
 
 def code_files(version: str) -> Dict[str, str]:
-    """Text by file name: the configuration as it is, and the modelling file, which needs nothing else of ours."""
-    return {CONFIGURATION.name: CONFIGURATION.read_text(encoding="utf-8"), MODELING.name: join(MODELING, version)}
+    """Return text by file name. The modelling file imports from the configuration's, and nothing else of ours."""
+    return {path.name: join(path, version) for path in (CONFIGURATION, MODELING)}
 
 
 def write_code(folder: Path, version: str) -> None:
@@ -31,12 +32,15 @@ def write_code(folder: Path, version: str) -> None:
 
 
 def join(path: Path, version: str) -> str:
-    """The source of ``path`` behind that of every file of this package that it imports, except its own neighbours.
+    """Return the source of ``path`` after that of every file of this package that it imports.
+
+    What the configuration holds, other files import from there.
 
     Raises:
         ValueError: two files give one name to two things, or an import renames what it imports.
     """
-    files = list(_in_order(path, set()))
+    elsewhere = set() if path == CONFIGURATION else set(_in_order(CONFIGURATION, set()))
+    files = list(_in_order(path, set(elsewhere)))
     imports: Dict[str, Set[str]] = {}
     bodies: List[str] = []
     names: Dict[str, Path] = {}
@@ -46,35 +50,35 @@ def join(path: Path, version: str) -> str:
         lines = text.splitlines()
         for node in tree.body:
             if isinstance(node, (ast.Import, ast.ImportFrom)):
-                for module, name in _imported(node, file):
+                for module, name in _imported(node, file, elsewhere):
                     imports.setdefault(module, set()).add(name)
             for name in _defined(node):
                 if names.setdefault(name, file) != file:
                     raise ValueError(f"{names[name].name} and {file.name} both define {name}")
-        bodies.append(f"# {file.relative_to(PACKAGE).as_posix()}: {ast.get_docstring(tree).splitlines()[0]}\n\n\n"
-                      + _without_imports(tree, lines))  # fmt: skip
+        title = f"# {file.relative_to(PACKAGE).as_posix()}: {ast.get_docstring(tree).splitlines()[0]}"
+        bodies.append(f"{title}\n\n\n{_without_imports(tree, lines)}")
     return "\n".join([HEADER.format(version=version), *_import_lines(imports), "\n", "\n\n\n".join(bodies), ""])
 
 
 def _in_order(path: Path, seen: Set[Path]) -> Iterator[Path]:
-    """Files that ``path`` imports, each behind those that it imports itself, then ``path``."""
+    """Yield the files that ``path`` imports and that were not seen, each after those that it imports itself, then
+    ``path``."""
     seen.add(path)
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.ImportFrom) and node.level and not _is_neighbour(node, path):
-            parent = path.parents[node.level - 1]
-            file = parent.joinpath(*node.module.split(".")).with_suffix(".py")
+        if isinstance(node, ast.ImportFrom) and node.level:
+            file = _file(node, path)
             if file not in seen:
                 yield from _in_order(file, seen)
     yield path
 
 
-def _is_neighbour(node: ast.ImportFrom, path: Path) -> bool:
-    """Whether it lies in the exported directory too."""
-    return path.parent == MODELING.parent and node.level == 1
+def _file(node: ast.ImportFrom, path: Path) -> Path:
+    """The file of ours that a relative import in ``path`` names."""
+    return path.parents[node.level - 1].joinpath(*node.module.split(".")).with_suffix(".py")
 
 
-def _imported(node: ast.stmt, path: Path) -> Iterator[Tuple[str, str]]:
-    """(module, name) for ``from module import name``; ("", module) for ``import module``."""
+def _imported(node: ast.stmt, path: Path, elsewhere: Set[Path]) -> Iterator[Tuple[str, str]]:
+    """Yield (module, name) for ``from module import name``; ("", module) for ``import module``."""
     for alias in node.names:
         renamed = f" as {alias.asname}" if alias.asname else ""
         if isinstance(node, ast.Import):
@@ -83,8 +87,8 @@ def _imported(node: ast.stmt, path: Path) -> Iterator[Tuple[str, str]]:
             yield node.module, alias.name + renamed
         elif renamed:
             raise ValueError(f"{path.name} imports {alias.name}{renamed}: one file has one name for it")
-        elif _is_neighbour(node, path):
-            yield "." + node.module, alias.name
+        elif _file(node, path) in elsewhere:
+            yield f".{CONFIGURATION.stem}", alias.name
 
 
 def _import_lines(imports: Dict[str, Set[str]]) -> List[str]:
@@ -98,7 +102,7 @@ def _defined(node: ast.stmt) -> Iterator[str]:
         yield node.name
     elif isinstance(node, (ast.Assign, ast.AnnAssign)):
         for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
-            yield from (one.id for one in ast.walk(target) if isinstance(one, ast.Name))
+            yield from (inner.id for inner in ast.walk(target) if isinstance(inner, ast.Name))
 
 
 def _without_imports(tree: ast.Module, lines: List[str]) -> str:

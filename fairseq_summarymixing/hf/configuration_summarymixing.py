@@ -1,50 +1,50 @@
-"""Configuration of wav2vec 2.0 with SummaryMixing, in Hugging Face's terms."""
+"""The configuration of wav2vec 2.0 with SummaryMixing, in Hugging Face's terms."""
 
 import math
+from dataclasses import fields
+from typing import Any, Dict
 
 from transformers import Wav2Vec2Config
 
+from ..checkpoints.field_names import NORMS, SHARED_FIELDS, TRANSLATED_FIELDS, hf_field_names
+from ..modules.config import EncoderConfig, FrontendConfig
+
+
+def own_defaults() -> Dict[str, Any]:
+    """The attributes that ``Wav2Vec2Config`` lacks, with their defaults: of front end and encoder."""
+    own = [each for config in (FrontendConfig, EncoderConfig) for each in fields(config)]
+    names = hf_field_names(each.name for each in own if each.name not in SHARED_FIELDS)
+    return {names[each.name]: each.default for each in own if each.name in names}
+
 
 class SummaryMixingConfig(Wav2Vec2Config):
-    """Fields of ``Wav2Vec2Config``, which keep their meaning, and these. 16 kHz waveforms.
+    """A configuration for 16 kHz waveforms: the fields of ``Wav2Vec2Config``, which keep their meaning, and those of
+    ``FrontendConfig`` and ``EncoderConfig`` that it lacks: ``mixer``, ``encoder_layer``, ``frontend``, ``positions``
+    and their options.
 
-    Args:
-        mixer: what mixes frames: ``summary_mixing``, ``summary_mixing_lite``, ``self_attention``, ``hyper_mixing`` (of
-            ``intermediate_size`` hidden units) or ``fastformer``; ``num_attention_heads`` applies to each of them,
-            ``attention_dropout`` to all but lite.
-        encoder_layer: ``transformer``, or ``conformer``, which has ``conv_depthwise_kernel_size`` too.
-        frontend: ``waveform``, wav2vec 2.0's convolutions (``conv_dim``, ``conv_kernel``, ``conv_stride``), or
-            ``log_mel``: ``num_mel_bins`` log-mel bins, 100 frames a second, and then these convolutions.
-        positions: ``conv`` or ``sinusoidal``.
-        summary_hidden_dim: width of the SummaryMixing branches; None = ``hidden_size``, which it must be for lite.
-        summary_branch_norm: LayerNorm on both branches of ``summary_mixing``.
+    ``conv_dim``, ``conv_kernel`` and ``conv_stride`` are of the convolutions of whichever front end;
+    ``depthwise_conv_kernel_size`` is called ``conv_depthwise_kernel_size``.
     """
 
     model_type = "summarymixing"
 
-    def __init__(
-        self,
-        mixer="summary_mixing",
-        encoder_layer="transformer",
-        frontend="waveform",
-        positions="conv",
-        summary_hidden_dim=None,
-        summary_branch_norm=True,
-        conv_depthwise_kernel_size=31,
-        num_mel_bins=80,
-        **kwargs,
-    ):
+    def __init__(self, **kwargs):
+        own = {name: kwargs.pop(name, default) for name, default in own_defaults().items()}
         super().__init__(**kwargs)
-        self.mixer = mixer
-        self.encoder_layer = encoder_layer
-        self.frontend = frontend
-        self.positions = positions
-        self.summary_hidden_dim = summary_hidden_dim
-        self.summary_branch_norm = summary_branch_norm
-        self.conv_depthwise_kernel_size = conv_depthwise_kernel_size
-        self.num_mel_bins = num_mel_bins
+        for name, value in own.items():
+            setattr(self, name, value)
 
     @property
     def inputs_to_logits_ratio(self):
-        """Samples from one frame to the next."""
+        """The number of samples from one frame to the next."""
         return math.prod(self.conv_stride) * (160 if self.frontend == "log_mel" else 1)
+
+
+def module_config(config: SummaryMixingConfig, kind: type) -> Any:
+    """The :class:`FrontendConfig` or :class:`EncoderConfig`, whichever ``kind`` is, of a configuration."""
+    layers = tuple(zip(config.conv_dim, config.conv_kernel, config.conv_stride))
+    translated = (layers, layers, NORMS[config.feat_extract_norm])
+    names = [each.name for each in fields(kind)]
+    found = {name: getattr(config, theirs) for name, theirs in hf_field_names(names).items()}
+    found.update((name, value) for name, value in zip(TRANSLATED_FIELDS, translated) if name in names)
+    return kind(**found)

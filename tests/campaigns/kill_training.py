@@ -19,19 +19,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import torch
 from processes import kill, run_pair, start_pair
-from tiny import TINY_PRETRAINING, write_corpus
+from tiny import resumable, write_corpus
 
 RECIPE = ("pretraining", "summarymixing_base_librispeech")
 OTHER_ENDS_SECONDS = 90  # the store's loss is noticed after 60
 
 
 def settings(corpus, folder, updates):
-    return {
-        **TINY_PRETRAINING, "task.data": str(corpus), "checkpoint.save_dir": str(folder), "dataset.num_workers": 1,
-        "lr_scheduler.total_num_update": 1000, "dataset.batch_size": 2, "dataset.disable_validation": True,
-        "model.encoder_layerdrop": 0.3, "optimization.max_update": updates, "checkpoint.save_interval_updates": 5,
-        "checkpoint.keep_interval_updates": 1, "checkpoint.no_epoch_checkpoints": True,
-    }  # fmt: skip
+    saving = dict(checkpoint__save_interval_updates=5, checkpoint__keep_interval_updates=1)
+    length = dict(lr_scheduler__total_num_update=1000, optimization__max_update=updates)
+    return resumable(corpus, folder, dataset__num_workers=1, model__encoder_layerdrop=0.3, **length, **saving)
 
 
 def updates_of(folder):

@@ -25,10 +25,10 @@ def test_every_parameter_has_its_place_in_transformers(recipe):
 
     import fairseq_summarymixing.hf as ours
     from fairseq_summarymixing.converters.hf_config import to_hf
+    from fairseq_summarymixing.models._fields import parse_conv_layers
     from fairseq_summarymixing.models.wav2vec2_summarymixing import (
         Wav2Vec2SummaryMixingConfig,
         Wav2Vec2SummaryMixingModel,
-        parse_conv_layers,
     )
 
     model = OmegaConf.to_container(tiny.compose("pretraining", recipe, {"task.data": "/data"}).model)
@@ -51,11 +51,9 @@ def test_every_parameter_has_its_place_in_transformers(recipe):
         config = ours.SummaryMixingConfig(**to_hf(fields, layers, ours=True))
     with torch.device("meta"):
         theirs = {name: value.shape for name, value in build(config).state_dict().items()}
-    theirs = {  # torch's names of a weight norm's halves, and those of the files
-        name.replace("parametrizations.weight.original0", "weight_g").replace(
-            "parametrizations.weight.original1", "weight_v"
-        ) if is_stock else name: shape for name, shape in theirs.items()
-    }  # fmt: skip
+    if is_stock:  # torch's names of a weight norm's halves, and those of the files
+        for half, file_name in (("original0", "weight_g"), ("original1", "weight_v")):
+            theirs = {name.replace(f"parametrizations.weight.{half}", file_name): theirs[name] for name in theirs}
     table = hf_names(not is_stock, str(fields["extractor_mode"]))
     there = rename(shapes, table)
     assert {there[name]: shape for name, shape in shapes.items()} == theirs
@@ -63,7 +61,7 @@ def test_every_parameter_has_its_place_in_transformers(recipe):
     assert all(back[there[name]] == name for name in shapes)
 
 
-def test_everything_unknown_is_told_at_once():
+def test_everything_unknown_is_listed_at_once():
     with pytest.raises(ValueError, match=r"unknown parameters: a\.b, c"):
         rename(["mask_emb", "a.b", "c"], SHARED_NAMES)
     with pytest.raises(ValueError, match=r"missing b, c; unknown d"):

@@ -184,7 +184,7 @@ def test_literals_names_and_paths_are_no_code():
 def test_every_field_that_fairseq_evaluates_while_it_builds_is_known():
     folder = Path(fairseq.__file__).parent
     evaluating = re.compile(r"\beval(?:_bool|_str_list|_str_dict)?\(\s*(?:self\.)?(?:args|cfg)\.(\w+)")
-    files = [path for part in ("models", "modules", "model_parallel", "optim", "criterions", "tasks") for path in
-             (folder / part).rglob("*.py")]  # fmt: skip
+    parts = ("models", "modules", "model_parallel", "optim", "criterions", "tasks")
+    files = [path for part in parts for path in (folder / part).rglob("*.py")]
     found = {name for path in files for name in evaluating.findall(path.read_text(encoding="utf-8"))}
     assert "conv_feature_layers" in found and found <= EVALUATED

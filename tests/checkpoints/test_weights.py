@@ -30,7 +30,7 @@ SPOILED = {"nan": float("nan"), "inf": float("-inf"), "huge": -1e30}
 
 def spoil(weights, kind):
     """The same parameters, but for two values or the type of one of the last layer."""
-    name = next(one for one in weights if PARAMETER.search(one))
+    name = next(key for key in weights if PARAMETER.search(key))
     value = weights[name].clone()
     if kind in SPOILED:
         value.view(-1)[:2] = SPOILED[kind]
@@ -42,7 +42,7 @@ def spoil(weights, kind):
 def flip_bit(path):
     """The lowest bit of a byte in the middle of the largest part of a file of torch.save."""
     with zipfile.ZipFile(path) as archive:
-        part = max(archive.infolist(), key=lambda one: one.file_size)
+        part = max(archive.infolist(), key=lambda entry: entry.file_size)
     content = bytearray(path.read_bytes())
     content[part.header_offset + part.file_size // 2] ^= 1
     path.write_bytes(content)
@@ -99,7 +99,7 @@ def test_a_command_names_file_and_parameter_and_writes_nothing(checkpoint, corpu
         "decode": ["decode", path, "--data", corpus, "--split", "test", "--out", out],
         "export hf": ["export", "hf", path, out],
     }[command]
-    assert main([str(one) for one in arguments]) == 1
+    assert main([str(argument) for argument in arguments]) == 1
     assert_refused(capsys.readouterr().err, path, kind)
     assert not out.exists()
 
@@ -117,11 +117,8 @@ def test_training_does_not_start_from_it(request, corpus, tmp_path, source, kind
         path = spoil_checkpoint(request.getfixturevalue("checkpoint")("lite"), tmp_path / "spoiled.pt", kind)
     else:
         path = spoil_directory(request.getfixturevalue("exported")("lite"), tmp_path / "folder", kind)
-    settings = {
-        **tiny.TINY_PRETRAINING, "task.data": str(corpus), "model.init_from": str(path), "model.latent_dim": 12,
-        "model.mixer": "summary_mixing_lite", "checkpoint.save_dir": str(tmp_path / "run"),
-        "model.extractor_mode": "layer_norm",
-    }  # fmt: skip
+    of_lite = dict(model__mixer="summary_mixing_lite", model__extractor_mode="layer_norm", model__latent_dim=12)
+    settings = tiny.pretraining(corpus, tmp_path / "run", model__init_from=str(path), **of_lite)
     with pytest.raises(UserError) as caught:
         tiny.train("pretraining", "summarymixing_base_librispeech", settings)
     assert_refused(str(caught.value), path, kind)
@@ -132,10 +129,7 @@ def test_training_does_not_start_from_it(request, corpus, tmp_path, source, kind
 def run(corpus, tmp_path_factory):
     """Settings of a run of one update, and its checkpoint."""
     folder = tmp_path_factory.mktemp("run")
-    settings = {
-        **tiny.TINY_PRETRAINING, "task.data": str(corpus), "checkpoint.save_dir": str(folder),
-        "model.latent_dim": 12, "dataset.disable_validation": True,
-    }  # fmt: skip
+    settings = tiny.pretraining(corpus, folder, model__latent_dim=12, dataset__disable_validation=True)
     tiny.train("pretraining", "summarymixing_base_librispeech", settings)
     return settings, folder / "checkpoint_last.pt"
 
@@ -152,10 +146,7 @@ def test_no_run_goes_on_from_it(run, tmp_path, kind):
 
 def test_fine_tuning_does_not_start_from_it(run, corpus, tmp_path, kind):
     path = spoil_checkpoint(run[1], tmp_path / "pretrained.pt", kind)
-    settings = {
-        **tiny.TINY_FINETUNING, "task.data": str(corpus), "model.w2v_path": str(path),
-        "checkpoint.save_dir": str(tmp_path / "run"),
-    }  # fmt: skip
+    settings = tiny.finetuning(corpus, tmp_path / "run", path)
     with pytest.raises(UserError) as caught:
         tiny.train("finetuning", "base_10h", settings)
     assert_refused(str(caught.value), path, kind)
@@ -188,22 +179,31 @@ def test_every_parameter_of_a_diverged_model_is_counted(checkpoint):
 def test_what_trained_models_hold_is_taken():
     norm = torch.nn.BatchNorm1d(4)
     norm(100 * torch.randn(8, 4))
-    check_weights("here", {
-        **norm.state_dict(),  # its counter is an integer
-        "fp16": torch.full((2,), 65504.0, dtype=torch.float16), "bf16": torch.ones(2).bfloat16(),
-        "fp64": torch.full((2,), -1e12, dtype=torch.float64), "empty": torch.ones(0), "version": torch.tensor([3]),
-        "decoder.embed_positions._float_tensor": torch.tensor([float("nan")]),
-    })  # fmt: skip
+    check_weights(
+        "here",
+        {
+            **norm.state_dict(),  # its counter is an integer
+            "fp16": torch.full((2,), 65504.0, dtype=torch.float16),
+            "bf16": torch.ones(2).bfloat16(),
+            "fp64": torch.full((2,), -1e12, dtype=torch.float64),
+            "empty": torch.ones(0),
+            "version": torch.tensor([3]),
+            "decoder.embed_positions._float_tensor": torch.tensor([float("nan")]),
+        },
+    )
 
 
-@pytest.mark.parametrize(("value", "message"), [
-    (torch.tensor([7e4, 1.0]).half(), r"holds inf \(1 of 2 values\)"),
-    (torch.tensor([1e30, float("nan")]).bfloat16(), r"holds NaN \(1 of 2 values\) and magnitudes above 1e\+18"),
-    (torch.tensor([1e300], dtype=torch.float64), r"holds inf"),
-    (torch.ones(2, 2).to_sparse(), r"is torch\.sparse_coo, not dense"),
-    (torch.ones(2, dtype=torch.bool), r"is bool, not floating point"),
-    (torch.tensor(1j), r"is complex64"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (torch.tensor([7e4, 1.0]).half(), r"holds inf \(1 of 2 values\)"),
+        (torch.tensor([1e30, float("nan")]).bfloat16(), r"holds NaN \(1 of 2 values\) and magnitudes above 1e\+18"),
+        (torch.tensor([1e300], dtype=torch.float64), r"holds inf"),
+        (torch.ones(2, 2).to_sparse(), r"is torch\.sparse_coo, not dense"),
+        (torch.ones(2, dtype=torch.bool), r"is bool, not floating point"),
+        (torch.tensor(1j), r"is complex64"),
+    ],
+)
 def test_what_no_layer_can_use_is_refused_in_any_precision(value, message):
     with pytest.raises(UserError, match=f"^here: weight {message}"):
         check_weights("here", {"weight": value})

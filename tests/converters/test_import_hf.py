@@ -36,9 +36,9 @@ def assert_same(found, expected):
 def test_there_and_back_is_bit_identical(checkpoint, exported, tmp_path, kind, ctc):
     assert main(["import", "hf", str(exported(kind, ctc)), str(tmp_path / "back.pt")]) == 0
     assert_same(parameters(tmp_path / "back.pt"), parameters(checkpoint(kind, ctc)))
-    fields, before = (torch.load(path, weights_only=False)["cfg"]["model"] for path in
-                      (tmp_path / "back.pt", checkpoint(kind, ctc)))  # fmt: skip
-    inner = [one["w2v_args"]["model"] if ctc else one for one in (fields, before)]
+    paths = (tmp_path / "back.pt", checkpoint(kind, ctc))
+    fields, before = (torch.load(path, weights_only=False)["cfg"]["model"] for path in paths)
+    inner = [each["w2v_args"]["model"] if ctc else each for each in (fields, before)]
     inner[1].pop("init_from", None)  # may be a path
     assert inner[0] == inner[1]
 
@@ -55,10 +55,20 @@ def test_half_precision_comes_back_as_it_was(checkpoint, tmp_path):
 def public(folder, head, **fields):
     """A wav2vec 2.0 directory as the hub has them, by transformers alone."""
     sizes = dict(
-        hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=48, conv_dim=(16, 24),
-        conv_kernel=(10, 8), conv_stride=(40, 8), num_conv_pos_embeddings=16, num_conv_pos_embedding_groups=4,
-        num_codevectors_per_group=6, codevector_dim=12, proj_codevector_dim=12, vocab_size=7,
-    )  # fmt: skip
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=48,
+        conv_dim=(16, 24),
+        conv_kernel=(10, 8),
+        conv_stride=(40, 8),
+        num_conv_pos_embeddings=16,
+        num_conv_pos_embedding_groups=4,
+        num_codevectors_per_group=6,
+        codevector_dim=12,
+        proj_codevector_dim=12,
+        vocab_size=7,
+    )
     model = getattr(transformers, head)(transformers.Wav2Vec2Config(**{**sizes, **fields})).eval()
     model.save_pretrained(folder)
     (folder / "preprocessor_config.json").write_text(json.dumps({"do_normalize": True, "sampling_rate": 16000}))
@@ -71,7 +81,7 @@ def public(folder, head, **fields):
 @pytest.mark.parametrize(
     "fields", [{}, {"feat_extract_norm": "layer", "do_stable_layer_norm": True, "conv_bias": True}]
 )
-def test_a_public_checkpoint_says_the_same_in_fairseq(tmp_path, fields):
+def test_a_public_checkpoint_computes_the_same_in_fairseq(tmp_path, fields):
     model = public(tmp_path, "Wav2Vec2ForPreTraining", **fields)
     import_hf(tmp_path, tmp_path / "stock.pt")
     checkpoint = Checkpoint.read(tmp_path / "stock.pt")
@@ -98,11 +108,9 @@ def test_a_public_ctc_checkpoint_decodes_in_fairseq(tmp_path):
 def test_an_imported_checkpoint_trains_on(exported, tmp_path):
     data = tiny.write_corpus(tmp_path / "data")
     import_hf(exported("summary_mixing"), tmp_path / "back.pt")
-    settings = {
-        **tiny.TINY_PRETRAINING, "task.data": str(data), "checkpoint.save_dir": str(tmp_path / "run"),
-        "model.extractor_mode": "layer_norm", "model.latent_dim": 12, "optimizer.adam_betas": "(0.9,0.98)",
-        "checkpoint.finetune_from_model": str(tmp_path / "back.pt"), "optimization.lr": [0.0],
-    }  # fmt: skip
+    model = dict(model__extractor_mode="layer_norm", model__latent_dim=12)
+    start = dict(checkpoint__finetune_from_model=str(tmp_path / "back.pt"), optimization__lr=[0.0])
+    settings = tiny.pretraining(data, tmp_path / "run", optimizer__adam_betas="(0.9,0.98)", **model, **start)
     tiny.train("pretraining", "summarymixing_base_librispeech", settings)
     assert_same(parameters(tmp_path / "run" / "checkpoint_last.pt"), parameters(tmp_path / "back.pt"))
 
@@ -161,7 +169,7 @@ def test_an_encoder_alone_is_for_init_from(tmp_path):
 def test_a_vocabulary_in_another_order_is_refused(exported, tmp_path):
     folder = copy(exported("lite", ctc=True), tmp_path / "out")
     symbols = list(json.loads((folder / "vocab.json").read_text()))
-    (folder / "vocab.json").write_text(json.dumps({one: index for index, one in enumerate(reversed(symbols))}))
+    (folder / "vocab.json").write_text(json.dumps({symbol: index for index, symbol in enumerate(reversed(symbols))}))
     with pytest.raises(UserError, match=r"must number 10 symbols from 0 on, first <pad>"):
         import_hf(folder, tmp_path / "back.pt")
 

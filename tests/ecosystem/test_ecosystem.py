@@ -19,20 +19,16 @@ import numpy as np
 
 from fairseq_summarymixing.checkpoints import Checkpoint
 from fairseq_summarymixing.converters import parity
-from fairseq_summarymixing.converters.source import read_source
+from fairseq_summarymixing.converters.export_source import read_export_source
 
 HERE = Path(__file__).parent
-TRANSFORMERS = [
-    ("paper", False), ("paper", True), ("summary_mixing", False), ("summary_mixing-group_norm", True), ("lite", True),
-    ("paper_twin", True), ("twin", False), ("twin", True), ("stock", False), ("stock", True),
-    ("stock-same_width", False),
-]  # fmt: skip
-FEW = [("paper", False), ("paper", True), ("summary_mixing", False), ("twin", False), ("twin", True), ("stock", False),
-       ("stock", True)]  # fmt: skip
+FEW = [(kind, ctc) for kind in ("paper", "twin", "stock") for ctc in (False, True)] + [("summary_mixing", False)]
+CTC = [(kind, True) for kind in ("summary_mixing-group_norm", "lite", "paper_twin")]
+TRANSFORMERS = FEW + CTC + [("stock-same_width", False)]
 
 
 def reference(source, path):
-    """What fairseq says of random utterances, for the scripts."""
+    """Write what fairseq computes of random utterances, for the scripts."""
     arrays = {}
     for case, lengths in parity.CASES.items():
         wave, padding_mask = parity.example(lengths)
@@ -49,9 +45,13 @@ def run(python, script, *arguments):
     """The last line that the script prints, read as JSON."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     process = subprocess.run(
-        [str(python), str(HERE / script), *map(str, arguments)], capture_output=True, text=True, cwd="/",
-        env={**environment, "OMP_NUM_THREADS": "1"}, timeout=300,
-    )  # fmt: skip
+        [str(python), str(HERE / script), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd="/",
+        env={**environment, "OMP_NUM_THREADS": "1"},
+        timeout=300,
+    )
     assert process.returncode == 0, process.stderr[-3000:]
     return json.loads(process.stdout.strip().splitlines()[-1])
 
@@ -64,7 +64,7 @@ def environment(name):
 
 
 def use(python, script, checkpoint, exported, tmp_path, kind, ctc):
-    file = reference(read_source(Checkpoint.read(checkpoint(kind, ctc))), tmp_path / "reference.npz")
+    file = reference(read_export_source(Checkpoint.read(checkpoint(kind, ctc))), tmp_path / "reference.npz")
     return run(python, script, exported(kind, ctc), file)
 
 

@@ -1,4 +1,4 @@
-"""Does the fairseq model honour a stock recipe, or say which field it cannot?"""
+"""Does the fairseq model honour a stock recipe, or name the field that it cannot?"""
 
 import pytest
 import torch
@@ -7,20 +7,26 @@ pytest.importorskip("fairseq", reason="tests the fairseq model")
 
 from tiny import MODEL
 
+from fairseq_summarymixing.models._fields import parse_conv_layers
 from fairseq_summarymixing.models.wav2vec2_summarymixing import (
     Wav2Vec2SummaryMixingConfig,
     Wav2Vec2SummaryMixingModel,
-    parse_conv_layers,
 )
-from fairseq_summarymixing.modules.config import MIXERS
+from fairseq_summarymixing.modules.build import MIXERS
 
 TINY = dict(MODEL, dropout=0.0, attention_dropout=0.0)
 LOG_MEL = dict(
-    conv_feature_layers=Wav2Vec2SummaryMixingConfig.conv_feature_layers, conv_pos=128, conv_pos_groups=16,
+    conv_feature_layers=Wav2Vec2SummaryMixingConfig.conv_feature_layers,
+    conv_pos=128,
+    conv_pos_groups=16,
     frontend="log_mel",
-    mel_conv_layers="[(16, 3, 2), (24, 3, 1)]", encoder_layer="conformer", positions="sinusoidal",
-    layer_norm_first=True, activation_fn="swish", depthwise_conv_kernel_size=5,
-)  # fmt: skip
+    mel_conv_layers="[(16, 3, 2), (24, 3, 1)]",
+    encoder_layer="conformer",
+    positions="sinusoidal",
+    layer_norm_first=True,
+    activation_fn="swish",
+    depthwise_conv_kernel_size=5,
+)
 
 
 def build(**fields):

@@ -17,24 +17,28 @@ from fairseq_summarymixing.models.wav2vec2_summarymixing import (
     Wav2Vec2SummaryMixingConfig,
     Wav2Vec2SummaryMixingModel,
 )
-from fairseq_summarymixing.modules.config import (
-    CHOICES,
-    MIXERS,
-    EncoderConfig,
-    FrontendConfig,
-    ObjectiveConfig,
-    Part,
-    idle_fields,
-)
+from fairseq_summarymixing.modules.build import CHOICES, MIXERS, Part, idle_fields
+from fairseq_summarymixing.modules.config import EncoderConfig, FrontendConfig, ObjectiveConfig
 
 FIELDS = {field.name: field for field in dataclasses.fields(Wav2Vec2SummaryMixingConfig) if field.name != "_name"}
 MEL_CONV_LAYERS = "[(16, 3, 2), (24, 3, 1)]"
 # Sizes and strengths at which every field that is read has something to do
 BASE = dict(
-    encoder_layers=1, encoder_embed_dim=32, encoder_ffn_embed_dim=48, encoder_attention_heads=4, final_dim=12,
-    num_negatives=9, mask_channel_prob=0.5, mask_channel_length=4, dropout=0.1, dropout_input=0.1, dropout_features=0.1,
-    activation_dropout=0.1, mask_length=5, require_same_masks=False,
-)  # fmt: skip
+    encoder_layers=1,
+    encoder_embed_dim=32,
+    encoder_ffn_embed_dim=48,
+    encoder_attention_heads=4,
+    final_dim=12,
+    num_negatives=9,
+    mask_channel_prob=0.5,
+    mask_channel_length=4,
+    dropout=0.1,
+    dropout_input=0.1,
+    dropout_features=0.1,
+    activation_dropout=0.1,
+    mask_length=5,
+    require_same_masks=False,
+)
 # Of each choice that is made, what only that choice reads
 OF_CHOICE = {
     "frontend=waveform": dict(conv_feature_layers=tiny.MODEL["conv_feature_layers"]),
@@ -44,13 +48,28 @@ OF_CHOICE = {
 }
 # Another value than the default, where it is not the next number, the opposite or another choice
 OTHER = dict(
-    conv_feature_layers="[(24, 10, 5)] + [(24, 3, 2)] * 4 + [(24, 2, 2)] * 2", mel_conv_layers="[(24, 5, 2)]",
-    latent_temp=(1.0, 0.5, 0.9), encoder_attention_heads=2, final_dim=20, latent_dim=8, encoder_embed_dim=64,
-    summary_hidden_dim=64, activation_fn="relu", extractor_mode="layer_norm", layer_type="conformer",
-    mask_selection="uniform", mask_channel_selection="uniform", attn_type="espnet", pos_enc_type="rope",
-    adp_act_fn="gelu", adp_trf_idx="0,2", depthwise_conv_kernel_size=5, conv_pos_groups=8, latent_groups=3,
+    conv_feature_layers="[(24, 10, 5)] + [(24, 3, 2)] * 4 + [(24, 2, 2)] * 2",
+    mel_conv_layers="[(24, 5, 2)]",
+    latent_temp=(1.0, 0.5, 0.9),
+    encoder_attention_heads=2,
+    final_dim=20,
+    latent_dim=8,
+    encoder_embed_dim=64,
+    summary_hidden_dim=64,
+    activation_fn="relu",
+    extractor_mode="layer_norm",
+    layer_type="conformer",
+    mask_selection="uniform",
+    mask_channel_selection="uniform",
+    attn_type="espnet",
+    pos_enc_type="rope",
+    adp_act_fn="gelu",
+    adp_trf_idx="0,2",
+    depthwise_conv_kernel_size=5,
+    conv_pos_groups=8,
+    latent_groups=3,
     init_from="checkpoint.pt",
-)  # fmt: skip
+)
 
 # common.fp16 is read; fairseq's command line without hydra sets the model's field of that name too
 INERT = {"fp16"}
@@ -86,16 +105,18 @@ def behaviour(model):
     losses = [output["x"][:, 0].mean(), *model.get_extra_losses(output)]
     sum(losses).backward()
     first = next(iter(model.feature_extractor.parameters())).grad
-    return settings, [one.item() for one in losses], None if first is None else first.norm().item(), output["x"].shape
+    return settings, [loss.item() for loss in losses], None if first is None else first.norm().item(), output["x"].shape
 
 
 CHOSEN = [{}] + [{choice: value} for choice, values in CHOICES.items() for value in values]
 
 
-@pytest.mark.parametrize("chosen", CHOSEN, ids=lambda one: " ".join(f"{key}={value}" for key, value in one.items()))
+@pytest.mark.parametrize(
+    "chosen", CHOSEN, ids=lambda choice: " ".join(f"{key}={value}" for key, value in choice.items())
+)
 def test_every_field_changes_the_model_or_is_refused_by_name(chosen):
-    chosen = {**dict(frontend="waveform", mixer="summary_mixing", encoder_layer="transformer", positions="conv",
-                     quantize_targets=True), **chosen}  # fmt: skip
+    usual = dict(frontend="waveform", mixer="summary_mixing", encoder_layer="transformer", positions="conv")
+    chosen = {**usual, "quantize_targets": True, **chosen}
     given = {**BASE, **chosen}
     for choice, value in chosen.items():
         given.update(OF_CHOICE.get(f"{choice}={value}", {}))
@@ -203,10 +224,10 @@ def test_a_checkpoint_whose_training_ignored_a_field_is_read_with_a_warning(capl
 
 
 def test_the_fields_that_fine_tuning_writes_into_the_pretrained_models_configuration_are_all_read_or_its_defaults():
-    """fairseq's wav2vec_ctc overrides by name (Wav2VecEncoder.__init__), also where its own recipe says nothing."""
+    """fairseq's wav2vec_ctc overrides by name (Wav2VecEncoder.__init__), also where its own recipe sets nothing."""
     from fairseq.models.wav2vec.wav2vec2_asr import Wav2Vec2CtcConfig
 
-    defaults = {one.name: one.default for one in dataclasses.fields(Wav2Vec2CtcConfig) if one.name in FIELDS}
+    defaults = {field.name: field.default for field in dataclasses.fields(Wav2Vec2CtcConfig) if field.name in FIELDS}
     for mixer in MIXERS:
         build_for_checkpoint(mixer=mixer, **{**defaults, "encoder_layerdrop": 0.1})
 
@@ -217,16 +238,31 @@ def test_stocks_published_recipes_need_another_name_alone(recipe):
     common = dict(quantize_targets=True)
     recipes = {
         "base": dict(
-            final_dim=256, encoder_layerdrop=0.05, dropout_input=0.1, dropout_features=0.1, feature_grad_mult=0.1,
+            final_dim=256,
+            encoder_layerdrop=0.05,
+            dropout_input=0.1,
+            dropout_features=0.1,
+            feature_grad_mult=0.1,
             encoder_embed_dim=768,
         ),
         "large": dict(
-            extractor_mode="layer_norm", layer_norm_first=True, final_dim=768, latent_temp=[2.0, 0.1, 0.999995],
-            encoder_layerdrop=0.0, dropout_input=0.0, dropout_features=0.0, dropout=0.0, attention_dropout=0.0,
-            conv_bias=True, encoder_layers=24, encoder_embed_dim=1024, encoder_ffn_embed_dim=4096,
-            encoder_attention_heads=16, feature_grad_mult=1.0,
+            extractor_mode="layer_norm",
+            layer_norm_first=True,
+            final_dim=768,
+            latent_temp=[2.0, 0.1, 0.999995],
+            encoder_layerdrop=0.0,
+            dropout_input=0.0,
+            dropout_features=0.0,
+            dropout=0.0,
+            attention_dropout=0.0,
+            conv_bias=True,
+            encoder_layers=24,
+            encoder_embed_dim=1024,
+            encoder_ffn_embed_dim=4096,
+            encoder_attention_heads=16,
+            feature_grad_mult=1.0,
         ),
-    }  # fmt: skip
+    }
     with torch.device("meta"):
         for mixer in MIXERS:
             make(**common, **recipes[recipe], mixer=mixer)

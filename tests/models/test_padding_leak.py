@@ -12,7 +12,7 @@ from fairseq_summarymixing.models.wav2vec2_summarymixing import (
     Wav2Vec2SummaryMixingConfig,
     Wav2Vec2SummaryMixingModel,
 )
-from fairseq_summarymixing.modules.config import MIXERS
+from fairseq_summarymixing.modules.build import MIXERS
 
 FIELDS = dict(MODEL, quantize_targets=True, extractor_mode="layer_norm", layer_norm_first=True)
 

@@ -13,6 +13,7 @@ from fairseq_summarymixing.models.wav2vec2_summarymixing import (
     Wav2Vec2SummaryMixingConfig,
     Wav2Vec2SummaryMixingModel,
 )
+from fairseq_summarymixing.modules.wav2vec2 import Wav2Vec2
 
 TINY = dict(MODEL, dropout=0.0, attention_dropout=0.0)
 
@@ -80,7 +81,7 @@ def test_logits_and_losses_for_the_same_mask_and_distractors(variant, monkeypatc
     stock_output = stock(source, mask_indices=mask)
     # (B, M x K) rows of all utterances -> (B x M, K) rows within the utterance
     distractors = drawn["indices"].view(3, count, 9) - torch.arange(3).view(3, 1, 1) * count
-    output = ours.contrast(source, mask_indices=mask, distractors=distractors.view(-1, 9))
+    output = Wav2Vec2.forward(ours, source, mask_indices=mask, distractors=distractors.view(-1, 9))
 
     # stock: (1 + K, B, M)
     expected = stock_output["x"].permute(1, 2, 0).reshape(-1, 10)

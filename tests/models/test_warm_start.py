@@ -29,12 +29,12 @@ def test_all_but_the_mixers_is_taken_of_self_attention(checkpoint, tmp_path, sou
     model = model_of(checkpoint_files.pretrained(tmp_path / "new.pt", "summary_mixing", **same))
     before = {name: value.clone() for name, value in model.state_dict().items()}
     found = read_encoder(checkpoint(source, ctc))
-    told = warm_start(model, checkpoint(source, ctc))
+    report = warm_start(model, checkpoint(source, ctc))
     for name, value in model.state_dict().items():
         new = ".mixer." in name or name not in found
         assert torch.equal(value, before[name] if new else found[name]), name
         assert not new or ".mixer." in name or (ctc and name.startswith(("quantizer", "project_q", "final_proj")))
-    lines = {line.split()[0]: line.split()[1:] for line in told.splitlines()}
+    lines = {line.split()[0]: line.split()[1:] for line in report.splitlines()}
     assert len(lines["encoder.layers.*.mixer"]) == 2  # new and left, none taken
     assert lines["parameters"] == ["taken", "new", "left"]
 
@@ -62,11 +62,9 @@ def test_a_checkpoint_of_something_else_is_named(checkpoint, tmp_path):
 
 def test_training_starts_from_it_and_its_checkpoint_needs_it_no_more(checkpoint, tmp_path, caplog):
     start = checkpoint_files.pretrained(tmp_path / "start.pt", "stock", layer_norm_first=False, conv_bias=False)
-    settings = {
-        **SETTINGS, "task.data": str(tiny.write_corpus(tmp_path / "data")), "optimization.lr": [0.0],
-        "checkpoint.save_dir": str(tmp_path / "run"), "model.init_from": str(start),
-        "optimizer.adam_betas": "(0.9,0.98)",
-    }  # fmt: skip
+    paths = tiny.paths(tiny.write_corpus(tmp_path / "data"), tmp_path / "run")
+    unchanged = {"optimization.lr": [0.0], "optimizer.adam_betas": "(0.9,0.98)"}
+    settings = {**SETTINGS, **paths, **unchanged, "model.init_from": str(start)}
     with caplog.at_level(logging.INFO):
         tiny.train("pretraining", "summarymixing_base_librispeech", settings)
     assert "encoder.layers.*.mixer" in caplog.text

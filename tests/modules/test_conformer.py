@@ -7,15 +7,24 @@ import reference
 import torch
 import torch.nn.functional as F
 
-from fairseq_summarymixing.modules.config import MIXERS, EncoderConfig, build_encoder, build_layer
+from fairseq_summarymixing.modules.build import MIXERS, build_layer
+from fairseq_summarymixing.modules.config import EncoderConfig
 from fairseq_summarymixing.modules.conformer import ConvolutionModule
 from fairseq_summarymixing.modules.positional import SinusoidalPositions
 
 TINY = dict(
-    encoder_layer="conformer", positions="sinusoidal", encoder_layers=2, encoder_embed_dim=16,
-    encoder_ffn_embed_dim=24, encoder_attention_heads=4, activation_fn="swish", depthwise_conv_kernel_size=5,
-    layer_norm_first=True, dropout=0.0, attention_dropout=0.0,
-)  # fmt: skip
+    encoder_layer="conformer",
+    positions="sinusoidal",
+    encoder_layers=2,
+    encoder_embed_dim=16,
+    encoder_ffn_embed_dim=24,
+    encoder_attention_heads=4,
+    activation_fn="swish",
+    depthwise_conv_kernel_size=5,
+    layer_norm_first=True,
+    dropout=0.0,
+    attention_dropout=0.0,
+)
 
 
 def feed_forward(part, frame):
@@ -69,35 +78,6 @@ def test_layer_is_the_papers_equation_in_values_and_gradients(mixer):
         (out * weight).sum().backward()
         gradients.append((out.detach(), [p.grad.clone() for p in layer.parameters()]))
     torch.testing.assert_close(gradients[0], gradients[1], atol=1e-10, rtol=1e-8)
-
-
-@pytest.mark.parametrize("mixer", MIXERS)
-@pytest.mark.parametrize("positions", ["sinusoidal", "conv"])
-def test_alone_equals_padded_and_padding_gets_no_gradient(mixer, positions):
-    fields = {**TINY, "mixer": mixer, "positions": positions, "conv_pos": 5, "conv_pos_groups": 4}
-    encoder = build_encoder(EncoderConfig(**fields)).eval()
-    lengths = [11, 4, 1]
-    x = torch.randn(3, 11, 16, requires_grad=True)
-    out = encoder(x, reference.padding_mask(lengths, 11)).x
-    for row, length in enumerate(lengths):
-        alone = encoder(x[row : row + 1, :length]).x
-        torch.testing.assert_close(out[row : row + 1, :length], alone, atol=1e-6, rtol=1e-5)
-    sum(out[row, :length].square().sum() for row, length in enumerate(lengths)).backward()
-    assert all((x.grad[row, length:] == 0).all() for row, length in enumerate(lengths))
-
-
-@pytest.mark.parametrize("mixer", MIXERS)
-def test_checkpointed_activations_give_the_same_gradients(mixer):
-    fields = {**TINY, "mixer": mixer, "dropout": 0.1, "attention_dropout": 0.1, "activation_dropout": 0.1}
-    plain, saving = (build_encoder(EncoderConfig(**fields, checkpoint_activations=on)) for on in (False, True))
-    saving.load_state_dict(plain.state_dict())
-    x = torch.randn(2, 9, 16)
-    gradients = []
-    for encoder in (plain, saving):
-        torch.manual_seed(1)
-        encoder(x, reference.padding_mask([9, 4], 9)).x.square().sum().backward()
-        gradients.append([p.grad for p in encoder.parameters()])
-    torch.testing.assert_close(gradients[0], gradients[1])
 
 
 def test_dropout_acts_on_the_output_of_every_part():

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from fairseq_summarymixing.modules.attention import SelfAttention
-from fairseq_summarymixing.modules.config import EncoderConfig, build_encoder
+from fairseq_summarymixing.modules.build import build_encoder
+from fairseq_summarymixing.modules.config import EncoderConfig
 from fairseq_summarymixing.modules.fastformer import Fastformer
 from fairseq_summarymixing.modules.hyper_mixing import HyperMixing
 from fairseq_summarymixing.modules.summary_mixing import SummaryMixing, SummaryMixingLite
@@ -23,8 +24,8 @@ def operations(module, frames):
     return counter.get_total_flops()
 
 
-def saved_bytes(module, frames):
-    """Bytes of the distinct storages that autograd keeps for backward."""
+def activation_bytes(module, frames):
+    """Bytes of the distinct storages that autograd stores for the backward pass."""
     storages = {}
 
     def keep(tensor):
@@ -47,9 +48,14 @@ def growth(cost, module):
 
 def encoder(mixer):
     config = EncoderConfig(
-        mixer=mixer, encoder_layers=2, encoder_embed_dim=DIM, encoder_ffn_embed_dim=DIM,
-        encoder_attention_heads=4, conv_pos=8, conv_pos_groups=4,
-    )  # fmt: skip
+        mixer=mixer,
+        encoder_layers=2,
+        encoder_embed_dim=DIM,
+        encoder_ffn_embed_dim=DIM,
+        encoder_attention_heads=4,
+        conv_pos=8,
+        conv_pos_groups=4,
+    )
     return build_encoder(config)
 
 
@@ -68,8 +74,8 @@ def test_operations_grow_linearly(make):
 
 
 @pytest.mark.parametrize("make", LINEAR.values(), ids=LINEAR.keys())
-def test_bytes_saved_for_backward_grow_linearly(make):
-    assert growth(saved_bytes, make()) == pytest.approx(1, abs=0.01)
+def test_activation_memory_grows_linearly(make):
+    assert growth(activation_bytes, make()) == pytest.approx(1, abs=0.01)
 
 
 def test_the_count_sees_the_quadratic_part_of_self_attention():

@@ -6,13 +6,24 @@ import pytest
 import reference
 import torch
 
-from fairseq_summarymixing.modules.config import MIXERS, EncoderConfig, build_encoder
+from fairseq_summarymixing.modules.build import MIXERS, build_encoder
+from fairseq_summarymixing.modules.config import EncoderConfig
 from fairseq_summarymixing.modules.positional import ConvPositions, WeightNormConv1d
 
 TINY = EncoderConfig(
-    encoder_layers=3, encoder_embed_dim=16, encoder_ffn_embed_dim=24, encoder_attention_heads=4,
-    conv_pos=5, conv_pos_groups=4, dropout=0.0, attention_dropout=0.0,
-)  # fmt: skip
+    encoder_layers=3,
+    encoder_embed_dim=16,
+    encoder_ffn_embed_dim=24,
+    encoder_attention_heads=4,
+    conv_pos=5,
+    conv_pos_groups=4,
+    depthwise_conv_kernel_size=5,
+    dropout=0.0,
+    attention_dropout=0.0,
+)
+TRANSFORMERS = [dict(layer_norm_first=first, conv_pos=conv_pos) for first in (False, True) for conv_pos in (5, 8)]
+CONFORMER = dict(encoder_layer="conformer", activation_fn="swish", layer_norm_first=True)
+CONFORMERS = [dict(CONFORMER, positions=positions) for positions in ("conv", "sinusoidal")]
 
 
 def tiny(**changes):
@@ -20,16 +31,15 @@ def tiny(**changes):
 
 
 @pytest.mark.parametrize("mixer", MIXERS)
-@pytest.mark.parametrize("layer_norm_first", [False, True])
-@pytest.mark.parametrize("conv_pos", [5, 8])
-def test_alone_equals_padded_and_padding_gets_no_gradient(mixer, layer_norm_first, conv_pos):
-    encoder = tiny(mixer=mixer, layer_norm_first=layer_norm_first, conv_pos=conv_pos).eval()
+@pytest.mark.parametrize("fields", TRANSFORMERS + CONFORMERS, ids=str)
+def test_alone_equals_padded_and_padding_gets_no_gradient(mixer, fields):
+    encoder = tiny(mixer=mixer, **fields).double().eval()
     lengths = [11, 4, 1]
-    x = torch.randn(3, 11, 16, requires_grad=True)
+    x = torch.randn(3, 11, 16, dtype=torch.double, requires_grad=True)
     out = encoder(x, reference.padding_mask(lengths, 11)).x
     for row, length in enumerate(lengths):
         alone = encoder(x[row : row + 1, :length]).x
-        torch.testing.assert_close(out[row : row + 1, :length], alone, atol=1e-5, rtol=0)
+        torch.testing.assert_close(out[row : row + 1, :length], alone, atol=1e-10, rtol=1e-8)
     sum(out[row, :length].square().sum() for row, length in enumerate(lengths)).backward()
     assert all((x.grad[row, length:] == 0).all() for row, length in enumerate(lengths))
 
@@ -59,9 +69,10 @@ def test_last_layer_stops_there():
 
 
 @pytest.mark.parametrize("mixer", MIXERS)
-def test_checkpointed_activations_give_the_same_gradients(mixer):
-    plain = tiny(mixer=mixer, dropout=0.1, attention_dropout=0.1)
-    saving = tiny(mixer=mixer, dropout=0.1, attention_dropout=0.1, checkpoint_activations=True)
+@pytest.mark.parametrize("layers", [{}, CONFORMER], ids=["transformer", "conformer"])
+def test_checkpointed_activations_give_the_same_gradients(mixer, layers):
+    fields = dict(layers, mixer=mixer, dropout=0.1, attention_dropout=0.1, activation_dropout=0.1)
+    plain, saving = tiny(**fields), tiny(**fields, checkpoint_activations=True)
     saving.load_state_dict(plain.state_dict())
     x = torch.randn(2, 9, 16)
     gradients = []
@@ -110,8 +121,8 @@ def test_positions_are_as_long_as_the_input_and_weight_norm_is_its_formula():
         ({"encoder_layers": 0}, "encoder_layers must be at least 1; got 0"),
         ({"activation_fn": "gleu"}, "activation must be one of"),
     ],
-)  # fmt: skip
-def test_a_configuration_that_cannot_be_built_says_why(change, message):
+)
+def test_a_configuration_that_cannot_be_built_is_an_error(change, message):
     with pytest.raises(ValueError, match=message):
         tiny(**change)
 

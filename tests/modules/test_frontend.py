@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from fairseq_summarymixing.modules.config import DEFAULT_CONV_LAYERS, FrontendConfig, build_frontend
+from fairseq_summarymixing.modules.build import build_frontend
+from fairseq_summarymixing.modules.config import DEFAULT_CONV_LAYERS, FrontendConfig
 
 TINY = ((8, 10, 5), (8, 3, 2), (12, 2, 2))
 

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from fairseq_summarymixing.modules.config import FrontendConfig, build_frontend
+from fairseq_summarymixing.modules.build import build_frontend
+from fairseq_summarymixing.modules.config import FrontendConfig
 from fairseq_summarymixing.modules.log_mel import FLOOR, MAX_BINS, LogMel, mel_filters
 
 
@@ -22,10 +23,9 @@ def test_features_are_librosas():
     wave = 0.1 * speechlike(24123)
     found, _ = LogMel(80)(wave.unsqueeze(0))
     normalised = ((wave - wave.mean()) / (wave.var(unbiased=False) + 1e-5).sqrt()).numpy()
-    energies = librosa.feature.melspectrogram(
-        y=normalised, sr=16000, n_fft=400, hop_length=160, win_length=400, window="hamming", center=True,
-        pad_mode="constant", power=2.0, n_mels=80, fmin=0.0, fmax=8000.0, htk=True, norm=None,
-    )  # fmt: skip
+    frames = dict(n_fft=400, hop_length=160, win_length=400, window="hamming", center=True, pad_mode="constant")
+    bins = dict(power=2.0, n_mels=80, fmin=0.0, fmax=8000.0, htk=True, norm=None)
+    energies = librosa.feature.melspectrogram(y=normalised, sr=16000, **frames, **bins)
     expected = torch.from_numpy(energies).clamp(min=FLOOR).log().T
     expected = (expected - expected.mean(dim=0)) / (expected.var(dim=0, unbiased=False) + 1e-5).sqrt()
     torch.testing.assert_close(found[0], expected.float(), atol=1e-3, rtol=1e-3)
@@ -107,4 +107,4 @@ def test_bad_input_is_named():
         LogMel(90)
     assert (mel_filters(MAX_BINS).sum(dim=0) > 0).all() and (mel_filters(MAX_BINS + 1).sum(dim=0) == 0).any()
     with pytest.raises(ValueError, match="frontend must be one of waveform, log_mel; got 'mfcc'"):
-        FrontendConfig(frontend="mfcc")
+        build_frontend(FrontendConfig(frontend="mfcc"))

@@ -1,16 +1,16 @@
-"""Is a recording block by block the same as in one pass, in memory of a block and one hidden state per frame?"""
+"""Is a recording chunk by chunk the same as in one pass, in memory of a chunk and one hidden state per frame?"""
 
 import pytest
 import torch
 import torch.nn.functional as F
-from torch.utils._python_dispatch import TorchDispatchMode
+from largest import Largest
 
-from fairseq_summarymixing.modules.config import EncoderConfig, FrontendConfig, ObjectiveConfig
+from fairseq_summarymixing.modules.config import EncoderConfig, FrontendConfig, MaskingConfig
 from fairseq_summarymixing.modules.conformer import ConformerLayer, ConvolutionModule
 from fairseq_summarymixing.modules.frontend import LogMelExtractor
-from fairseq_summarymixing.modules.long_form import chunking_obstacle, represent_in_blocks
+from fairseq_summarymixing.modules.long_form import chunking_obstacle, encode_in_chunks
+from fairseq_summarymixing.modules.speech_encoder import SpeechEncoder
 from fairseq_summarymixing.modules.summary_mixing import SummaryMixing
-from fairseq_summarymixing.modules.wav2vec2 import Wav2Vec2
 
 CONV = ((8, 10, 5), (8, 3, 2), (8, 3, 2), (12, 2, 2))  # a frame each 40 samples
 FRONTENDS = {
@@ -24,35 +24,35 @@ def build(
     frontend="log_mel", mixer="summary_mixing", encoder_layer="conformer", positions="conv", first=True, **fields
 ):
     torch.manual_seed(0)
-    sizes = dict(encoder_layers=3, encoder_embed_dim=16, encoder_ffn_embed_dim=24, encoder_attention_heads=2,
-                 conv_pos=8, conv_pos_groups=2, depthwise_conv_kernel_size=7)  # fmt: skip
-    encoder = EncoderConfig(mixer=mixer, encoder_layer=encoder_layer, positions=positions, layer_norm_first=first,
-                            **{**sizes, **fields})  # fmt: skip
-    model = Wav2Vec2(FrontendConfig(**FRONTENDS[frontend]), encoder, ObjectiveConfig())
+    sizes = dict(encoder_layers=3, encoder_embed_dim=16, encoder_ffn_embed_dim=24, encoder_attention_heads=2)
+    kernels = dict(conv_pos=8, conv_pos_groups=2, depthwise_conv_kernel_size=7)
+    kinds = dict(mixer=mixer, encoder_layer=encoder_layer, positions=positions, layer_norm_first=first)
+    encoder = EncoderConfig(**{**sizes, **kernels, **kinds, **fields})
+    model = SpeechEncoder(FrontendConfig(**FRONTENDS[frontend]), encoder, MaskingConfig())
     for parameter in model.parameters():  # norms that do something, branches that differ
         parameter.data.add_(0.1 * torch.randn_like(parameter))
     return model.eval()
 
 
-def check(model, wave, block):
-    expected = model.represent(wave.unsqueeze(0))
-    heard = [torch.full_like(state[0], torch.nan) for state in expected.hidden_states]
+def check(model, wave, chunk):
+    expected = model.encode(wave.unsqueeze(0))
+    received = [torch.full_like(state[0], torch.nan) for state in expected.hidden_states]
 
-    def hear(number, first, x):
-        heard[number][first : first + len(x)] = x
+    def on_chunk(number, first, x):
+        received[number][first : first + len(x)] = x
 
-    x = represent_in_blocks(model, wave, block, hear)
+    x = encode_in_chunks(model, wave, chunk, on_chunk)
     torch.testing.assert_close(x, expected.x, atol=1e-4, rtol=1e-4)
-    for found, state in zip(heard, expected.hidden_states):
+    for found, state in zip(received, expected.hidden_states):
         torch.testing.assert_close(found, state[0], atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("frontend", FRONTENDS)
-@pytest.mark.parametrize("block", [1, 2, 7, 64, 1000])
+@pytest.mark.parametrize("chunk", [1, 2, 7, 64, 1000])
 @pytest.mark.parametrize("samples", [2000, 12345])
-def test_every_front_end_is_exact(frontend, block, samples):
+def test_every_front_end_is_exact(frontend, chunk, samples):
     wave = 0.3 + torch.randn(samples)  # not normalised
-    check(build(frontend), wave, block)
+    check(build(frontend), wave, chunk)
 
 
 @pytest.mark.parametrize("mixer", ["summary_mixing", "summary_mixing_lite"])
@@ -61,8 +61,8 @@ def test_every_front_end_is_exact(frontend, block, samples):
 @pytest.mark.parametrize("first", [False, True])
 def test_every_encoder_is_exact(mixer, encoder_layer, positions, conv_pos, first):
     fields = dict(mixer=mixer, encoder_layer=encoder_layer, positions=positions, first=first, conv_pos=conv_pos)
-    for block in (1, 3, 20):
-        check(build("layer_norm", **fields), torch.randn(4321), block)
+    for chunk in (1, 3, 20):
+        check(build("layer_norm", **fields), torch.randn(4321), chunk)
 
 
 def test_audio_of_one_frame():
@@ -70,34 +70,19 @@ def test_audio_of_one_frame():
         check(build(frontend), torch.randn(400), 10)
 
 
-class Largest(TorchDispatchMode):
-    """Bytes of the largest tensor that any operation makes."""
-
-    def __init__(self):
-        super().__init__()
-        self.bytes = 0
-
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
-        out = function(*args, **(kwargs or {}))
-        for one in out if isinstance(out, (tuple, list)) else (out,):
-            if torch.is_tensor(one) and one._base is None:
-                self.bytes = max(self.bytes, one.numel() * one.element_size())
-        return out
-
-
 @pytest.mark.parametrize("frontend", FRONTENDS)
 def test_nothing_larger_than_one_hidden_state_per_frame_is_made(frontend):
     model = build(frontend, encoder_embed_dim=96, encoder_ffn_embed_dim=384)
     wave = torch.randn(320_000)
     with Largest() as seen:
-        states = represent_in_blocks(model, wave, 50)
+        states = encode_in_chunks(model, wave, 50)
     whole = states.numel() * states.element_size()
     audio = (len(wave) + 400) * 4
     assert seen.bytes <= max(whole, audio)
 
 
 class CausalSummary(SummaryMixing):
-    """Each frame beside the mean up to itself, with all of the parent's methods: the mean of all says nothing of it."""
+    """Each frame beside the mean up to itself, with all of the parent's methods: the mean of all cannot give it."""
 
     def forward(self, x, padding_mask=None):
         counts = torch.arange(1, x.shape[1] + 1).view(1, -1, 1)
@@ -113,9 +98,11 @@ class DeclaredAgain(SummaryMixing):
 
 
 class CausalConvolution(ConvolutionModule):
-    def _over_time(self, gates, padding_mask):
+    """Each frame sees those before it alone."""
+
+    def forward(self, x, padding_mask=None):
         half = self.depthwise.kernel_size[0] // 2
-        return super()._over_time(F.pad(gates, (0, 0, half, 0)), padding_mask)[:, : gates.shape[1]]
+        return super().forward(F.pad(x, (0, 0, half, 0)), padding_mask)[:, : x.shape[1]]
 
 
 def changed(model, path, kind):
@@ -126,7 +113,7 @@ def changed(model, path, kind):
 
 
 @pytest.mark.parametrize(
-    "path, kind, told",
+    "path, kind, named",
     [
         ("mixer", CausalSummary, "CausalSummary"),
         ("convolution", CausalConvolution, "CausalConvolution"),
@@ -134,10 +121,10 @@ def changed(model, path, kind):
     ],
     ids=["mixer", "convolution", "layer"],
 )
-def test_a_subclass_does_not_inherit_that_it_computes_in_blocks(path, kind, told):
+def test_a_subclass_does_not_inherit_that_it_computes_in_chunks(path, kind, named):
     model = changed(build(), path, kind)
-    with pytest.raises(ValueError, match=f"{told} does not declare computes_in_chunks; call represent"):
-        represent_in_blocks(model, torch.randn(4000), 10)
+    with pytest.raises(ValueError, match=f"{named} does not declare computes_in_chunks; call encode"):
+        encode_in_chunks(model, torch.randn(4000), 10)
 
 
 def test_neither_does_a_front_end_nor_a_part_whose_call_is_not_its_classs():
@@ -146,20 +133,19 @@ def test_neither_does_a_front_end_nor_a_part_whose_call_is_not_its_classs():
     replaced, hooked = build(), build()
     replaced.encoder.layers[1].mixer.forward = lambda x, padding_mask=None: x
     hooked.encoder.layers[2].register_forward_hook(lambda module, inputs, x: 2 * x)
-    assert [chunking_obstacle(one) for one in (model, replaced, hooked)] == [
-        "OtherMel", "SummaryMixing", "ConformerLayer",
-    ]  # fmt: skip
+    obstacles = [chunking_obstacle(each) for each in (model, replaced, hooked)]
+    assert obstacles == ["OtherMel", "SummaryMixing", "ConformerLayer"]
 
 
 def test_a_subclass_that_declares_it_again_does():
     check(changed(build(), "mixer", DeclaredAgain), torch.randn(4321), 7)
 
 
-def test_what_cannot_be_done_in_blocks_is_refused():
-    with pytest.raises(ValueError, match="cannot be computed block by block: SelfAttention does not declare"):
-        represent_in_blocks(build(mixer="self_attention"), torch.randn(4000), 10)
+def test_what_cannot_be_done_in_chunks_is_refused():
+    with pytest.raises(ValueError, match="cannot be computed chunk by chunk: SelfAttention does not declare"):
+        encode_in_chunks(build(mixer="self_attention"), torch.randn(4000), 10)
     with pytest.raises(ValueError, match="evaluation mode"):
-        represent_in_blocks(build().train(), torch.randn(4000), 10)
+        encode_in_chunks(build().train(), torch.randn(4000), 10)
     for frontend in FRONTENDS:
         with pytest.raises(ValueError, match="audio must have at least"):
-            represent_in_blocks(build(frontend), torch.randn(20), 10)
+            encode_in_chunks(build(frontend), torch.randn(20), 10)

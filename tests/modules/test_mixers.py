@@ -158,8 +158,11 @@ def test_lite_is_the_mean_alone_with_nothing_after_it():
     block = 8 * (96 * 96 + 96)  # one block-diagonal layer
     assert sum(parameter.numel() for parameter in mixer.parameters()) == 2 * block
     assert {type(module).__name__ for module in mixer.modules()} <= {
-        "SummaryMixingLite", "Branch", "BlockDiagonalLinear", "GELU",
-    }  # fmt: skip
+        "SummaryMixingLite",
+        "Branch",
+        "BlockDiagonalLinear",
+        "GELU",
+    }
     x = torch.randn(2, 7, 768)
     mean = mixer.summary(x).mean(dim=1, keepdim=True)
     torch.testing.assert_close(mixer(x), mean.expand(2, 7, 768))

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from fairseq_summarymixing.modules.config import MIXERS, EncoderConfig, FrontendConfig, ObjectiveConfig
+from fairseq_summarymixing.modules.build import MIXERS
+from fairseq_summarymixing.modules.config import EncoderConfig, FrontendConfig, MaskingConfig, ObjectiveConfig
 from fairseq_summarymixing.modules.wav2vec2 import Wav2Vec2
 
 
@@ -12,12 +13,21 @@ def tiny(mixer="summary_mixing", encoder_layers=4):
     return Wav2Vec2(
         FrontendConfig(frontend="log_mel", mel_conv_layers=((64, 3, 2), (64, 3, 1))),
         EncoderConfig(
-            mixer=mixer, encoder_layer="conformer", positions="sinusoidal", layer_norm_first=True,
-            activation_fn="swish", encoder_layers=encoder_layers, encoder_embed_dim=64, encoder_ffn_embed_dim=256,
-            encoder_attention_heads=4, dropout=0.0, attention_dropout=0.0,
+            mixer=mixer,
+            encoder_layer="conformer",
+            positions="sinusoidal",
+            layer_norm_first=True,
+            activation_fn="swish",
+            encoder_layers=encoder_layers,
+            encoder_embed_dim=64,
+            encoder_ffn_embed_dim=256,
+            encoder_attention_heads=4,
+            dropout=0.0,
+            attention_dropout=0.0,
         ),
+        MaskingConfig(),
         ObjectiveConfig(final_dim=32, quantize_targets=True),
-    )  # fmt: skip
+    )
 
 
 def error(found, expected):
@@ -38,12 +48,12 @@ def test_bf16_forward_and_backward_stay_close_to_fp32(mixer, autocast):
     wave = torch.randn(2, 32000)
     padding_mask = torch.zeros(2, 32000, dtype=torch.bool)
     padding_mask[1, 20000:] = True
-    expected = model.represent(wave, padding_mask)
+    expected = model.encode(wave, padding_mask)
     real = ~expected.padding_mask
     weight = torch.randn_like(expected.x)
     (expected.x * weight)[real].sum().backward()
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
-        found = half.represent(wave, padding_mask)
+        found = half.encode(wave, padding_mask)
     assert found.x.isfinite().all()
     (found.x.float() * weight)[real].sum().backward()
     assert error(found.x[real], expected.x[real]) < 2e-2
@@ -55,7 +65,7 @@ def test_bf16_forward_and_backward_stay_close_to_fp32(mixer, autocast):
 def test_nothing_overflows_in_half_precision(seconds):
     model = tiny(encoder_layers=1).bfloat16().eval()
     with torch.no_grad():
-        found = model.represent(100 * torch.randn(1, seconds * 16000))
+        found = model.encode(100 * torch.randn(1, seconds * 16000))
     assert found.x.isfinite().all() and found.x.shape[1] == seconds * 50 + 1
 
 

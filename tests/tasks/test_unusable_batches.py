@@ -15,7 +15,7 @@ import torch
 pytest.importorskip("fairseq", reason="tests the fairseq task")
 
 from processes import fork_pair, train_pair
-from tiny import ROOT, TINY_PRETRAINING, tone, train, write_wave
+from tiny import ROOT, assert_same_weights, last_checkpoint, pretraining, tone, train, write_wave
 
 from fairseq_summarymixing.errors import UserError
 
@@ -24,10 +24,13 @@ SECOND = 16000
 LOUDNESS = ("fairseq_summarymixing.data.audio", "LARGEST_SAMPLE", math.inf)  # of recordings that are read at all
 # What is drawn or averaged over a whole batch is off, so that batches of one give what a batch of all gives
 ALONE_AS_TOGETHER = {
-    "criterion.loss_weights": [0, 0], "model.require_same_masks": False, "model.encoder_layerdrop": 0.0,
-    "model.extractor_mode": "layer_norm", "model.layer_norm_first": True,
+    "criterion.loss_weights": [0, 0],
+    "model.require_same_masks": False,
+    "model.encoder_layerdrop": 0.0,
+    "model.extractor_mode": "layer_norm",
+    "model.layer_norm_first": True,
     **{f"model.{name}": 0.0 for name in ("dropout", "attention_dropout", "dropout_input", "dropout_features")},
-}  # fmt: skip
+}
 
 
 def write_corpus(folder, good, bad, splits=("train", "valid")):
@@ -51,43 +54,33 @@ def add_overflowing(corpus, name="loud.wav", split="train"):
 
 
 def settings(corpus, folder, **more):
-    return {
-        **TINY_PRETRAINING, "task.data": str(corpus), "checkpoint.save_dir": str(folder), "task.max_skipped": 0.9,
-        "dataset.batch_size": 1, "dataset.disable_validation": True, "lr_scheduler.total_num_update": 100,
-        **{key.replace("__", "."): value for key, value in more.items()},
-    }  # fmt: skip
-
-
-def load(path):
-    return torch.load(path, weights_only=False)
-
-
-def assert_same_weights(found, expected, **tolerance):
-    for name, weight in expected["model"].items():
-        torch.testing.assert_close(
-            found["model"][name], weight, msg=lambda text, name=name: f"{name}: {text}", **tolerance
-        )
+    fields = dict(
+        task__max_skipped=0.9,
+        dataset__batch_size=1,
+        dataset__disable_validation=True,
+        lr_scheduler__total_num_update=100,
+    )
+    return pretraining(corpus, folder, **{**fields, **more})
 
 
 def test_an_epoch_may_begin_with_batches_of_which_nothing_is_usable(tmp_path):
     corpus = write_corpus(tmp_path / "corpus", good=2, bad=2)  # the missing are longest, so first in the plan
     for updates in (5, 7):  # and again after a restart
         train(*RECIPE, settings(corpus, tmp_path, optimization__max_update=updates))
-    assert load(tmp_path / "checkpoint_last.pt")["optimizer_history"][-1]["num_updates"] == 7
+    assert last_checkpoint(tmp_path)["optimizer_history"][-1]["num_updates"] == 7
 
 
 @pytest.mark.parametrize("bf16", [False, True])
 def test_an_update_without_a_usable_recording_changes_neither_weights_nor_the_loss(bf16, tmp_path, caplog):
     corpus = write_corpus(tmp_path / "corpus", good=3, bad=1, splits=("train",))
-    changes = dict(
-        optimization__max_update=8, checkpoint__save_interval_updates=1, checkpoint__keep_interval_updates=-1,
-        checkpoint__no_epoch_checkpoints=False, optimizer__weight_decay=0.1, common__bf16=bf16,
-    )  # fmt: skip
+    changes = dict(optimization__max_update=8, optimizer__weight_decay=0.1, common__bf16=bf16)
+    changes.update(checkpoint__save_interval_updates=1, checkpoint__keep_interval_updates=-1)
+    changes.update(checkpoint__no_epoch_checkpoints=False)
     with caplog.at_level(logging.INFO):
         train(*RECIPE, settings(corpus, tmp_path, **changes))
     saved = {}
     for path in tmp_path.glob("checkpoint*.pt"):
-        state = load(path)
+        state = torch.load(path, weights_only=False)
         saved[state["optimizer_history"][-1]["num_updates"]] = state
     unchanged = []
     for update in range(2, 9):
@@ -106,13 +99,13 @@ def test_an_update_without_a_usable_recording_changes_neither_weights_nor_the_lo
 def test_batches_without_a_usable_recording_count_nothing_in_two_processes(tmp_path):
     # Seven batches that two processes share out anew in each of four epochs, as one update: three without a usable
     # recording and, to make them eight, one of nothing
-    common = {**ALONE_AS_TOGETHER, "optimization.max_update": 4, "dataset.disable_validation": False,
-              "dataset.validate_interval": 1, "dataset.batch_size_valid": 1}  # fmt: skip
+    validation = {"dataset.disable_validation": False, "dataset.validate_interval": 1, "dataset.batch_size_valid": 1}
+    common = {**ALONE_AS_TOGETHER, **validation, "optimization.max_update": 4}
     whole = write_corpus(tmp_path / "whole", good=4, bad=0)
     train(*RECIPE, settings(whole, tmp_path / "one", **{**common, "dataset.batch_size": 4}))
     spoilt = write_corpus(tmp_path / "spoilt", good=4, bad=3)
     train_pair(*RECIPE, settings(spoilt, tmp_path / "two", **{**common, "optimization.update_freq": [4]}))
-    one, two = (load(tmp_path / name / "checkpoint_last.pt") for name in ("one", "two"))
+    one, two = (last_checkpoint(tmp_path / name) for name in ("one", "two"))
     assert two["optimizer_history"][-1]["num_updates"] == 4
     assert_same_weights(two, one, atol=1e-5, rtol=1e-4)
     assert two["extra_state"]["val_loss"] == pytest.approx(one["extra_state"]["val_loss"], rel=1e-3)
@@ -123,20 +116,19 @@ def test_accumulated_batches_without_a_usable_recording_leave_the_update_exactly
     for name, bad in (("whole", 0), ("spoilt", 2)):
         corpus = write_corpus(tmp_path / name, good=1, bad=bad, splits=("train",))
         train(*RECIPE, settings(corpus, tmp_path / name, optimization__max_update=6, optimization__update_freq=[3]))
-    whole, spoilt = (load(tmp_path / name / "checkpoint_last.pt") for name in ("whole", "spoilt"))
+    whole, spoilt = (last_checkpoint(tmp_path / name) for name in ("whole", "spoilt"))
     assert_same_weights(spoilt, whole, atol=0, rtol=0)
 
 
 def test_fairseq_validate_passes_over_batches_of_which_nothing_is_usable(tmp_path):
     corpus = write_corpus(tmp_path / "corpus", good=3, bad=1)
     train(*RECIPE, settings(corpus, tmp_path))
-    command = [
-        str(Path(sys.executable).parent / "fairseq-validate"), str(corpus),
-        "--path", str(tmp_path / "checkpoint_last.pt"),
-        "--task", "wav2vec2_summarymixing", "--valid-subset", "valid", "--user-dir", "fairseq_summarymixing",
-        "--max-tokens", "48000", "--batch-size", "1", "--cpu", "--criterion", "wav2vec", "--infonce",
-        "--required-batch-size-multiple", "1",
-    ]  # fmt: skip
+    options = (
+        "--task wav2vec2_summarymixing --valid-subset valid --user-dir fairseq_summarymixing --max-tokens 48000 "
+        "--batch-size 1 --required-batch-size-multiple 1 --cpu --criterion wav2vec --infonce"
+    )
+    validate = str(Path(sys.executable).parent / "fairseq-validate")
+    command = [validate, str(corpus), "--path", str(tmp_path / "checkpoint_last.pt"), *options.split()]
     output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240)
     assert output.returncode == 0, output.stderr[-2000:]
     assert "| nsentences 3 |" in output.stdout, output.stdout[-2000:]
@@ -154,10 +146,11 @@ def test_a_recording_that_makes_gradients_nan_is_named_and_can_be_left_out_at_th
             train(*RECIPE, settings(corpus, folder, **changes))
         messages.append(str(error.value))
     assert len(set(messages)) == 1 and "\n" not in messages[0]
-    found = re.search(
+    line = (
         r"^loss or gradients of update (\d+) are not finite because of a batch that holds (.*): look for .*"
-        r"task\.leave_out=FILE$", messages[0],
-    )  # fmt: skip
+        r"task\.leave_out=FILE$"
+    )
+    found = re.search(line, messages[0])
     update, names = int(found[1]), found[2].split(", ")
     assert 1 < update <= 5 and "loud.wav" in names and len(names) == 2
 
@@ -165,7 +158,7 @@ def test_a_recording_that_makes_gradients_nan_is_named_and_can_be_left_out_at_th
     changes.update(task__leave_out=str(tmp_path / "left-out.txt"))
     train(*RECIPE, settings(corpus, folder, **changes))
     train(*RECIPE, settings(corpus, tmp_path / "never stopped", **changes))
-    resumed, expected = (load(path / "checkpoint_last.pt") for path in (folder, tmp_path / "never stopped"))
+    resumed, expected = (last_checkpoint(path) for path in (folder, tmp_path / "never stopped"))
     assert_same_weights(resumed, expected, atol=0, rtol=0)
 
 

@@ -1,4 +1,4 @@
-"""Does a run say which of its utterances no batch holds, in every task, and train on sets smaller than a batch?"""
+"""Does a run log which of its utterances no batch holds, in every task, and train on sets smaller than a batch?"""
 
 import logging
 
@@ -6,7 +6,7 @@ import pytest
 
 fairseq = pytest.importorskip("fairseq", reason="tests the batches of fairseq's tasks")
 
-from tiny import EXAMPLES, TINY_FINETUNING, TINY_PRETRAINING, train, write_corpus
+from tiny import EXAMPLES, finetuning, pretraining, train, write_corpus
 
 DROPS = fairseq.__version__ != "0.12.2"  # which makes a smaller last batch
 RECIPES = {
@@ -34,13 +34,16 @@ def pretrained(corpus, tmp_path_factory):
 
 
 def settings(task, corpus, folder, pretrained=None, **more):
-    tiny = TINY_FINETUNING if pretrained else TINY_PRETRAINING
-    changes = {
-        "task.data": str(corpus), "checkpoint.save_dir": str(folder), "task.min_sample_size": 4000,
-        "dataset.max_tokens": 16 * 16000, "optimization.max_update": 3, "dataset.batch_size": None,
-        "dataset.validate_interval": 1, **{key.replace("__", "."): value for key, value in more.items()},
-    }  # fmt: skip
-    return {**tiny, **changes, **({"model.w2v_path": str(pretrained)} if pretrained else {})}
+    fields = dict(
+        task__min_sample_size=4000,
+        dataset__max_tokens=16 * 16000,
+        optimization__max_update=3,
+        dataset__batch_size=None,
+        dataset__validate_interval=1,
+    )
+    if pretrained:
+        return finetuning(corpus, folder, pretrained, **{**fields, **more})
+    return pretraining(corpus, folder, **{**fields, **more})
 
 
 def run(task, corpus, folder, pretrained, caplog, **more):
@@ -91,8 +94,9 @@ def test_utterances_longer_than_the_task_takes_are_not_blamed_on_the_multiple(co
     dataset = task.dataset("train")
     longest = int(max(dataset.sizes))
     dataset.filter_indices_by_size = lambda indices, limit: (
-        indices[dataset.sizes[indices] <= limit], indices[dataset.sizes[indices] > limit].tolist()
-    )  # fmt: skip
+        indices[dataset.sizes[indices] <= limit],
+        indices[dataset.sizes[indices] > limit].tolist(),
+    )
     limits = dict(max_positions=longest - 1, ignore_invalid_inputs=True, required_batch_size_multiple=8)
     task.get_batch_iterator(dataset, max_tokens=16 * 16000, **limits)
     (line,) = [message for message in caplog.messages if "batches hold" in message]

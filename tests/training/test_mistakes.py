@@ -9,7 +9,7 @@ import torch
 
 pytest.importorskip("fairseq", reason="trains with fairseq")
 
-from tiny import TINY_FINETUNING, TINY_PRETRAINING, command, start, train, write_corpus
+from tiny import command, finetuning, pretraining, start, train, write_corpus
 
 from fairseq_summarymixing.errors import UserError
 
@@ -37,22 +37,6 @@ def pretrained(corpus, tmp_path_factory):
     return folder / "checkpoint_last.pt"
 
 
-def pretraining(corpus, folder, **more):
-    return {**TINY_PRETRAINING, **paths(corpus, folder), **dotted(more)}
-
-
-def finetuning(corpus, folder, pretrained, **more):
-    return {**TINY_FINETUNING, **paths(corpus, folder), "model.w2v_path": str(pretrained), **dotted(more)}
-
-
-def paths(corpus, folder):
-    return {"task.data": str(corpus), "checkpoint.save_dir": str(folder)}
-
-
-def dotted(names):
-    return {name.replace("__", "."): value for name, value in names.items()}
-
-
 def damage(path, how, source):
     """A file at ``path`` that is no checkpoint of a pre-trained encoder."""
     if how == "cut short":
@@ -67,9 +51,12 @@ def damage(path, how, source):
 
 
 HOW = {
-    "missing": "there is no checkpoint", "cut short": "is cut short", "no checkpoint": "no checkpoint",
-    "bare state dict": "bare state dict", "runs code": "nothing in it was run",
-}  # fmt: skip
+    "missing": "there is no checkpoint",
+    "cut short": "is cut short",
+    "no checkpoint": "no checkpoint",
+    "bare state dict": "bare state dict",
+    "runs code": "nothing in it was run",
+}
 
 
 @pytest.mark.parametrize("how", HOW)
@@ -205,7 +192,7 @@ def test_labels_that_do_not_match(files, message, corpus, pretrained, tmp_path):
         train(*FINETUNING, finetuning(data, tmp_path / "run", pretrained))
 
 
-def test_letters_outside_the_dictionary_are_told(corpus, pretrained, tmp_path, caplog):
+def test_letters_outside_the_dictionary_are_logged(corpus, pretrained, tmp_path, caplog):
     data = spoilt(corpus, tmp_path / "data", train__ltr="A Ü |\nB Ü |\nA ß |\nB A |\n")
     train(*FINETUNING, finetuning(data, tmp_path / "run", pretrained))
     assert "train.ltr are outside the dictionary and train as <unk>: 'Ü' (2), 'ß' (1)" in caplog.text

@@ -1,6 +1,7 @@
 """Does every recipe compose, build at its real size, and train an update? Do the three columns differ in
 what they should, alone?"""
 
+import functools
 import re
 
 import pytest
@@ -10,19 +11,24 @@ pytest.importorskip("fairseq", reason="recipes run on fairseq")
 
 from fairseq import tasks
 from omegaconf import OmegaConf
-from tiny import EXAMPLES, TINY_FINETUNING, TINY_LOG_MEL, TINY_PRETRAINING, compose, train, write_corpus
+from tiny import EXAMPLES, TINY_LOG_MEL, TINY_PRETRAINING, compose, finetuning, paths, train, write_corpus
 
 PRETRAINING = sorted(path.stem for path in (EXAMPLES / "pretraining").glob("*.yaml"))
 FINETUNING = sorted(path.stem for path in (EXAMPLES / "finetuning").glob("*.yaml"))
 
 # Parameters in millions, whole pre-training model
 SIZES = {
-    "summarymixing_base_librispeech": 83.3, "self_attention_base_librispeech": 95.0, "wav2vec2_base_librispeech": 95.0,
-    "summarymixing_large_librilight": 273.5, "self_attention_large_librilight": 317.4,
+    "summarymixing_base_librispeech": 83.3,
+    "self_attention_base_librispeech": 95.0,
+    "wav2vec2_base_librispeech": 95.0,
+    "summarymixing_large_librilight": 273.5,
+    "self_attention_large_librilight": 317.4,
     "wav2vec2_large_librilight": 317.4,
-    "summarymixing_155m_librilight": 154.8, "self_attention_166m_librilight": 165.3,
-    "summarymixing_small_librilight": 24.1, "self_attention_small_librilight": 25.2,
-}  # fmt: skip
+    "summarymixing_155m_librilight": 154.8,
+    "self_attention_166m_librilight": 165.3,
+    "summarymixing_small_librilight": 24.1,
+    "self_attention_small_librilight": 25.2,
+}
 
 
 @pytest.fixture(scope="module")
@@ -34,20 +40,28 @@ def read(recipe):
     return OmegaConf.to_container(OmegaConf.load(EXAMPLES / "pretraining" / f"{recipe}.yaml"))
 
 
-def size_of(recipe):
-    """base, large, 155m or small, which the fine-tuning recipes begin with."""
-    return re.search("_(base|large|155m|small)_", recipe.replace("166m", "155m"))[1]
+def finetuning_of(recipe):
+    """The sizes that fine-tuning recipes begin with: base, which serves the 155M pair too, large and small."""
+    return re.search("_(base|large|small)_", re.sub("155m|166m", "base", recipe))[1]
 
 
-def pretrain(recipe, corpus, folder):
-    tiny = TINY_LOG_MEL if read(recipe)["model"].get("frontend") == "log_mel" else TINY_PRETRAINING
-    train("pretraining", recipe, {**tiny, "task.data": str(corpus), "checkpoint.save_dir": str(folder)})
+@pytest.fixture(scope="module")
+def pretrained(corpus, tmp_path_factory):
+    """``pretrained(recipe)``: the checkpoint of one update with a tiny model, made once."""
+
+    @functools.lru_cache(maxsize=None)
+    def pretrain(recipe):
+        tiny = TINY_LOG_MEL if read(recipe)["model"].get("frontend") == "log_mel" else TINY_PRETRAINING
+        folder = tmp_path_factory.mktemp(recipe)
+        train("pretraining", recipe, {**tiny, **paths(corpus, folder)})
+        return folder / "checkpoint_last.pt"
+
+    return pretrain
 
 
-def finetune(recipe, corpus, pretrained, folder):
-    where = {"task.data": str(corpus), "checkpoint.save_dir": str(folder)}
-    checkpoint = {"model.w2v_path": str(pretrained / "checkpoint_last.pt")}
-    train("finetuning", recipe, {**TINY_FINETUNING, **where, **checkpoint})
+def finetune(recipe, corpus, checkpoint, folder):
+    train("finetuning", recipe, finetuning(corpus, folder, checkpoint))
+    assert (folder / "checkpoint_last.pt").exists()
 
 
 @pytest.mark.parametrize("recipe", PRETRAINING)
@@ -61,22 +75,15 @@ def test_pretraining_recipe_builds_at_its_real_size(recipe):
 
 
 @pytest.mark.parametrize("recipe", PRETRAINING)
-def test_pretraining_recipe_trains_and_its_checkpoint_fine_tunes(recipe, corpus, tmp_path):
-    first, second = tmp_path / "pretraining", tmp_path / "finetuning"
-    pretrain(recipe, corpus, first)
-    finetune(f"{size_of(recipe)}_100h", corpus, first, second)
-    assert (second / "checkpoint_last.pt").exists()
+def test_pretraining_recipe_trains_and_its_checkpoint_fine_tunes(recipe, corpus, pretrained, tmp_path):
+    finetune(f"{finetuning_of(recipe)}_100h", corpus, pretrained(recipe), tmp_path)
 
 
-@pytest.mark.parametrize("recipe", FINETUNING)
-def test_finetuning_recipe_trains(recipe, corpus, tmp_path_factory, tmp_path):
+@pytest.mark.parametrize("recipe", sorted({*FINETUNING} - {f"{finetuning_of(name)}_100h" for name in PRETRAINING}))
+def test_other_finetuning_recipes_train(recipe, corpus, pretrained, tmp_path):
     size = recipe.split("_")[0]
-    first = tmp_path_factory.getbasetemp() / f"pretrained-{size}"
-    if not first.exists():
-        name = next(name for name in PRETRAINING if name.startswith("summary") and size_of(name) == size)
-        pretrain(name, corpus, first)
-    finetune(recipe, corpus, first, tmp_path)
-    assert (tmp_path / "checkpoint_last.pt").exists()
+    ours = next(name for name in PRETRAINING if name.startswith(f"summarymixing_{size}_"))
+    finetune(recipe, corpus, pretrained(ours), tmp_path)
 
 
 @pytest.mark.parametrize("recipe", [name for name in PRETRAINING if name.startswith("summarymixing")])

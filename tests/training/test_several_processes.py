@@ -11,39 +11,15 @@ import torch
 pytest.importorskip("fairseq", reason="trains with fairseq")
 
 from processes import free_port, run_pair, train_pair
-from tiny import TINY_FINETUNING, TINY_PRETRAINING, command, train, write_corpus
+from tiny import assert_same_weights, command, finetuning, last_checkpoint, resumable, train, write_corpus
 
 from fairseq_summarymixing.errors import UserError
 from fairseq_summarymixing.plugin.resuming import rescale_position
 
 RECIPE = ("pretraining", "summarymixing_base_librispeech")
 CLIPS = 24  # of which one process takes 12 batches, two take 6 each
-NOT_DRAWN = dict(
-    model__dropout=0.0, model__attention_dropout=0.0, model__dropout_input=0.0, model__dropout_features=0.0,
-    model__encoder_layerdrop=0.0,
-)  # fmt: skip
-
-
-def settings(corpus, folder, **more):
-    """``more``: dotted names with __ for the dot."""
-    return {
-        **TINY_PRETRAINING, "task.data": str(corpus), "checkpoint.save_dir": str(folder),
-        "lr_scheduler.total_num_update": 100, "dataset.batch_size": 2, "dataset.disable_validation": True,
-        "checkpoint.no_epoch_checkpoints": True, **{key.replace("__", "."): value for key, value in more.items()},
-    }  # fmt: skip
-
-
-def last(folder):
-    return torch.load(folder / "checkpoint_last.pt", weights_only=False)
-
-
-def assert_same_weights(found, expected, **tolerance):
-    assert found["optimizer_history"][-1]["num_updates"] == expected["optimizer_history"][-1]["num_updates"]
-    assert found["model"].keys() == expected["model"].keys()
-    for name, weight in expected["model"].items():
-        torch.testing.assert_close(
-            found["model"][name], weight, msg=lambda text, name=name: f"{name}: {text}", **tolerance
-        )
+DROPOUTS = ("dropout", "attention_dropout", "dropout_input", "dropout_features", "encoder_layerdrop")
+NOT_DRAWN = {f"model__{name}": 0.0 for name in DROPOUTS}
 
 
 @pytest.fixture(scope="module")
@@ -56,9 +32,9 @@ def pair(corpus, tmp_path_factory):
     """Folders of two runs of two processes: one of 8 updates, and one that was stopped after 3, inside epoch 1."""
     folder = tmp_path_factory.mktemp("pair")
     given = dict(model__encoder_layerdrop=0.3, optimization__max_update=8)
-    train_pair(*RECIPE, settings(corpus, folder / "whole", **given))
+    train_pair(*RECIPE, resumable(corpus, folder / "whole", **given))
     given.update(optimization__max_update=3)
-    statuses, outputs, _ = run_pair("spawn", *RECIPE, settings(corpus, folder / "part", **given))
+    statuses, outputs, _ = run_pair("spawn", *RECIPE, resumable(corpus, folder / "part", **given))
     assert statuses == [0], outputs[0][-3000:]
     return folder
 
@@ -71,32 +47,29 @@ def test_two_processes_resume_exactly(way, field, pair, corpus, tmp_path):
         shutil.copy(pair / "part/checkpoint_last.pt", tmp_path)
     else:
         more[f"checkpoint__{field}"] = str(pair / "part/checkpoint_last.pt")
-    statuses, outputs, _ = run_pair(way, *RECIPE, settings(corpus, tmp_path, **more))
+    statuses, outputs, _ = run_pair(way, *RECIPE, resumable(corpus, tmp_path, **more))
     assert statuses == [0], outputs[0][-3000:]
-    assert_same_weights(last(tmp_path), last(pair / "whole"), atol=0, rtol=0)
+    assert_same_weights(last_checkpoint(tmp_path), last_checkpoint(pair / "whole"), atol=0, rtol=0)
 
 
 def test_two_processes_start_from_a_models_weights(pair, corpus, tmp_path):
     more = dict(checkpoint__finetune_from_model=str(pair / "part/checkpoint_last.pt"), optimization__lr=[1e-30])
-    train_pair(*RECIPE, settings(corpus, tmp_path, model__encoder_layerdrop=0.3, **more))
-    found, expected = last(tmp_path), last(pair / "part")
+    train_pair(*RECIPE, resumable(corpus, tmp_path, model__encoder_layerdrop=0.3, **more))
+    found, expected = last_checkpoint(tmp_path), last_checkpoint(pair / "part")
     torch.testing.assert_close(found["model"]["mask_emb"], expected["model"]["mask_emb"])
     assert found["optimizer_history"][-1]["num_updates"] == 1
 
 
 def test_fine_tuning_on_two_processes_resumes_exactly(pair, corpus, tmp_path):
-    given = {
-        **TINY_FINETUNING, "task.data": str(corpus), "model.w2v_path": str(pair / "part/checkpoint_last.pt"),
-        "dataset.batch_size": 2, "dataset.disable_validation": True, "checkpoint.best_checkpoint_metric": "loss",
-        "lr_scheduler.phase_ratio": None, "lr_scheduler.warmup_steps": 1, "lr_scheduler.hold_steps": 9,
-        "lr_scheduler.decay_steps": 9,
-    }  # fmt: skip
-    folders = {"whole": [4], "parts": [2, 4]}
-    for name, stops in folders.items():
+    given = dict(dataset__batch_size=2, dataset__disable_validation=True, checkpoint__best_checkpoint_metric="loss")
+    given.update(lr_scheduler__phase_ratio=None, lr_scheduler__warmup_steps=1)
+    given.update(lr_scheduler__hold_steps=9, lr_scheduler__decay_steps=9)
+    pretrained = pair / "part/checkpoint_last.pt"
+    for name, stops in {"whole": [4], "parts": [2, 4]}.items():
         for updates in stops:
-            where = {"checkpoint.save_dir": str(tmp_path / name), "optimization.max_update": updates}
-            train_pair("finetuning", "base_10h", {**given, **where})
-    assert_same_weights(last(tmp_path / "parts"), last(tmp_path / "whole"), atol=0, rtol=0)
+            settings = finetuning(corpus, tmp_path / name, pretrained, optimization__max_update=updates, **given)
+            train_pair("finetuning", "base_10h", settings)
+    assert_same_weights(last_checkpoint(tmp_path / "parts"), last_checkpoint(tmp_path / "whole"), atol=0, rtol=0)
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +78,7 @@ def one_process(corpus, tmp_path_factory):
     folder = tmp_path_factory.mktemp("one_process")
     for name, updates in (("whole", 8), ("part", 3)):
         more = dict(optimization__max_update=updates, optimization__update_freq=[2])
-        train(*RECIPE, settings(corpus, folder / name, **NOT_DRAWN, **more))
+        train(*RECIPE, resumable(corpus, folder / name, **NOT_DRAWN, **more))
     return folder
 
 
@@ -114,19 +87,26 @@ def one_process(corpus, tmp_path_factory):
 def test_two_processes_go_on_from_one_and_one_from_two(one_process, corpus, tmp_path):
     shutil.copy(one_process / "part/checkpoint_last.pt", tmp_path)
     more = dict(NOT_DRAWN, distributed_training__ddp_backend="pytorch_ddp")
-    train_pair(*RECIPE, settings(corpus, tmp_path, optimization__max_update=5, **more))
+    train_pair(*RECIPE, resumable(corpus, tmp_path, optimization__max_update=5, **more))
     train(
         *RECIPE,
-        settings(corpus, tmp_path, optimization__max_update=8, optimization__update_freq=[2], **NOT_DRAWN),
+        resumable(corpus, tmp_path, optimization__max_update=8, optimization__update_freq=[2], **NOT_DRAWN),
     )
-    assert_same_weights(last(tmp_path), last(one_process / "whole"), atol=1e-5, rtol=1e-4)
+    assert_same_weights(last_checkpoint(tmp_path), last_checkpoint(one_process / "whole"), atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize(
     "before, now, used, update_freq, expected",
-    [(2, 1, 3, [1], 6), (1, 2, 6, [1], 3), (1, 2, 5, [1], 2), (8, 8, 5, [1], 5), (2, 1, 1, [4], 0),
-     (8, 2, 3, [9, 3], 12), (1, 1, 3, [2], 2)],
-)  # fmt: skip
+    [
+        (2, 1, 3, [1], 6),
+        (1, 2, 6, [1], 3),
+        (1, 2, 5, [1], 2),
+        (8, 8, 5, [1], 5),
+        (2, 1, 1, [4], 0),
+        (8, 2, 3, [9, 3], 12),
+        (1, 1, 3, [2], 2),
+    ],
+)
 def test_batches_that_were_used_are_not_used_again(before, now, used, update_freq, expected, caplog):
     position = {"epoch": 2, "iterations_in_epoch": used, "num_processes": before}
     rescale_position(position, now, update_freq)
@@ -139,7 +119,7 @@ def test_batches_that_were_used_are_not_used_again(before, now, used, update_fre
 def test_one_process_without_data_ends_both_in_one_line(rank, corpus, tmp_path):
     missing = [{}, {}]
     missing[rank] = {"task.data": "/nowhere"}
-    statuses, outputs, seconds = run_pair("by hand", *RECIPE, settings(corpus, tmp_path), of_rank=missing)
+    statuses, outputs, seconds = run_pair("by hand", *RECIPE, resumable(corpus, tmp_path), of_rank=missing)
     assert statuses == [1, 1] and seconds < 60
     lines = [output.strip().splitlines()[-1] for output in outputs]
     assert lines[rank] == "error: task.data=/nowhere is no folder: expected one that holds train.tsv"
@@ -158,12 +138,12 @@ def test_a_save_dir_that_another_training_uses_is_refused(corpus, tmp_path):
     )
     assert other.stdout.readline() == "held\n"
     with pytest.raises(UserError, match=f"is in use by another training .process {other.pid} on .*name another folder"):
-        train(*RECIPE, settings(corpus, tmp_path))
+        train(*RECIPE, resumable(corpus, tmp_path))
     other.kill()
     other.wait()
     for name in ("checkpoint_1_5.pt.tmp", ".checkpoint_last.pt.abcdefgh.part"):  # half written when it was killed
         (tmp_path / name).write_bytes(b"PK")
-    train(*RECIPE, settings(corpus, tmp_path))
+    train(*RECIPE, resumable(corpus, tmp_path))
     assert sorted(path.name for path in tmp_path.iterdir()) == [".training.lock", "checkpoint_last.pt"]
 
 
@@ -172,7 +152,7 @@ def test_a_link_in_the_place_of_the_lock_is_not_followed(corpus, tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run/.training.lock").symlink_to(tmp_path / "precious.txt")
     with pytest.raises(UserError, match="cannot write to checkpoint.save_dir"):
-        train(*RECIPE, settings(corpus, tmp_path / "run"))
+        train(*RECIPE, resumable(corpus, tmp_path / "run"))
     assert (tmp_path / "precious.txt").read_text() == "mine"
 
 
@@ -181,13 +161,16 @@ def test_too_little_shared_memory_ends_in_one_line(buffer, corpus, tmp_path):
     small = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs -o size=100k tmpfs /dev/shm && exec "$@"', "sh"]
     if subprocess.run([*small, "true"], capture_output=True).returncode:
         pytest.skip("a small /dev/shm cannot be mounted here")
-    given = settings(
+    given = resumable(
         corpus, tmp_path, dataset__num_workers=2, optimization__max_update=60, dataset__data_buffer_size=buffer
     )
     process = subprocess.run(
-        small + command(*RECIPE, given), capture_output=True, text=True, timeout=120,
+        small + command(*RECIPE, given),
+        capture_output=True,
+        text=True,
+        timeout=120,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )  # fmt: skip
+    )
     assert process.returncode == 1 and "Traceback" not in process.stderr
     line = process.stderr.strip().splitlines()[-1]
     # torch 2.0 writes without a look whether there is room, and the system kills it
@@ -219,11 +202,11 @@ print("done")
         ]
         out, err = both[0].communicate(timeout=60)
         assert both[0].returncode == status, err
-        assert ("process 1 on" in err and "its log says why" in err) == (ending == "fails") != ("done" in out)
+        assert ("process 1 on" in err and "its log has the reason" in err) == (ending == "fails") != ("done" in out)
         both[1].communicate(timeout=60)
 
 
 def test_checkpoints_written_asynchronously_need_iopath(corpus, tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UserError, match="write_checkpoints_asynchronously=true needs iopath"):
-        train(*RECIPE, settings(corpus, tmp_path, checkpoint__write_checkpoints_asynchronously=True))
+        train(*RECIPE, resumable(corpus, tmp_path, checkpoint__write_checkpoints_asynchronously=True))

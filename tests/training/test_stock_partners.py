@@ -4,20 +4,12 @@ import logging
 import re
 
 import pytest
-import torch
 
 fairseq = pytest.importorskip("fairseq", reason="trains with fairseq")
 
-from tiny import TINY_FINETUNING, TINY_PRETRAINING, run, train, write_corpus
+from tiny import TINY_FINETUNING, last_checkpoint, pretraining, run, train, write_corpus
 
 RECIPE = ("pretraining", "summarymixing_base_librispeech")
-
-
-def settings(corpus, folder, **more):
-    return {
-        **TINY_PRETRAINING, "task.data": str(corpus), "checkpoint.save_dir": str(folder),
-        **{key.replace("__", "."): value for key, value in more.items()},
-    }  # fmt: skip
 
 
 def losses(caplog):
@@ -29,7 +21,7 @@ def losses(caplog):
 def test_stock_audio_pretraining_trains_the_model(tmp_path):
     corpus = write_corpus(tmp_path / "corpus")
     stock = {"task": {"_name": "audio_pretraining", "data": str(corpus), "max_sample_size": 250000, "normalize": False}}
-    given = {key: value for key, value in settings(corpus, tmp_path).items() if not key.startswith("task.")}
+    given = {key: value for key, value in pretraining(corpus, tmp_path).items() if not key.startswith("task.")}
     train(*RECIPE, {**given, **stock})
     assert (tmp_path / "checkpoint_last.pt").exists()
 
@@ -37,17 +29,24 @@ def test_stock_audio_pretraining_trains_the_model(tmp_path):
 @pytest.mark.skipif(fairseq.__version__ == "0.12.2", reason="fairseq 0.12.2 does not batch prev_output_tokens")
 def test_fine_tuning_with_a_sequence_to_sequence_decoder(tmp_path):
     corpus = write_corpus(tmp_path / "corpus")
-    train(*RECIPE, settings(corpus, tmp_path / "first"))
+    train(*RECIPE, pretraining(corpus, tmp_path / "first"))
     decoder = {
         "model": {
-            "_name": "wav2vec_seq2seq", "w2v_path": str(tmp_path / "first/checkpoint_last.pt"), "apply_mask": True,
-            "decoder_embed_dim": 512, "decoder_ffn_embed_dim": 16, "decoder_layers": 1, "decoder_attention_heads": 2,
+            "_name": "wav2vec_seq2seq",
+            "w2v_path": str(tmp_path / "first/checkpoint_last.pt"),
+            "apply_mask": True,
+            "decoder_embed_dim": 512,
+            "decoder_ffn_embed_dim": 16,
+            "decoder_layers": 1,
+            "decoder_attention_heads": 2,
             "mask_channel_length": 4,
         },
         "criterion": {"_name": "cross_entropy"},
-        "task.autoregressive": True, "task.data": str(corpus), "checkpoint.save_dir": str(tmp_path / "second"),
+        "task.autoregressive": True,
+        "task.data": str(corpus),
+        "checkpoint.save_dir": str(tmp_path / "second"),
         "checkpoint.best_checkpoint_metric": "loss",
-    }  # fmt: skip
+    }
     given = {key: value for key, value in TINY_FINETUNING.items() if not key.startswith("model.")}
     train("finetuning", "base_10h", {**given, **decoder})
     assert (tmp_path / "second/checkpoint_last.pt").exists()
@@ -60,7 +59,7 @@ def test_bf16_follows_fp32(mixer, tmp_path, caplog):
     for bf16 in (False, True):
         with caplog.at_level(logging.INFO):
             changes = dict(common__bf16=bf16, optimization__max_update=10, model__mixer=mixer)
-            train(*RECIPE, settings(corpus, tmp_path / str(bf16), **changes))
+            train(*RECIPE, pretraining(corpus, tmp_path / str(bf16), **changes))
         curves.append(losses(caplog))
     assert len(curves[0]) == 10
     # one flipped code moves one update's loss on so few frames
@@ -71,8 +70,8 @@ def test_bf16_follows_fp32(mixer, tmp_path, caplog):
 def test_checkpointed_activations_and_layerdrop_train(tmp_path):
     corpus = write_corpus(tmp_path / "corpus")
     changes = dict(model__checkpoint_activations=True, model__encoder_layerdrop=0.5, optimization__max_update=3)
-    train(*RECIPE, settings(corpus, tmp_path, **changes))
-    state = torch.load(tmp_path / "checkpoint_last.pt", weights_only=False)
+    train(*RECIPE, pretraining(corpus, tmp_path, **changes))
+    state = last_checkpoint(tmp_path)
     # the names are those of a model that checkpoints nothing
     assert "encoder.layers.0.mixer.combiner.weight" in state["model"]
 
@@ -87,6 +86,6 @@ def test_the_plugin_works_from_another_folder_once_installed(tmp_path):
     if not any(str(file) == "fairseq_summarymixing/__init__.py" for file in files):
         pytest.skip("the package is not installed as a copy beside fairseq; make install does it")
     corpus = write_corpus(tmp_path / "corpus")
-    status, output = run(*RECIPE, settings(corpus, tmp_path / "run"), cwd=tmp_path)
+    status, output = run(*RECIPE, pretraining(corpus, tmp_path / "run"), cwd=tmp_path)
     assert status == 0, output[-2000:]
     assert (tmp_path / "run/checkpoint_last.pt").exists()

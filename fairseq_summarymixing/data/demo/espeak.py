@@ -1,4 +1,4 @@
-"""eSpeak NG by ctypes, through the library that the package espeakng-loader brings."""
+"""Call eSpeak NG by ctypes, through the library that the package espeakng-loader brings."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes
 
 
 class Espeak:
-    """One per process, and only one corpus per process.
+    """The speech synthesiser eSpeak NG: one per process, and only one corpus per process.
 
     The breath in its voices goes on from sentence to sentence: the same sentences in the same order from a
     fresh process with the same seed give the same samples, anything else does not.
     """
 
     def __init__(self, seed: int) -> None:
-        """Raises UserError when espeakng-loader is not installed or its voices are not found."""
+        """Load the library; raises UserError when espeakng-loader is not installed or its voices are not found."""
         require("demo", "espeakng_loader", purpose="synthetic speech")
         import espeakng_loader
 
@@ -36,15 +36,21 @@ class Espeak:
         # espeak_Initialize has seeded the breath noise with the time of day.
         self._library.espeak_ng_SetRandSeed(ctypes.c_long(seed))
         self._library.espeak_Synth.argtypes = [
-            ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint, ctypes.c_int,
-            ctypes.c_uint, ctypes.c_uint, ctypes.c_void_p, ctypes.c_void_p,
-        ]  # fmt: skip
+            ctypes.c_char_p,  # text
+            ctypes.c_size_t,  # its bytes
+            ctypes.c_uint,  # position
+            ctypes.c_int,  # position_type
+            ctypes.c_uint,  # end_position
+            ctypes.c_uint,  # flags
+            ctypes.c_void_p,  # unique_identifier
+            ctypes.c_void_p,  # user_data
+        ]
         self._pieces: list[np.ndarray] = []
         self._callback = CALLBACK(self._keep)  # an attribute, or it would be collected while C holds it
         self._library.espeak_SetSynthCallback(self._callback)
 
     def speak(self, text: str, language: str, variant: str, words_per_minute: int, pitch: int) -> np.ndarray:
-        """Say ``text``; returns (frames,) float32 at ``sample_rate``. pitch: 0 to 100, 50 is normal.
+        """Synthesise ``text``; returns (frames,) float32 at ``sample_rate``. pitch: 0 to 100, 50 is normal.
 
         Raises:
             UserError: eSpeak NG does not know the language.
