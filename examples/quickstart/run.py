@@ -157,8 +157,10 @@ class Quickstart:
         await pretrained
         async with self.jobs.turn():
             await self.train("finetuning", run, settings)
-            best = str(run / "checkpoints" / "checkpoint_best.pt")
-            await self.call("decode", best, "--data", str(self.data), "--split", "test")
+            checkpoints = run / "checkpoints"
+            if not (checkpoints / "decode" / "checkpoint_best-test" / "result.json").exists():
+                best = str(checkpoints / "checkpoint_best.pt")
+                await self.call("decode", best, "--data", str(self.data), "--split", "test")
 
     async def train(self, recipe: str, run: Path, settings: List[str]) -> None:
         """Train into ``run``; a run that is complete is left alone, a partial run goes on."""
