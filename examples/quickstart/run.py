@@ -99,7 +99,7 @@ def choose_labelled(manifests: Path, out: Path) -> Path:
         minutes = sum(frames for _, frames in rows) / 16000 / 60
         chosen = [stable_fraction(path) < LABELLED_MINUTES / minutes for path, _ in rows]
         files["labelled.tsv"] = [root] + [f"{path}\t{frames}" for (path, frames), keep in zip(rows, chosen) if keep]
-        for kind in {"ltr", "wrd"} & {path.suffix[1:] for path in manifests.glob("train.*")}:
+        for kind in [kind for kind in ("ltr", "wrd") if f"train.{kind}" in files]:
             files[f"labelled.{kind}"] = [line for line, keep in zip(files[f"train.{kind}"], chosen) if keep]
     for name, lines in files.items():
         with atomic_write(data / name) as file:
@@ -158,8 +158,10 @@ class Quickstart:
         await pretrained
         async with self.jobs.turn():
             await self.train("finetuning", run, settings)
-            best = str(run / "checkpoints" / "checkpoint_best.pt")
-            await self.call("decode", best, "--data", str(self.data), "--split", "test")
+            checkpoints = run / "checkpoints"
+            if not (checkpoints / "decode" / "checkpoint_best-test" / "result.json").exists():
+                best = str(checkpoints / "checkpoint_best.pt")
+                await self.call("decode", best, "--data", str(self.data), "--split", "test")
 
     async def train(self, recipe: str, run: Path, settings: List[str]) -> None:
         """Train into ``run``; a run that is complete is left alone, a partial run goes on."""
