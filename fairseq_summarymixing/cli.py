@@ -1,4 +1,4 @@
-"""``fairseq-summarymixing VERB``: the list of verbs. Each has a module that knows its options and what to call."""
+"""The command ``fairseq-summarymixing VERB``: the list of verbs, each with the module that owns its options."""
 
 import argparse
 import sys
@@ -18,7 +18,7 @@ VERBS = {
     "synth": (synth_command, "make a demo corpus of synthetic speech"),
     "decode": (decode_command, "word error rate of a fine-tuned checkpoint"),
     "features": (features_command, "hidden states of recordings of any length"),
-    "export": (export_command, "a checkpoint for other tools, with proof that it says the same"),
+    "export": (export_command, "a checkpoint for other tools, checked to compute the same"),
     "import": (import_command, "another tool's model as a fairseq checkpoint"),
     "compare": (compare, "tables and plots of training runs"),
     "bench": (bench, "time and memory of training steps, beside the alternatives"),
@@ -40,7 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Optional[List[str]] = None) -> int:
-    """Run one verb. Returns the exit status of :func:`~.errors.exit_status`."""
+    """Run one verb and return the exit status of :func:`~.errors.exit_status`."""
     args = build_parser().parse_args(argv)
     return exit_status(lambda: args.run(args), args.parser)
 

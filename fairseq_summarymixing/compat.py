@@ -1,4 +1,5 @@
-"""Packages that may not be there, or not work: each work-around says what, why, and until which version."""
+"""Work around packages that are missing or do not work; each work-around names the problem, its reason and the versions
+that need it."""
 
 import contextlib
 import importlib
@@ -12,8 +13,8 @@ from .errors import UserError
 
 
 def avoid_wrong_gelu_gradients() -> None:
-    """On the CPU, torch 2.0's GELU reads uninitialised memory in backward where the incoming gradient is
-    transposed, as it is behind wav2vec 2.0's front end, stock or ours. oneDNN is at fault; 2.1 mended it."""
+    """Keep torch 2.0's GELU on the CPU from reading uninitialised memory in the backward pass where the incoming
+    gradient is transposed, as it is after wav2vec 2.0's front end, stock or ours. oneDNN is at fault; 2.1 mended it."""
     import torch
 
     if torch.__version__.startswith("2.0."):
@@ -28,7 +29,7 @@ def require(extra: str, *packages: str, purpose: str = "this") -> None:
         purpose: what needs them, for the message.
 
     Raises:
-        UserError: one cannot be imported; says why, and how to install it.
+        UserError: a package cannot be imported; the message names the reason, and how to install it.
     """
     if "transformers" in packages:  # which imports torchaudio
         mend_torchaudio()
@@ -58,10 +59,10 @@ def mend_torchaudio() -> None:
 
 @contextlib.contextmanager
 def quiet_fairseq() -> Iterator[None]:
-    """For tools that read checkpoints, not for training. Every fairseq so far gives the root logger handlers
-    and a level when it is imported (DEBUG, in ``wav2vec2_classification``), and then other packages' messages
-    appear; fairseq-fixed 0.12.3.1 prints the model while it builds a fine-tuned one; torch >= 2.0 warns of
-    fairseq's weight_norm."""
+    """Silence what fairseq prints and logs while tools read checkpoints; not for training. Every fairseq so far gives
+    the root logger handlers and a level when it is imported (DEBUG, in ``wav2vec2_classification``), and then other
+    packages' messages appear; fairseq-fixed 0.12.3.1 prints the model while it builds a fine-tuned model; torch >= 2.0
+    warns of fairseq's weight_norm."""
     root = logging.getLogger()
     level, handlers, disabled = root.level, list(root.handlers), root.manager.disable
     logging.disable(logging.INFO)

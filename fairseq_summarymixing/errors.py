@@ -1,4 +1,4 @@
-"""Mistakes that a user can mend, told in one line."""
+"""Report mistakes that a user can mend as one-line errors."""
 
 import argparse
 import atexit
@@ -14,7 +14,8 @@ from typing import Any, Callable, Dict, Iterator, Optional
 
 
 class UserError(ValueError):
-    """What was expected, what was found, where, and what to do, in one line.
+    """A mistake that the user can mend: its message is one line of what was expected, what was found, where, and what
+    to do.
 
     An argument of a function stands in backquotes, as in "`batch_seconds` must be 0 or more". The command line names
     its own option instead, prints the line without a stack trace and exits with status 1.
@@ -22,7 +23,7 @@ class UserError(ValueError):
 
 
 def exit_status(work: Callable[[], None], parser: Optional[argparse.ArgumentParser] = None) -> int:
-    """Run a command's work. Returns 0, 1 after a user's mistake (one line on stderr), 130 after Ctrl-C.
+    """Run a command's work, and return 0, 1 after a user's mistake (one line on stderr), 130 after Ctrl-C.
 
     SIGTERM, as batch systems send it, leaves by SystemExit(143), so that nothing half-written stays.
 
@@ -47,7 +48,7 @@ def exit_status(work: Callable[[], None], parser: Optional[argparse.ArgumentPars
 
 
 def option_names(parser: argparse.ArgumentParser) -> Dict[str, str]:
-    """The option of each argument, such as ``--batch-seconds`` of ``batch_seconds``, or its place's name."""
+    """Return the option of each argument, such as ``--batch-seconds`` of ``batch_seconds``, or its place's name."""
     names: Dict[str, str] = {}
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
@@ -64,7 +65,7 @@ def _leave_in_order(number: int, _: Any) -> None:
 
 @contextlib.contextmanager
 def exits_in_one_line(kind: type[Exception] = ValueError) -> Iterator[None]:
-    """Where fairseq is run by hydra, end the run with the message of an error of this kind alone, and status 1.
+    """End a run with a one-line error and status 1 where fairseq is run by hydra, for an error of this kind.
 
     hydra would print a stack trace. Called from Python, the error passes through.
     """
@@ -78,7 +79,7 @@ def exits_in_one_line(kind: type[Exception] = ValueError) -> Iterator[None]:
 
 
 def is_run_by_hydra() -> bool:
-    """Whether this process is fairseq-hydra-train, or of those that it spawns, one for each device."""
+    """Return whether this process is fairseq-hydra-train, or of those that it spawns, one for each device."""
     from hydra.core.hydra_config import HydraConfig
 
     is_spawned = multiprocessing.parent_process() is not None and "hydra" in os.path.basename(sys.argv[0])

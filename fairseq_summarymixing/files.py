@@ -1,4 +1,4 @@
-"""Files and folders that are written whole or not at all.
+"""Write files and folders whole or not at all.
 
 What is not finished lies beside its target, as ``.NAME.xxxxxxxx.part``, and its writer holds a lock (flock) on it. The
 kernel releases the lock when the writer dies, whatever killed it: a temporary whose lock can be had is a leftover. The
@@ -128,7 +128,7 @@ def _prepare(folder: Path) -> None:
 
 
 def _locked_file(path: Path) -> Tuple[int, str]:
-    """A new temporary file for ``path``: its descriptor, open and locked, and its name."""
+    """Make a temporary file for ``path``; returns its descriptor, open and locked, and its name."""
     while True:
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
         if _lock_new(descriptor, name):
@@ -138,7 +138,7 @@ def _locked_file(path: Path) -> Tuple[int, str]:
 
 @contextlib.contextmanager
 def _locked_folder(path: Path) -> Iterator[Path]:
-    """A temporary folder for ``path``, locked by a file in it, and removed when the block ends."""
+    """Make a temporary folder for ``path``, locked by a file in it, and removed when the block ends."""
     with _one_line(path):
         _prepare(path.parent)
         while True:
@@ -163,7 +163,7 @@ def _remove_folder(folder: Union[str, Path], lock: int) -> None:
 
 
 def _lock_new(descriptor: int, path: Union[str, Path]) -> bool:
-    """Lock a file just made. False where another process took it for a leftover in between."""
+    """Lock a file just made; returns False where another process took it for a leftover in between."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -174,7 +174,7 @@ def _lock_new(descriptor: int, path: Union[str, Path]) -> bool:
 
 
 def _remove_dead(entry: os.DirEntry) -> bool:
-    """Remove a temporary whose lock nobody holds. Returns whether it did."""
+    """Remove a temporary whose lock nobody holds; returns whether it did."""
     is_folder = entry.is_dir(follow_symlinks=False)
     if not (is_folder or entry.is_file(follow_symlinks=False)) or not _is_ours(entry):
         return False

@@ -1,11 +1,11 @@
-"""What task and model ask of each other, and what counts for those that do not say."""
+"""The protocols of what task and model ask of each other, and the defaults for those that do not define it."""
 
 from typing import Any, Dict, List, Optional, Protocol, runtime_checkable
 
 
 @runtime_checkable
 class PretrainingModel(Protocol):
-    """What the task ``wav2vec2_summarymixing`` asks of a model that it trains."""
+    """The protocol that the task ``wav2vec2_summarymixing`` asks of a model that it trains."""
 
     takes_utterance_seeds: bool
     """Whether its ``forward`` takes ``utterance_seeds``, one for each utterance, for all that it draws."""
@@ -20,7 +20,7 @@ class PretrainingModel(Protocol):
 
 @runtime_checkable
 class PretrainingTask(Protocol):
-    """What a model, and the plugin, ask of a task."""
+    """The protocol that a model, and the plugin, ask of a task."""
 
     starts_warm: bool
     """Whether it calls :meth:`PretrainingModel.warm_start`."""

@@ -1,4 +1,5 @@
-"""Segments of speech and fairseq manifests from Libri-Light, as unpacked: SIZE/SPEAKER/BOOK/FILE.flac and FILE.json.
+"""Make segments of speech and fairseq manifests from Libri-Light, as unpacked: SIZE/SPEAKER/BOOK/FILE.flac and
+FILE.json.
 
     python manifests/librilight.py LIBRILIGHT_DIR OUT --valid LIBRISPEECH_DIR/dev-clean
 
@@ -21,13 +22,13 @@ from fairseq_summarymixing.data.audio import SAMPLE_RATE, BadAudio
 from fairseq_summarymixing.data.folder_options import check_places, refuse_leftovers
 from fairseq_summarymixing.data.report import Report
 from fairseq_summarymixing.data.segmentation.segment_corpus import make_segments
-from fairseq_summarymixing.data.segmentation.segments import spans_of
+from fairseq_summarymixing.data.segmentation.segments import stretches_of
 from fairseq_summarymixing.data.walk import find_audio
 from fairseq_summarymixing.errors import UserError, exit_status
 
 
 def find_recordings(corpus: Path, report: Report) -> dict:
-    """{"SPEAKER/BOOK/FILE": the path of its .flac}, sorted."""
+    """Return {"SPEAKER/BOOK/FILE": the path of its .flac}, sorted."""
     found, recordings = [PurePosixPath(path) for path in find_audio(corpus, ["flac", "json"], report.add)], {}
     audio = {path.with_suffix("") for path in found if path.suffix.lower() == ".flac"}
     for path in found:
@@ -47,14 +48,14 @@ def find_recordings(corpus: Path, report: Report) -> dict:
 
 
 def read_speech(marks: Path) -> list:
-    """The stretches of speech, in samples, that a .json file names. Raises BadAudio without any."""
+    """Return the stretches of speech, in samples, that a .json file names; raises BadAudio without any."""
     try:
         intervals = json.loads(marks.read_text(encoding="utf-8"))["voice_activity"]
     except OSError as error:
         raise BadAudio(f"no .json: {error.strerror or error}") from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BadAudio(f"damaged .json: {marks.name} holds no readable 'voice_activity'") from error
-    return spans_of(intervals)
+    return stretches_of(intervals)
 
 
 def make(corpus: Path, out: Path, valid: Path, seconds: tuple, workers: int) -> None:

@@ -1,4 +1,4 @@
-"""fairseq manifests and labels for LibriSpeech, as unpacked from openslr.org/12.
+"""Make fairseq manifests and labels for LibriSpeech, as unpacked from openslr.org/12.
 
     python manifests/librispeech.py LIBRISPEECH_DIR OUT
 
@@ -24,7 +24,7 @@ SPLITS = (*TRAIN, "dev-clean", "dev-other", "test-clean", "test-other")
 
 
 def read_transcripts(corpus: Path, split: str) -> dict:
-    """{path relative to the corpus: text} of one split, from its SPEAKER-CHAPTER.trans.txt files."""
+    """Return {path relative to the corpus: text} of one split, from its SPEAKER-CHAPTER.trans.txt files."""
     texts = {}
     for file in (corpus / split).glob("*/*/*.trans.txt"):
         for number, line in enumerate(read_text(file).splitlines(), start=1):
@@ -38,7 +38,7 @@ def read_transcripts(corpus: Path, split: str) -> dict:
 
 
 def read_rows(corpus: Path, split: str, workers: int, report: Report) -> list:
-    """The split's rows, sorted by path; recordings that are missing or damaged go to the report."""
+    """Return the split's rows, sorted by path; recordings that are missing or damaged go to the report."""
     texts = read_transcripts(corpus, split)
 
     look = partial(examine, source=corpus, text_of=texts.get)

@@ -1,4 +1,4 @@
-"""Utterances of 3 to 8 digits from the Free Spoken Digit Dataset: 16 kHz audio, manifests and labels.
+"""Make utterances of 3 to 8 digits from the Free Spoken Digit Dataset: 16 kHz audio, manifests and labels.
 
     python manifests/spoken_digits.py FSDD_RECORDINGS OUT
 
@@ -27,7 +27,7 @@ PAUSE_NOISE = 1e-3  # standard deviation, full scale = 1: a real pause is never 
 
 
 def groups(recordings: Path, held_out: list, valid_percent: float) -> dict:
-    """{(split, speaker): recordings}, both sorted."""
+    """Return {(split, speaker): recordings}, both sorted."""
     found = defaultdict(list)
     for path in sorted(recordings.glob("*.wav")):
         name = re.fullmatch(r"\d_([^_]+)_\d+", path.stem)
@@ -56,7 +56,7 @@ def cut(paths: list, random: np.random.RandomState) -> list:
 
 
 def join(paths: list, random: np.random.RandomState) -> np.ndarray:
-    """The recordings at 16 kHz with a pause before, between and after them."""
+    """Return the recordings at 16 kHz with a pause before, between and after them."""
 
     def pause():
         return PAUSE_NOISE * random.randn(int(random.uniform(*PAUSE_SECONDS) * SAMPLE_RATE))

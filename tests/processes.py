@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tiny import ROOT, command, compose, hear_ctrl_c
+from tiny import ROOT, accept_ctrl_c, command, compose
 
 GLOO = {"distributed_training.distributed_world_size": 2, "distributed_training.distributed_backend": "gloo"}
 WAYS = ("spawn", "torchrun", "by hand")
@@ -128,5 +128,5 @@ def _start(arguments, environment, two_devices=False):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        preexec_fn=lambda: (hear_ctrl_c(), os.setpgrp()),
+        preexec_fn=lambda: (accept_ctrl_c(), os.setpgrp()),
     )

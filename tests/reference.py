@@ -94,7 +94,7 @@ def fastformer(mixer, x, lengths, num_heads):
         for h in range(num_heads):
             query, key, value = (part.chunk(num_heads, dim=-1)[h] for part in (queries, keys, values))
             global_query = average(query, mixer.query_score[h])
-            global_key = average([global_query * one for one in key], mixer.key_score[h])
+            global_key = average([global_query * frame for frame in key], mixer.key_score[h])
             heads.append(global_key * value)
         for t in range(length):
             out[b, t] = mixer.transform(torch.cat([head[t] for head in heads])) + queries[t]

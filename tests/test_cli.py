@@ -1,4 +1,4 @@
-"""Does the command line speak of options where a function speaks of arguments?"""
+"""Does the command line name options where a function names arguments?"""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""Do task and model find out what the other asks, and does a model that does not say get an answer?"""
+"""Do task and model find out what the other asks, and does a model that does not define it get a default?"""
 
 import pytest
 import torch

@@ -14,12 +14,12 @@ EXTRAS = ("", "demo", "report", "hf", "onnx", "lm", "dev")
 
 def declared(python):
     """What setup.py asks for on a version of Python, extras included: [(name, versions)]."""
-    found = [Requirement(one) for one in importlib.metadata.requires("fairseq-summarymixing")]
+    found = [Requirement(requirement) for requirement in importlib.metadata.requires("fairseq-summarymixing")]
     environments = [{"python_version": python, "extra": extra} for extra in EXTRAS]
     return [
-        (one.name, one.specifier)
-        for one in found
-        if one.marker is None or any(one.marker.evaluate(environment) for environment in environments)
+        (requirement.name, requirement.specifier)
+        for requirement in found
+        if requirement.marker is None or any(requirement.marker.evaluate(environment) for environment in environments)
     ]
 
 
@@ -42,8 +42,8 @@ def test_readme_installs_first_what_setup_py_admits():
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     first = re.search(r"pip install (.*) cython setuptools wheel", readme)[1]
     versions = dict(declared("3.11"))
-    for one in map(Requirement, first.replace("'", "").split()):
-        assert set(one.specifier) <= set(versions[one.name])
+    for requirement in map(Requirement, first.replace("'", "").split()):
+        assert set(requirement.specifier) <= set(versions[requirement.name])
     legacy = re.search(r"pip install 'pip<24\.1' '(torch==\S+)'", readme)[1]
     assert str(Requirement(legacy).specifier)[2:] in dict(declared("3.10"))["torch"]
     assert importlib.metadata.metadata("fairseq-summarymixing")["Requires-Python"] == ">=3.9"

@@ -169,7 +169,7 @@ def command(folder, name, settings):
     ]
 
 
-def hear_ctrl_c():
+def accept_ctrl_c():
     """For ``preexec_fn``: a shell's background jobs ignore Ctrl-C, and so would what they start."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
@@ -184,7 +184,7 @@ def start(folder, name, settings, cwd=ROOT):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        preexec_fn=hear_ctrl_c,
+        preexec_fn=accept_ctrl_c,
     )
 
 

@@ -28,7 +28,7 @@ class Doubled(nn.Module):
 
 
 class Reversed(nn.Module):
-    """A parametrisation: the weight from back to front, which no norm behind it undoes."""
+    """A parametrisation: the weight from back to front, which no norm after it undoes."""
 
     def forward(self, weight):
         return weight.flip(0)

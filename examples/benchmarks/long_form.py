@@ -1,10 +1,10 @@
-"""What an hour costs: seconds per second of audio, and memory, of the base model on ever longer recordings.
+"""Measure what an hour costs: seconds per second of audio, and memory, of the base model on ever longer recordings.
 
     python examples/benchmarks/long_form.py --seconds 60,600,3600
 
-Random weights and noise, block by block as ``fairseq-summarymixing features`` does it. Each length is measured in a
-process of its own, so that its peak of resident memory is its own; the process with audio of 1 s tells what torch and
-the weights take.
+Random weights and noise, chunk by chunk as ``fairseq-summarymixing features`` does it. Each length is measured in a
+process of its own, so that its peak of resident memory is its own; the process with audio of 1 s measures what torch
+and the weights take.
 """
 
 import argparse
@@ -23,14 +23,14 @@ from fairseq_summarymixing.modules.wav2vec2 import Wav2Vec2
 
 
 def measure(shape: str, seconds: float, block_seconds: float) -> dict:
-    """Seconds of one recording and peak of this process's memory in 10^9 bytes."""
+    """Return the seconds that one recording takes and the peak of this process's memory in 10^9 bytes."""
     model = make_lean(Wav2Vec2(*SHAPES[shape]))
     model.remove_pretraining_modules()
     encoder = RecordingEncoder(model.eval(), normalize=False, block_seconds=block_seconds, window_seconds=None)
-    encoder.represent(torch.randn(16000))
+    encoder.encode(torch.randn(16000))
     wave = torch.randn(round(seconds * 16000))
     begun = time.perf_counter()
-    encoder.represent(wave)
+    encoder.encode(wave)
     taken = time.perf_counter() - begun
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
     return {"seconds": seconds, "taken": taken, "taken_per_second": taken / seconds, "peak_gb": peak}

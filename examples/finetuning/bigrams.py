@@ -1,4 +1,4 @@
-"""A bigram language model and a lexicon of transcripts, for ``fairseq-summarymixing decode --lm``.
+"""Write a bigram language model and a lexicon of transcripts, for ``fairseq-summarymixing decode --lm``.
 
     python examples/finetuning/bigrams.py DATA/train.wrd OUT
 
@@ -27,12 +27,12 @@ def main(transcripts: str, out: str) -> None:
     if not sentences:
         raise UserError(f"{transcripts} holds no words; expected one sentence per line")
     words = Counter(word for sentence in sentences for word in [*sentence, "</s>"])
-    pairs = Counter(pair for one in sentences for pair in zip(["<s>", *one], [*one, "</s>"]))
+    pairs = Counter(pair for sentence in sentences for pair in zip(["<s>", *sentence], [*sentence, "</s>"]))
     seen, kinds = Counter(), Counter()
     for (history, _), count in pairs.items():
         seen[history] += count
         kinds[history] += 1
-    total = sum(words.values()) + len(words) + 1  # one more of each word, and an unknown one
+    total = sum(words.values()) + len(words) + 1  # one more of each word, and an unknown word
     unigram = {word: (count + 1) / total for word, count in words.items()}
     left = {history: DISCOUNT * kinds[history] / seen[history] for history in seen}
     with atomic_write(Path(out) / "lm.arpa") as file:

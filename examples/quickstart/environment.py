@@ -1,4 +1,4 @@
-"""An environment without fairseq: links to some installed packages and all that they need, nothing else."""
+"""Make an environment without fairseq: links to some installed packages and all that they need, nothing else."""
 
 import sys
 from importlib.metadata import PackageNotFoundError, distribution
@@ -36,7 +36,11 @@ def link_packages(folder: Path, names: List[str]) -> List[str]:
             if not link.exists():
                 link.symlink_to(Path(str(found.locate_file(top))).resolve())
         needed = [Requirement(text) for text in found.requires or ()]
-        queue += [one.name for one in needed if one.marker is None or one.marker.evaluate({"extra": ""})]
+        queue += [
+            requirement.name
+            for requirement in needed
+            if requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+        ]
     start = (
         "import runpy, sys; sys.path.append(sys.argv[1]); sys.argv[:2] = []; "
         "runpy.run_path(sys.argv[0], None, '__main__')"

@@ -2,35 +2,35 @@
 
     python examples/quickstart/run.py [--audio DIR] [--model log_mel] [--out quickstart]
 
-SummaryMixing, its self-attention twin and stock fairseq wav2vec2 are pre-trained on the same data, with
-the same seed and updates; each is fine-tuned with CTC, and so is one model from random weights. Every
-command is shown, and can be run by hand. Run the same again to go on after an interruption.
+SummaryMixing, its self-attention twin and stock fairseq wav2vec2 are pre-trained on the same data, with the same seed
+and updates; each is fine-tuned with CTC, and so is one model from random weights. As many trainings run at a time as
+there are cores. Every command is shown, and can be run by hand. Run the same again to go on after an interruption.
 """
 
 import argparse
-import fcntl
+import asyncio
 import json
 import os
-import re
 import shlex
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Dict, List, Optional, Tuple
+from typing import List, Optional, Tuple
 
 from environment import link_packages
-from tqdm import tqdm
+from jobs import Jobs, show, show_text
+from seeds import COLUMNS, cell
 
 from fairseq_summarymixing.data.manifest import read_manifest
 from fairseq_summarymixing.data.splits import stable_fraction
 from fairseq_summarymixing.errors import UserError, exit_status
 from fairseq_summarymixing.files import atomic_write
+from fairseq_summarymixing.tables import aligned
 
 HERE = Path(__file__).resolve().parent
 TOOLS = Path(sys.executable).parent
 LABELLED_MINUTES = 10.0
-SHOWN_LINES_OF_A_FAILURE = 15
 
 RECIPES = {
     "log_mel": "pretraining_log_mel",  # the paper's shape: log-mel front end, conformer layers
@@ -38,23 +38,23 @@ RECIPES = {
 }
 MIXERS = {"summarymixing": "summary_mixing", "self_attention": "self_attention"}
 STOCK = "wav2vec2"
+RANDOM = "random_weights"  # in the configuration of the pre-trained SummaryMixing model
 
 
 def pretraining_command(name: str, model: str) -> Tuple[str, List[str]]:
-    """The recipe and what it is told, for a run called ``name``. Stock fairseq offers the waveform shape alone."""
+    """Return the recipe and its overrides for a run called ``name``. Stock fairseq offers the waveform shape alone."""
     if name == STOCK:
         return RECIPES["waveform"], ["model._name=wav2vec2"]
     return RECIPES[model], [f"+model.mixer={MIXERS[name]}"]
 
 
-def show(command: List[str]) -> None:
-    short = [Path(command[0]).name, *command[1:]]
-    print(f"\n$ {' '.join(shlex.quote(part) for part in short)}", flush=True)
+def verb(*arguments: str) -> List[str]:
+    return [str(TOOLS / "fairseq-summarymixing"), *arguments]
 
 
 def call(*arguments: str) -> None:
-    """Run one verb of the command line."""
-    command = [str(TOOLS / "fairseq-summarymixing"), *arguments]
+    """Run one verb of the command line, alone."""
+    command = verb(*arguments)
     show(command)
     if subprocess.run(command).returncode:
         raise UserError(f"{arguments[0]} failed; see above")
@@ -98,7 +98,7 @@ def choose_labelled(manifests: Path, out: Path) -> Path:
         minutes = sum(frames for _, frames in rows) / 16000 / 60
         chosen = [stable_fraction(path) < LABELLED_MINUTES / minutes for path, _ in rows]
         files["labelled.tsv"] = [root] + [f"{path}\t{frames}" for (path, frames), keep in zip(rows, chosen) if keep]
-        for kind in ("ltr", "wrd"):
+        for kind in {"ltr", "wrd"} & {path.suffix[1:] for path in manifests.glob("train.*")}:
             files[f"labelled.{kind}"] = [line for line, keep in zip(files[f"train.{kind}"], chosen) if keep]
     for name, lines in files.items():
         with atomic_write(data / name) as file:
@@ -106,70 +106,114 @@ def choose_labelled(manifests: Path, out: Path) -> Path:
     return data
 
 
-def train(recipe: str, run: Path, settings: List[str]) -> None:
-    """Train into ``run``; a run that is complete is left alone, a partial one goes on."""
-    command = [
-        str(TOOLS / "fairseq-hydra-train"), "--config-dir", str(HERE), "--config-name", recipe, *settings,
-        f"checkpoint.save_dir={run / 'checkpoints'}",
-    ]  # fmt: skip
-    done, line = run / "done", " ".join(map(shlex.quote, command[1:]))
-    started = run / "command.txt"
-    if started.exists() and started.read_text() != line:
-        raise UserError(f"{run} holds a run with other settings: delete it, or give another --out")
-    show(command)
-    if done.exists():
-        print(f"{run} is complete")
-        return
-    run.mkdir(parents=True, exist_ok=True)
-    started.write_text(line)
-    _follow(command, run)
-    done.touch()
+class Quickstart:
+    """The runs that follow once there is data, and what each waits for."""
+
+    def __init__(self, out: Path, data: Path, args: argparse.Namespace) -> None:
+        self.out, self.data, self.args = out, data, args
+
+    async def run(self) -> None:
+        """Start all that can be started, and first the pair that the first result is of."""
+        self.jobs = Jobs(most=len([*MIXERS, STOCK, RANDOM]))
+        pretraining = {name: asyncio.ensure_future(self.pretrain(name)) for name in [*MIXERS, STOCK]}
+        steps = [*pretraining.values(), self.first_result([pretraining[name] for name in MIXERS])]
+        runs = [self.out / "pretraining" / name for name in pretraining]
+        has_transcripts = (self.data / "labelled.ltr").exists() and (self.data / "test.ltr").exists()
+        if has_transcripts:
+            for name, source in {**{name: name for name in pretraining}, RANDOM: "summarymixing"}.items():
+                steps.append(self.finetune(name, source, pretraining[source]))
+                runs.append(self.out / "finetuning" / name)
+        else:
+            show_text("\nno transcripts, so no fine-tuning; --transcripts gives them")
+        await asyncio.gather(*steps)
+        export = [self.export_best()] if has_transcripts else []
+        await asyncio.gather(self.compare(runs), *export)
+
+    async def pretrain(self, name: str) -> None:
+        recipe, model = pretraining_command(name, self.args.model)
+        settings = [*model, f"task.data={self.data}", f"optimization.max_update={self.args.updates}"]
+        async with self.jobs.turn():
+            await self.train(recipe, self.out / "pretraining" / name, [*settings, f"common.seed={self.args.seed}"])
+
+    async def first_result(self, pair: List[asyncio.Future]) -> None:
+        """Make the page and print a table of SummaryMixing and its twin, while the others train."""
+        await asyncio.gather(*pair)
+        await self.compare([self.out / "pretraining" / name for name in MIXERS])
+        show_text(
+            f"\nFirst result, {minutes_since(self.args.begun)} after the start:\n\n{table(self.out, 'pre-training')}"
+        )
+
+    async def finetune(self, name: str, source: str, pretrained: asyncio.Future) -> None:
+        """Fine-tune the model of the pre-training ``source`` when that is done, and decode."""
+        run = self.out / "finetuning" / name
+        checkpoint = self.out / "pretraining" / source / "checkpoints" / "checkpoint_last.pt"
+        settings = [
+            f"task.data={self.data}",
+            f"model.w2v_path={checkpoint}",
+            f"common.seed={self.args.seed}",
+            f"optimization.max_update={self.args.finetuning_updates}",
+            f"model.no_pretrained_weights={str(name == RANDOM).lower()}",
+        ]
+        await pretrained
+        async with self.jobs.turn():
+            await self.train("finetuning", run, settings)
+            best = str(run / "checkpoints" / "checkpoint_best.pt")
+            await self.call("decode", best, "--data", str(self.data), "--split", "test")
+
+    async def train(self, recipe: str, run: Path, settings: List[str]) -> None:
+        """Train into ``run``; a run that is complete is left alone, a partial run goes on."""
+        command = [str(TOOLS / "fairseq-hydra-train"), "--config-dir", str(HERE), "--config-name", recipe]
+        command += [*settings, f"checkpoint.save_dir={run / 'checkpoints'}"]
+        line, started, finished = " ".join(map(shlex.quote, command[1:])), run / "command.txt", run / "done"
+        if started.exists() and started.read_text() != line:
+            raise UserError(f"{run} holds a run with other settings: delete it, or give another --out")
+        show(command)
+        if finished.exists():
+            show_text(f"{run} is complete")
+            return
+        run.mkdir(parents=True, exist_ok=True)
+        started.write_text(line)
+        await self.jobs.train(command, run)
+        finished.touch()
+
+    async def compare(self, runs: List[Path]) -> None:
+        await self.call("compare", *map(str, runs), "--out", str(self.out / "comparison"))
+
+    async def export_best(self) -> None:
+        """Export the fine-tuned model with the fewest word errors, and transcribe an utterance with it."""
+        paths = self.out.glob("finetuning/*/checkpoints/decode/*/result.json")
+        results = {path: json.loads(path.read_text()) for path in paths}
+        best = min(results, key=lambda path: results[path]["wer"])
+        checkpoint, spoken = results[best]["checkpoint"], (best.parent / "references.wrd").read_text(encoding="utf-8")
+        name = Path(checkpoint).parent.parent.name
+        folder = self.out / "huggingface" / name
+        if not (folder / "config.json").exists():
+            await self.call("export", "hf", checkpoint, str(folder))
+        root, rows = read_manifest(self.data / "test.tsv")
+        python = link_packages(self.out / "huggingface" / "site-packages", ["torch", "transformers", "soundfile"])
+        command = [*python, str(HERE / "transcribe.py"), str(folder), os.path.join(root, rows[0][0])]
+        transcript = await self.jobs.output(command, HF_HUB_OFFLINE="1")
+        show_text(
+            f"\nthe model {name} in an environment with torch and transformers alone\n"
+            f"reference:  {spoken.splitlines()[0]}\n{transcript}"
+        )
+
+    async def call(self, *arguments: str) -> None:
+        """Run one verb beside the trainings; what it prints appears when it ends."""
+        show(verb(*arguments))
+        show_text(await self.jobs.output(verb(*arguments)))
 
 
-def _follow(command: List[str], run: Path) -> None:
-    """Run the trainer with a progress bar; its whole output goes to ``output.log``.
-
-    The trainer inherits a lock on the log, so that one that outlived a killed driver is not joined by a second.
-    """
-    with open(run / "output.log", "a", encoding="utf-8") as log, tqdm(unit="update", desc=run.name) as bar:
-        try:
-            fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(f"another training still runs in {run}: wait for it, or stop it") from error
-        # Half the cores compute, the others load audio; on two cores a second thread gains these sizes nothing
-        environment = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 2) // 2)), **os.environ}
-        process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment,
-            pass_fds=[log.fileno()],
-        )  # fmt: skip
-        lines: List[str] = []
-        try:
-            for text in process.stdout:
-                log.write(text)
-                lines.append(text)
-                _advance(bar, text)
-        finally:
-            if process.poll() is None:
-                process.terminate()
-            status = process.wait()
-    if status:
-        told = [text for text in lines if text.startswith("error: ")] or lines[-SHOWN_LINES_OF_A_FAILURE:]
-        raise UserError(f"training stopped, its output is in {run / 'output.log'}; it ends:\n{''.join(told)}")
+def table(out: Path, kind: str) -> str:
+    """Lay out the figures of the runs of a kind, which are on the page, for a terminal."""
+    runs = [run for run in json.loads((out / "comparison" / "compare.json").read_text()) if run["kind"] == kind]
+    columns = [column for column in COLUMNS if any(column[1](run) is not None for run in runs)]
+    rows = [[run["name"], *(cell([value(run)], decimals) for _, value, decimals in columns)] for run in runs]
+    return aligned([kind, *(heading for heading, _, _ in columns)], rows)
 
 
-def _advance(bar: tqdm, text: str) -> None:
-    total = re.search(r"'max_update': (\d+)", text)
-    if total and not bar.total:  # fine-tuning also logs the configuration of the model that it starts from
-        bar.total = int(total[1])
-        bar.refresh()
-    found = re.search(r"\[(train_inner|valid)\]\[INFO\] - (\{.*\})", text)
-    if not found:
-        return
-    figures = json.loads(found[2])
-    shown = {key: figures[key] for key in ("loss", "accuracy", "valid_accuracy", "valid_uer") if key in figures}
-    bar.set_postfix(shown, refresh=False)
-    bar.n = int(figures.get("num_updates", figures.get("valid_num_updates", bar.n)))
-    bar.refresh()
+def minutes_since(begun: float) -> str:
+    return f"{(time.time() - begun) / 60:.1f} minutes"
 
 
 def main() -> None:
@@ -183,71 +227,17 @@ def main() -> None:
     parser.add_argument("--finetuning-updates", type=int, default=700, help="default 700")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
-    begun = time.time()
+    args.begun = time.time()
     out = args.out.resolve()
     if args.audio is None:
         manifests = prepare_demo(out, args.minutes)
     else:
         manifests = prepare_audio(args.audio.resolve(), out, args.transcripts)
-    data = choose_labelled(manifests, out)
-    runs = _pretrain(out, data, args)
-    if (data / "labelled.ltr").exists() and (data / "test.ltr").exists():
-        runs += _finetune(out, data, args)
-    else:
-        print("\nno transcripts, so no fine-tuning; --transcripts gives them")
-    call("compare", *map(str, runs), "--out", str(out / "comparison"))
+    asyncio.run(Quickstart(out, choose_labelled(manifests, out), args).run())
+    print(f"\n{table(out, 'pre-training')}")
     if (out / "finetuning").exists():
-        _export(out, data)
-    print(f"\n{(time.time() - begun) / 60:.1f} minutes. Open {out / 'comparison' / 'compare.html'}")
-
-
-def _pretrain(out: Path, data: Path, args: argparse.Namespace) -> List[Path]:
-    runs = []
-    for name in [*MIXERS, STOCK]:
-        run = out / "pretraining" / name
-        recipe, model = pretraining_command(name, args.model)
-        common = [f"task.data={data}", f"optimization.max_update={args.updates}", f"common.seed={args.seed}"]
-        train(recipe, run, [*model, *common])
-        runs.append(run)
-    return runs
-
-
-def _finetune(out: Path, data: Path, args: argparse.Namespace) -> List[Path]:
-    pretrained: Dict[str, str] = {name: name for name in [*MIXERS, STOCK]}
-    pretrained["random_weights"] = "summarymixing"
-    runs = []
-    for name, source in pretrained.items():
-        run = out / "finetuning" / name
-        checkpoint = out / "pretraining" / source / "checkpoints" / "checkpoint_last.pt"
-        settings = [
-            f"task.data={data}", f"model.w2v_path={checkpoint}", f"common.seed={args.seed}",
-            f"optimization.max_update={args.finetuning_updates}",
-            f"model.no_pretrained_weights={str(name == 'random_weights').lower()}",
-        ]  # fmt: skip
-        train("finetuning", run, settings)
-        call("decode", str(run / "checkpoints" / "checkpoint_best.pt"), "--data", str(data), "--split", "test")
-        runs.append(run)
-    return runs
-
-
-def _export(out: Path, data: Path) -> None:
-    """The fine-tuned model that made the fewest word errors, to Hugging Face, and what it hears of a test utterance."""
-    results = {path: json.loads(path.read_text()) for path in out.glob("finetuning/*/checkpoints/decode/*/result.json")}
-    best = min(results, key=lambda path: results[path]["wer"])
-    checkpoint, said = results[best]["checkpoint"], (best.parent / "references.wrd").read_text(encoding="utf-8")
-    name = Path(checkpoint).parent.parent.name
-    folder = out / "huggingface" / name
-    if not (folder / "config.json").exists():
-        call("export", "hf", checkpoint, str(folder))
-    root, rows = read_manifest(data / "test.tsv")
-    print(
-        f"\nthe model {name} in an environment with torch and transformers alone\nsaid:  {said.splitlines()[0]}",
-        flush=True,
-    )
-    python = link_packages(out / "huggingface" / "site-packages", ["torch", "transformers", "soundfile"])
-    command = [*python, str(HERE / "transcribe.py"), str(folder), os.path.join(root, rows[0][0])]
-    if subprocess.run(command, env={**os.environ, "HF_HUB_OFFLINE": "1"}).returncode:
-        raise UserError("transformers could not use the exported model; see above")
+        print(f"\n{table(out, 'fine-tuning')}")
+    print(f"\n{minutes_since(args.begun)}. Open {out / 'comparison' / 'compare.html'}")
 
 
 if __name__ == "__main__":

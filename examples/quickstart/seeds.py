@@ -1,4 +1,4 @@
-"""Quickstarts that differ in seed or shape, as one table of means and ranges.
+"""Summarise quickstarts that differ in seed or shape in one table of means and ranges.
 
     python examples/quickstart/seeds.py QUICKSTART_OUT QUICKSTART_OUT ...
 
@@ -17,14 +17,18 @@ from fairseq_summarymixing.tables import markdown
 COLUMNS = [
     ("valid accuracy", lambda run: run["valid_accuracy"], 3),
     ("code perplexity", lambda run: run["valid_code_perplexity"], 1),
-    ("MB saved / s", lambda run: run["saved_mb_per_second"], 2),
+    (
+        "activation MB / s of audio",
+        lambda run: run.get("activation_mb_per_audio_second", run.get("saved_mb_per_second")),
+        2,
+    ),
     ("test CER %", lambda run: run["decodes"][0]["cer"] if run["decodes"] else None, 1),
     ("test WER %", lambda run: run["decodes"][0]["wer"] if run["decodes"] else None, 1),
 ]
 
 
 def read(folders: List[Path]) -> Dict[Tuple[str, str, str], List[dict]]:
-    """Runs by kind, last part of the name, and architecture."""
+    """Return the runs by kind, last part of the name, and architecture."""
     rows: Dict[Tuple[str, str, str], List[dict]] = {}
     for folder in folders:
         path = folder / "comparison" / "compare.json"
@@ -45,9 +49,11 @@ def cell(values: List[Optional[float]], decimals: int) -> str:
 
 
 def table(rows: Dict[Tuple[str, str, str], List[dict]], kind: str) -> str:
-    """Markdown: mean, and in brackets the smallest and the largest, over the runs of each row."""
+    """Return a Markdown table: the mean, and in brackets the smallest and the largest, over the runs of each row."""
     chosen = {key[1:]: runs for key, runs in rows.items() if key[0] == kind}
-    columns = [one for one in COLUMNS if any(one[1](run) is not None for runs in chosen.values() for run in runs)]
+    columns = [
+        column for column in COLUMNS if any(column[1](run) is not None for runs in chosen.values() for run in runs)
+    ]
     lines = []
     for (name, architecture), runs in chosen.items():
         cells = [cell([value(run) for run in runs], decimals) for _, value, decimals in columns]

@@ -17,9 +17,9 @@ def main(directory: str, audio: str) -> None:
     logging.disable_progress_bar()
     samples, rate = soundfile.read(audio, dtype="float32")
     recognise = pipeline("automatic-speech-recognition", model=directory, trust_remote_code=True)
-    heard = recognise({"raw": samples, "sampling_rate": rate}, return_timestamps="word")
-    print(f"heard: {heard['text']}")
-    for word in heard["chunks"]:
+    answer = recognise({"raw": samples, "sampling_rate": rate}, return_timestamps="word")
+    print(f"transcript: {answer['text']}")
+    for word in answer["chunks"]:
         start, end = word["timestamp"]
         print(f"{start:6.2f} to {end:5.2f} s  {word['text']}")
 

@@ -1,1 +1,1 @@
-"""What a training step costs."""
+"""Measure and report what a training step costs."""

@@ -1,4 +1,4 @@
-"""What is measured: our models with each mixer, and the strongest alternatives a user could pick.
+"""Build what is measured: our models with each mixer, and the strongest alternatives that a user could pick.
 
 Our own candidates need torch alone. The others are built where their packages are installed.
 """
@@ -24,7 +24,7 @@ SAMPLES_PER_SECOND = 16000
 
 
 class Shape(NamedTuple):
-    """The sizes and the dropout of a recipe; layerdrop is 0, so that every step does the same work."""
+    """The sizes and the dropout of a recipe. Layerdrop is 0, so that every step does the same work."""
 
     frontend: FrontendConfig
     encoder: EncoderConfig
@@ -56,7 +56,7 @@ SHAPES = {
 
 
 class Candidate(NamedTuple):
-    """Something to train: ``forward()`` is one step's work up to the scalar that backward starts from."""
+    """A model to train: ``forward()`` computes one step up to the scalar that the backward pass starts from."""
 
     name: str
     module: nn.Module
@@ -64,11 +64,11 @@ class Candidate(NamedTuple):
 
 
 class NotHere(Exception):
-    """The candidate cannot be built on this machine; the message says why."""
+    """An error: this machine cannot build the candidate; the message names the reason."""
 
 
 def build(work: str, shape: str, name: str, batch: int, seconds: float, device: str, dtype: torch.dtype) -> Candidate:
-    """Random weights and random input, the same for each candidate of a work.
+    """Build a candidate with random weights and a random input, the same input for each candidate of a work.
 
     Args:
         work: ``mixer`` (one layer's), ``encoder`` (positions and layers) or ``step`` (waveform to loss).
@@ -100,7 +100,7 @@ def _scalar(out: Tensor) -> Tensor:
     return out.float().mean()
 
 
-OURS: dict[str, dict[str, object]] = {
+OUR_MODELS: dict[str, dict[str, object]] = {
     **{name: {"mixer": name} for name in MIXERS},
     "self_attention_no_dropout": {"mixer": "self_attention", "attention_dropout": 0.0},
 }
@@ -141,7 +141,7 @@ def _our_loss(model: Wav2Vec2, source: Tensor) -> Tensor:
 
 
 def _pretraining_loss(logits: Tensor, diversity: Tensor, penalty: Tensor) -> Tensor:
-    """fairseq's criterion ``wav2vec``: summed InfoNCE and the extra losses, per masked frame."""
+    """Compute fairseq's criterion ``wav2vec``: summed InfoNCE and the extra losses, per masked frame."""
     contrastive = F.cross_entropy(logits.float(), logits.new_zeros(len(logits), dtype=torch.long), reduction="mean")
     return contrastive + 0.1 * diversity.float() + 10 * penalty.float()
 
@@ -159,7 +159,7 @@ def _stock_config(stock, sizes: Shape):
     fields = {f.name: getattr(part, f.name) for part in sizes for f in dataclasses.fields(part) if f.name in same}
     fields["conv_feature_layers"] = str(list(sizes.frontend.conv_feature_layers))
     if sizes.encoder.activation_fn == "swish":
-        fields["activation_fn"] = "gelu"  # of the feed-forwards: its conformer has swish, whatever is said
+        fields["activation_fn"] = "gelu"  # of the feed-forwards: its conformer has swish, whatever the field holds
     if sizes.encoder.encoder_layer == "conformer":
         fields.update(layer_type="conformer", attn_type="", pos_enc_type="abs")
     return stock.Wav2Vec2Config(**fields)
@@ -234,10 +234,10 @@ def _huggingface_step(sizes: Shape):
 
 
 CANDIDATES = {
-    "mixer": {**{name: _our_mixer(**changes) for name, changes in OURS.items()}, "fairseq": _fairseq_attention},
-    "encoder": {**{name: _our_encoder(**changes) for name, changes in OURS.items()}, "fairseq": _fairseq_encoder},
+    "mixer": {**{name: _our_mixer(**changes) for name, changes in OUR_MODELS.items()}, "fairseq": _fairseq_attention},
+    "encoder": {**{name: _our_encoder(**changes) for name, changes in OUR_MODELS.items()}, "fairseq": _fairseq_encoder},
     "step": {
-        **{name: _our_step(**changes) for name, changes in OURS.items()},
+        **{name: _our_step(**changes) for name, changes in OUR_MODELS.items()},
         "fairseq": _fairseq_step,
         "huggingface": _huggingface_step,
     },

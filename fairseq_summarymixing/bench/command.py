@@ -1,4 +1,4 @@
-"""The verb ``bench``: its options, and what they call."""
+"""The verb ``bench``: its options and the functions that they call."""
 
 import argparse
 
@@ -44,7 +44,7 @@ def _measure(args: argparse.Namespace) -> str:
     from .measure import run
 
     try:
-        seconds = [float(one) for one in args.seconds.split(",")]
+        seconds = [float(text) for text in args.seconds.split(",")]
     except ValueError as error:
         raise UserError(f"--seconds must be numbers with commas between; got {args.seconds}") from error
     names = args.names.split(",") if args.names else None

@@ -1,4 +1,4 @@
-"""Measure candidates in turn, in one process, and write what was seen as JSON lines."""
+"""Measure candidates in turn, in one process, and write the results as JSON lines."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tqdm import tqdm
 from .. import __version__
 from ..errors import UserError
 from ..modules.encoder import Encoder
-from ..modules.lean.activation_memory import count_saved_bytes
+from ..modules.lean.activation_memory import count_activation_bytes
 from ..modules.lean.linear import linear
 from ..modules.wav2vec2 import Wav2Vec2
 from .candidates import CANDIDATES, SHAPES, Candidate, NotHere, build
@@ -42,7 +42,7 @@ def measure(
     dtype: str = "fp32",
     compiled: bool = False,
 ) -> Iterator[dict[str, Any]]:
-    """One record for each length and candidate; candidates take turns, so that the machine's moods hit all alike.
+    """Measure each candidate at each length; candidates take turns, so that the machine's moods hit all alike.
 
     A repetition is forward, backward and AdamW in training mode. Reported are medians over ``repeat``, after one
     warm-up that also counts operations and bytes. One repetition more, of our encoders and steps, is taken to parts.
@@ -74,7 +74,7 @@ def _measure(
             record = dict(work=work, shape=shape, candidate=name, batch=batch, seconds=length, dtype=dtype)
             record.update(device=device, compiled=compiled, repeat=repeat, **machine)
             runners.append(_Runner(record, device))
-            runners[-1].attempt(lambda one: one.build(DTYPES[dtype]))
+            runners[-1].attempt(lambda runner: runner.build(DTYPES[dtype]))
         title = f"{work} {shape} {batch} x {length:g} s"
         for runner in tqdm(runners, desc=f"{title}, warm-up", unit="candidate", disable=None):
             runner.attempt(_Runner.count)
@@ -87,14 +87,14 @@ def _measure(
 
 
 class _Runner:
-    """A candidate, its optimizer, and the record that is filled; one that cannot go on is skipped with the reason."""
+    """A candidate, its optimizer and the record that is filled; a candidate that fails is skipped with the reason."""
 
     def __init__(self, record: dict[str, Any], device: str):
         self.record, self.device = record, device
         self.times: list[tuple[float, ...]] = []
 
     def attempt(self, task: Callable[[_Runner], None]) -> None:
-        """Raises all but a lack of memory or of a package."""
+        """Call a function and note a lack of memory or of a package; other errors pass through."""
         if "skipped" in self.record:
             return
         try:
@@ -162,7 +162,7 @@ def _synchronise(device: str) -> None:
 
 
 def _time_step(candidate: Candidate, optimizer: torch.optim.Optimizer, device: str) -> tuple[float, ...]:
-    """Seconds of each of :data:`PHASES`."""
+    """Return the seconds of each of :data:`PHASES`."""
     optimizer.zero_grad(set_to_none=True)
     _synchronise(device)
     moments = [time.perf_counter()]
@@ -185,16 +185,16 @@ def _summary(times: Sequence[tuple[float, ...]]) -> dict[str, float]:
 
 
 def _count(candidate: Candidate, optimizer: torch.optim.Optimizer) -> dict[str, float]:
-    """One step's operations, bytes kept for backward, and largest memory beyond what was there before it."""
+    """Count one step's operations, its activation memory in bytes, and its largest memory."""
     counter = _flop_counter()
-    with counter, count_saved_bytes(candidate.module) as saved:
+    with counter, count_activation_bytes(candidate.module) as saved:
         loss = candidate.forward()
     with counter:
         loss.backward()
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     flops = float(counter.get_total_flops()) if hasattr(counter, "get_total_flops") else float("nan")
-    return {"flops": flops, "saved_bytes": saved.total, "peak_bytes": _peak_bytes(candidate)}
+    return {"flops": flops, "activation_bytes": saved.total, "peak_bytes": _peak_bytes(candidate)}
 
 
 def _flop_counter() -> Any:
@@ -208,14 +208,14 @@ def _flop_counter() -> Any:
 
 
 def _convolution_backward_flops(gradient: Any, x: Any, weight: Any, *options: Any, **_: Any) -> int:
-    """From shapes: a forward's operations for each of input and weight that wants a gradient. torch's own count takes
-    the weight's times the number of groups. Not for transposed convolutions."""
+    """Count from shapes: a forward's operations for each of input and weight that wants a gradient. torch's own count
+    takes the weight's times the number of groups. Not for transposed convolutions."""
     wanted = options[-1]
     return 2 * math.prod(gradient[:1] + gradient[2:]) * math.prod(weight) * (wanted[0] + wanted[1])
 
 
 def _peak_bytes(candidate: Candidate) -> int | None:
-    """Of forward and backward, beyond weights and optimizer; None where the system cannot tell."""
+    """Return the peak of forward and backward beyond weights and optimizer; None where the system cannot measure it."""
     if next(candidate.module.parameters()).is_cuda:
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
@@ -232,7 +232,7 @@ def _peak_bytes(candidate: Candidate) -> int | None:
 
 
 def _return_free_memory() -> None:
-    """What earlier work freed and the C library keeps would hide as much of the next peak."""
+    """Return freed memory to the system: what the C library keeps would hide as much of the next peak."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
     if trim is not None:
         trim(0)
@@ -244,7 +244,7 @@ def _status_kilobytes(key: str) -> int:
 
 
 def describe_machine(device: str = "cpu", dtype: torch.dtype = torch.float32) -> dict[str, Any]:
-    """Hardware, versions, and how many operations a second a bare matrix product reaches."""
+    """Return hardware, versions, and how many operations a second a bare matrix product reaches."""
     name = torch.cuda.get_device_name() if device == "cuda" else _processor()
     return {
         "machine": name,
@@ -259,7 +259,7 @@ def describe_machine(device: str = "cpu", dtype: torch.dtype = torch.float32) ->
 
 
 def matmul_rate(device: str, dtype: torch.dtype, rows: int = 1500, columns: int = 768, hidden: int = 3072) -> float:
-    """Operations per second of the feed-forward's own product by :func:`linear`: the fastest within half a second."""
+    """Measure the feed-forward's own product by :func:`linear`, in operations per second: the fastest in 0.5 s."""
     left = torch.randn(rows, columns, device=device, dtype=dtype)
     right = torch.randn(hidden, columns, device=device, dtype=dtype)
     fastest, begun = math.inf, time.perf_counter()
@@ -288,9 +288,9 @@ def _commit() -> str | None:
 
 
 def run(out: str | Path, **options: Any) -> str:
-    """Append the records of :func:`measure` to ``out`` as they come. Returns one line for people."""
+    """Append the records of :func:`measure` to ``out`` as they come, and return a line that summarises them."""
     count = 0
-    records = measure(**options)  # mistakes in options and path are told before anything is measured
+    records = measure(**options)  # mistakes in options and path are errors before anything is measured
     _append(out, "")
     for record in records:
         _append(out, json.dumps(record) + "\n")

@@ -1,4 +1,4 @@
-"""Where a step's time and memory go: seconds and bytes of each part of our models."""
+"""Measure where a step's time and memory go: seconds and bytes of each part of our models."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from torch import Tensor, nn
 
 from ..modules.lean import conformer as lean_conformer
 from ..modules.lean import transformer as lean_transformer
-from ..modules.lean.activation_memory import SavedBytes, count_saved_bytes
+from ..modules.lean.activation_memory import ActivationBytes, count_activation_bytes
 from .candidates import Candidate
 
 OTHER = "norms, dropout, other"
 OBJECTIVE = "quantiser and objective"
-PARTS = {
+PART_OF_MODULE = {
     "feature_extractor": "front end",
     "pos_conv": "positions",
     "mixer": "mixers",
@@ -27,7 +27,7 @@ PARTS = {
     "second_feed_forward": "feed-forwards",
     "convolution": "convolution modules",
 }
-"""Modules by the last word of their name. The norm before a lean feed-forward or convolution module counts as its."""
+"""Modules by the last word of their name. The norm before a lean feed-forward or convolution module is part of it."""
 FUSED = (
     (lean_transformer, "normalised_feed_forward"),
     (lean_conformer, "normalised_feed_forward"),
@@ -37,7 +37,7 @@ FUSED = (
 
 
 class _Mark(torch.autograd.Function):
-    """Identity; calls back when its gradient comes by, to say which part backward works on from there."""
+    """An identity that switches the clock to the part whose backward pass begins, when its gradient arrives."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, clock: _Clock, part: str) -> Tensor:
@@ -51,9 +51,9 @@ class _Mark(torch.autograd.Function):
 
 
 class _Clock:
-    """Gives the seconds and the saved bytes since the last switch to the part at work."""
+    """A clock that adds seconds and stored bytes to the part at work, at each switch between parts."""
 
-    def __init__(self, saved: SavedBytes, device: str):
+    def __init__(self, saved: ActivationBytes, device: str):
         self.saved, self.device = saved, device
         self.found: dict[str, dict[str, float]] = {}
         self.phase, self.part = "forward", OTHER
@@ -62,20 +62,20 @@ class _Clock:
     def switch(self, part: str) -> None:
         if self.device == "cuda":
             torch.cuda.synchronize()
-        seen = self.found.setdefault(self.part, {"forward": 0.0, "backward": 0.0, "saved_bytes": 0})
+        seen = self.found.setdefault(self.part, {"forward": 0.0, "backward": 0.0, "activation_bytes": 0})
         total = self.saved.total
         seen[self.phase] += time.perf_counter() - self.since
-        seen["saved_bytes"] += total - self.bytes
+        seen["activation_bytes"] += total - self.bytes
         self.part, self.since, self.bytes = part, time.perf_counter(), total
 
 
 def measure_parts(candidate: Candidate, device: str) -> dict[str, dict[str, float]]:
-    """One step more, with marks at the borders of parts: {part: {forward, backward, saved_bytes}}.
+    """Run one more step with marks at the borders of parts; return {part: {forward, backward, activation_bytes}}.
 
     Seconds of one repetition and bytes. Backward visits the borders in reverse, so what lean layers recompute there
     counts as the backward of its own part. A storage that two parts keep is the first one's.
     """
-    with count_saved_bytes(candidate.module) as saved, _marked(candidate.module, clock := _Clock(saved, device)):
+    with count_activation_bytes(candidate.module) as saved, _marked(candidate.module, clock := _Clock(saved, device)):
         loss = candidate.forward()
         clock.switch(clock.part)
     clock.phase = "backward"
@@ -91,7 +91,7 @@ def _marked(model: nn.Module, clock: _Clock) -> Iterator[None]:
         for owner, name in FUSED:
             handles.enter_context(mock.patch.object(owner, name, _between_borders(clock, getattr(owner, name))))
         for name, module in model.named_modules():
-            part = PARTS.get(name.rpartition(".")[2])
+            part = PART_OF_MODULE.get(name.rpartition(".")[2])
             if part is not None and not _is_fused(model, name):
                 handles.callback(module.register_forward_pre_hook(_border(clock, OTHER, part)).remove)
                 handles.callback(module.register_forward_hook(_far_border(clock, part)).remove)

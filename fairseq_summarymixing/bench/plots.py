@@ -1,4 +1,4 @@
-"""Time and memory against length, and bars of parts."""
+"""Draw time and memory against length, and bars of parts."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from .records import Record, measured, part_names, title
 
 CURVES = (
     ("time", "seconds per step (forward and backward)", lambda record: record["step"]),
-    ("memory", "GB kept for backward", lambda record: record["saved_bytes"] / 1e9),
+    ("memory", "activation memory, GB", lambda record: record["activation_bytes"] / 1e9),
 )
 BARS = (
     ("seconds of forward and backward", lambda part: part["forward"] + part["backward"]),
-    ("GB kept for backward", lambda part: part["saved_bytes"] / 1e9),
+    ("activation memory, GB", lambda part: part["activation_bytes"] / 1e9),
 )
 
 
 def draw(groups: Sequence[Sequence[Record]], out: Path) -> None:
-    """PNG files in ``out``: curves of each group with several lengths, bars of each with parts.
+    """Write PNG files into ``out``: curves of each group with several lengths, bars of each group with parts.
 
     Raises:
         UserError: matplotlib is not installed.
     """
     require("report", "matplotlib", purpose="bench report")
     for group in groups:
-        if len({one["seconds"] for one in measured(group)}) > 1:
+        if len({record["seconds"] for record in measured(group)}) > 1:
             _curves(group, out)
         if part_names(group):
             _bars(group, out)
@@ -38,15 +38,15 @@ def _curves(group: Sequence[Record], out: Path) -> None:
     from matplotlib.ticker import LogLocator, NullFormatter
 
     records = measured(group)
-    lengths = sorted({one["seconds"] for one in records})
+    lengths = sorted({record["seconds"] for record in records})
     for name, label, value in CURVES:
         figure = _figure(8, 4.5)
         axes = figure.add_subplot()
-        for index, candidate in enumerate(dict.fromkeys(one["candidate"] for one in records)):
-            points = [(one["seconds"], value(one)) for one in records if one["candidate"] == candidate]
+        for index, candidate in enumerate(dict.fromkeys(record["candidate"] for record in records)):
+            points = [(record["seconds"], value(record)) for record in records if record["candidate"] == candidate]
             axes.plot(*zip(*points), marker="osD^vPX"[index % 7], label=candidate)
         axes.set(xscale="log", yscale="log", xlabel="seconds of audio per utterance", ylabel=label)
-        axes.set_xticks(lengths, [f"{one:g}" for one in lengths])
+        axes.set_xticks(lengths, [f"{length:g}" for length in lengths])
         axes.set_xticks([], minor=True)
         axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter("{x:g}")
@@ -58,14 +58,14 @@ def _curves(group: Sequence[Record], out: Path) -> None:
 
 
 def _bars(group: Sequence[Record], out: Path) -> None:
-    """Of the greatest length that each candidate was taken to parts at."""
-    last = {one["candidate"]: one for one in measured(group) if "parts" in one}
-    labels = [f"{name}, {one['seconds']:g} s" for name, one in last.items()]
+    """Draw the parts of each candidate at its greatest length that has them."""
+    last = {record["candidate"]: record for record in measured(group) if "parts" in record}
+    labels = [f"{name}, {record['seconds']:g} s" for name, record in last.items()]
     figure = _figure(10, 1.6 + 0.4 * len(last))
     for axes, (label, value) in zip(figure.subplots(1, len(BARS), sharey=True), BARS):
         left = [0.0] * len(last)
         for part in part_names(group):
-            widths = [value(one["parts"][part]) if part in one["parts"] else 0.0 for one in last.values()]
+            widths = [value(record["parts"][part]) if part in record["parts"] else 0.0 for record in last.values()]
             axes.barh(labels, widths, left=left, label=part)
             left = [a + b for a, b in zip(left, widths)]
         axes.set_xlabel(label)

@@ -1,4 +1,4 @@
-"""What ``bench run`` wrote, read again."""
+"""Read the records that ``bench run`` wrote."""
 
 from __future__ import annotations
 
@@ -13,11 +13,22 @@ Record = dict[str, Any]
 
 GROUP = ("work", "shape", "batch", "dtype", "device", "compiled")
 """Records that are alike in these stand in one table."""
-MEASURED = ("step", "fastest_step", "slowest_step", "saved_bytes", "peak_bytes", "floor_seconds", "machine", "commit")
+# Fields in records of earlier versions, and their names now
+FORMER_NAMES = {"saved_bytes": "activation_bytes"}
+MEASURED = (
+    "step",
+    "fastest_step",
+    "slowest_step",
+    "activation_bytes",
+    "peak_bytes",
+    "floor_seconds",
+    "machine",
+    "commit",
+)
 
 
 def read_records(paths: Sequence[str | Path]) -> list[Record]:
-    """Every record; of several of one group, length and candidate, the last."""
+    """Return every record; of several records of one group, length and candidate, the last."""
     records: dict[tuple, Record] = {}
     for path in paths:
         try:
@@ -30,7 +41,7 @@ def read_records(paths: Sequence[str | Path]) -> list[Record]:
             if not line.strip() or (number == len(lines) > 1 and not line.endswith("}")):
                 continue  # a run that was killed cut its last line
             try:
-                record = json.loads(line)
+                record = json.loads(line, object_hook=_renamed)
                 key = (*(record[name] for name in GROUP), record["seconds"], record["candidate"])
                 if "skipped" not in record:
                     [record[name] for name in MEASURED]
@@ -40,6 +51,10 @@ def read_records(paths: Sequence[str | Path]) -> list[Record]:
     if not records:
         raise UserError("no records; make some with: fairseq-summarymixing bench run")
     return list(records.values())
+
+
+def _renamed(fields: dict[str, Any]) -> dict[str, Any]:
+    return {FORMER_NAMES.get(name, name): value for name, value in fields.items()}
 
 
 def title(record: Record) -> str:

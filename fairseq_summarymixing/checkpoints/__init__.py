@@ -1,4 +1,4 @@
-"""Models on disk, of fairseq and of Hugging Face: read once, and checked where they enter."""
+"""Read models on disk, of fairseq and of Hugging Face, once, and check them where they enter."""
 
 from .checkpoint import Checkpoint
 

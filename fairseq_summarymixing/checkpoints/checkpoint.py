@@ -1,4 +1,4 @@
-"""A fairseq checkpoint, read once."""
+"""A fairseq checkpoint that is read once."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ Fields = dict[str, Any]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a file of fairseq holds, checked: ``Checkpoint.read(path)``.
+    """A fairseq checkpoint, checked: ``Checkpoint.read(path)``.
 
-    Pre-trained, it is of one model. Fine-tuned, it is of a model around the pre-trained one, whose fields it keeps.
+    Pre-trained, it is of one model. Fine-tuned, it is of a model around the pre-trained model, whose fields it keeps.
 
     Attributes:
         path: of the file.
@@ -56,17 +56,17 @@ class Checkpoint:
 
     @property
     def pretrained_fields(self) -> Fields | None:
-        """The fields of the pre-trained model inside a fine-tuned one; else None."""
+        """The fields of the pre-trained model inside a fine-tuned model; else None."""
         return None if self._inner is None else _fields(self._inner, "model", "arch")
 
     @property
     def pretraining_task_fields(self) -> Fields | None:
-        """The fields of the task that the pre-trained model inside a fine-tuned one was trained with; else None."""
+        """The fields of the task of the pre-training, inside a fine-tuned checkpoint; else None."""
         return None if self._inner is None else _fields(self._inner, "task", "task")
 
     @property
     def encoder_fields(self) -> Fields:
-        """The fields of the pre-trained model: of this one, or of the one inside."""
+        """The fields of the pre-trained model: of this model, or of the model inside it."""
         return self.fields if self._inner is None else self.pretrained_fields
 
     @property
@@ -76,39 +76,39 @@ class Checkpoint:
 
     @property
     def is_finetuned(self) -> bool:
-        """Whether a pre-trained model is inside."""
+        """Whether the checkpoint is of a fine-tuned model, with a pre-trained model inside."""
         return self._inner is not None
 
     @property
     def is_ctc(self) -> bool:
-        """Whether it was fine-tuned with CTC."""
+        """Whether the model was fine-tuned with CTC."""
         return self.name == CTC_MODEL
 
     @property
     def normalize(self) -> bool:
-        """Whether its waveforms had mean 0 and variance 1."""
+        """Whether the training's waveforms had mean 0 and variance 1."""
         return bool(self.task_fields.get("normalize"))
 
     @property
     def labels(self) -> str | None:
-        """The ending of the label files that it was fine-tuned on, such as ``ltr``."""
+        """The ending of the label files that the model was fine-tuned on, such as ``ltr``."""
         return self.task_fields.get("labels")
 
     @property
     def symbols(self) -> list[str] | None:
-        """Of the dictionary that it was fine-tuned with, by class; None where it holds none."""
+        """The symbols of the dictionary that the model was fine-tuned with, by class; None without a dictionary."""
         dictionary = (self.state.get("task_state") or {}).get("target_dictionary")
         return None if dictionary is None else dictionary.symbols
 
     @property
     def num_updates(self) -> int | None:
-        """Updates that it has seen; None where it does not say."""
+        """The number of updates of the training; None where the file does not hold it."""
         history = self.state.get("optimizer_history") or [{}]
         return history[-1].get("num_updates")
 
     @property
     def num_processes(self) -> int:
-        """How many processes trained it."""
+        """The number of processes that trained the model."""
         distributed = self.state.get("args")
         if not isinstance(distributed, Namespace):
             distributed = Namespace(**dict((self.state.get("cfg") or {}).get("distributed_training") or {}))
@@ -121,14 +121,14 @@ class Checkpoint:
 
     @property
     def dtype(self) -> str:
-        """The precision of the parameters, such as ``float32``, which also stands for several."""
+        """The precision of the parameters, such as ``float32``; mixed precisions count as ``float32``."""
         tensors = [value for value in self.weights.values() if isinstance(value, Tensor)]
         kinds = {str(value.dtype)[len("torch.") :] for value in tensors if value.is_floating_point()}
         return kinds.pop() if len(kinds) == 1 else "float32"
 
     @property
     def pretrained_weights(self) -> dict[str, Tensor]:
-        """The pre-trained model's parameters under our names, without the prefix that they have in a fine-tuned one."""
+        """The pre-trained model's parameters under our names, without the prefix of a fine-tuned checkpoint."""
         prefix = self._encoder_prefix
         weights = {name[len(prefix) :]: value for name, value in self.weights.items() if name.startswith(prefix)}
         names = rename(weights, STOCK_LAYER_NAMES, strict=False)
@@ -136,13 +136,14 @@ class Checkpoint:
 
     @property
     def encoder_weights(self) -> dict[str, Tensor]:
-        """Of :attr:`pretrained_weights`, those of front end and encoder."""
+        """The parameters of front end and encoder among :attr:`pretrained_weights`."""
         found = self.pretrained_weights.items()
         return {name: value for name, value in found if not name.startswith(PRETRAINING_HEADS)}
 
     @property
     def head_weights(self) -> dict[str, Tensor]:
-        """What is not of the encoder: around it in a fine-tuned model, or quantiser and projections of pre-training."""
+        """The parameters outside the encoder: around it in a fine-tuned model, or quantiser and projections of
+        pre-training."""
         if self.is_finetuned:
             prefix = self._encoder_prefix
             return {name: value for name, value in self.weights.items() if not name.startswith(prefix)}
@@ -165,7 +166,8 @@ class Checkpoint:
 
 
 def _fields(state: Mapping[str, Any], group: str, name: str) -> Fields:
-    """Of ``cfg``, or in old files of ``args``, which holds all groups together and the group's name as ``name``."""
+    """Return a group's fields from ``cfg``, or in old files from ``args``, which holds all groups together and the
+    group's name as ``name``."""
     if state.get("args") is not None:
         fields = dict(vars(state["args"]))
         return {**fields, "_name": fields.get(name)}

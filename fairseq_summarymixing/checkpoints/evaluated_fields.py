@@ -1,4 +1,4 @@
-"""Fields that fairseq hands to ``eval`` when it builds a model: a checkpoint may bring no calls along in them."""
+"""Check the fields that fairseq hands to ``eval`` when it builds a model: they may hold no calls."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _is_harmless(text: str | bytes) -> bool:
 
 
 def _texts(configuration: Any) -> Iterator[tuple[Any, str | bytes]]:
-    """Texts at any depth, by the names of their fields."""
+    """Yield texts at any depth with the names of their fields."""
     left = [(None, configuration)]
     while left:
         name, value = left.pop()

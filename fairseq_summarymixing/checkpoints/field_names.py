@@ -1,4 +1,4 @@
-"""Names of a model's fields in fairseq and in Hugging Face: one table for both directions."""
+"""Map names of a model's fields between fairseq and Hugging Face: one table for both directions."""
 
 from typing import Dict, Iterable
 
@@ -34,11 +34,11 @@ CONV_LAYERS = ("conv_feature_layers", "mel_conv_layers")
 # ... and feat_extract_norm, whose values are these
 NORMS = {"group": "default", "layer": "layer_norm"}
 TRANSLATED_FIELDS = (*CONV_LAYERS, "extractor_mode")
-# ... and those that say how a model is trained, which an exported one leaves to what trains it
+# ... and those of how a model is trained, which an exported model leaves to what trains it
 TRAINING_FIELDS = ("feature_grad_mult", "checkpoint_activations")
 
 
 def hf_field_names(names: Iterable[str]) -> Dict[str, str]:
-    """Hugging Face's name of each of these fields of front end or encoder whose value is the same there."""
+    """Return Hugging Face's name of each of these fields of front end or encoder whose value is the same there."""
     elsewhere = (*TRANSLATED_FIELDS, *TRAINING_FIELDS)
     return {name: {**SHARED_FIELDS, **OUR_FIELDS}.get(name, name) for name in names if name not in elsewhere}

@@ -1,4 +1,4 @@
-"""A checkpoint's state as fairseq's own functions take it."""
+"""Give fairseq's own functions a checkpoint's state in their form."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .checkpoint import Checkpoint
 
 
 def state_for_fairseq(checkpoint: Checkpoint, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Do to a copy of a checkpoint's state, tensors shared, what fairseq does to one that it reads itself.
+    """Do to a copy of a checkpoint's state, tensors shared, what fairseq does to a state that it reads itself.
 
     The answer is fit for ``checkpoint_utils.load_model_ensemble_and_task(..., state=)``, which takes it as it
     is: it neither upgrades old layouts nor applies ``arg_overrides`` to a given state.
@@ -43,7 +43,7 @@ def state_for_fairseq(checkpoint: Checkpoint, overrides: Mapping[str, Any]) -> d
 
 
 def _copied(value: Any) -> Any:
-    """The same with containers of its own at every depth: fairseq renames, adds and drops in place what it is given."""
+    """Copy the containers at every depth: fairseq renames, adds and drops in place what it is given."""
     if isinstance(value, Namespace):
         return Namespace(**{name: _copied(inner) for name, inner in vars(value).items()})
     if isinstance(value, dict):

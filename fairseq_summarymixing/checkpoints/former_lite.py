@@ -1,4 +1,4 @@
-"""Checkpoints of SummaryMixing-lite from before it followed the published one."""
+"""Refuse checkpoints of SummaryMixing-lite from before it followed the published model."""
 
 from typing import Iterable
 

@@ -1,4 +1,4 @@
-"""Reading a Hugging Face directory: its configuration and its parameters, without running any of its code."""
+"""Read a Hugging Face directory: its configuration and its parameters, without running any of its code."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def is_directory(path: str | Path) -> bool:
 
 
 def read_config(folder: str | Path) -> dict[str, Any]:
-    """``config.json``.
+    """Read ``config.json``.
 
     Raises:
         UserError: the folder holds none, or one of a model that is neither wav2vec 2.0 nor ours.
@@ -47,7 +47,7 @@ def read_config(folder: str | Path) -> dict[str, Any]:
 
 
 def read_preprocessor(folder: str | Path) -> dict[str, Any]:
-    """What waveforms go through: ``preprocessor_config.json``, or its part of transformers 5's processor_config.json.
+    """Read how waveforms are prepared: preprocessor_config.json, or a part of transformers 5's processor_config.json.
 
     Raises:
         UserError: there is neither.
@@ -58,14 +58,14 @@ def read_preprocessor(folder: str | Path) -> dict[str, Any]:
     found = read_json(whole).get("feature_extractor") if whole.is_file() else None
     if not isinstance(found, dict):
         raise UserError(
-            f"{folder} holds neither preprocessor_config.json nor processor_config.json, which say whether waveforms "
+            f"{folder} holds neither preprocessor_config.json nor processor_config.json, which hold whether waveforms "
             "are normalised: save the feature extractor (or processor) there too"
         )
     return found
 
 
 def read_weights(folder: str | Path) -> dict[str, Tensor]:
-    """All parameters, by their names in the file or files.
+    """Read all parameters, by their names in the file or files.
 
     Raises:
         UserError: there is none, or a file is damaged, wants to run code, or holds what no model can use. Of
@@ -83,7 +83,7 @@ def read_weights(folder: str | Path) -> dict[str, Tensor]:
 
 
 def split_weights(weights: dict[str, Tensor], config: dict[str, Any]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """The pre-trained model's parameters under fairseq's names, and a head's under Hugging Face's.
+    """Return the pre-trained model's parameters under fairseq's names, and a head's under Hugging Face's.
 
     Raises:
         ValueError: lists the parameters that no table knows.
@@ -100,7 +100,7 @@ def split_weights(weights: dict[str, Tensor], config: dict[str, Any]) -> tuple[d
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """An object of a JSON file. Raises UserError where it is none."""
+    """Read the object in a JSON file; raises UserError where there is none."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -1,7 +1,8 @@
-"""Names in checkpoints: of models, of their parts, and of parameters in fairseq, in our modules and in Hugging Face.
+"""Map names in checkpoints: of models, of their parts, and of parameters in fairseq, in our modules and in Hugging
+Face.
 
 A table is pairs of names of one parameter in two worlds. ``{n}`` stands for a number and ``{p}`` for the rest of a
-name; both sides have the same ones, so each table reads from left to right and from right to left.
+name; both sides have the same of these, so each table reads from left to right and from right to left.
 """
 
 import re
@@ -92,7 +93,8 @@ CTC_HEAD_NAMES: Table = (("w2v_encoder.proj.{p}", "lm_head.{p}"),)
 
 
 def hf_names(ours: bool, extractor_mode: str) -> Table:
-    """fairseq's names (ours, or stock's) | Hugging Face's (of our classes, or of its own) of a pre-trained model."""
+    """Return a pre-trained model's pairs of fairseq's names (ours, or stock's) and Hugging Face's (of our classes, or
+    of its own)."""
     if ours:
         return SHARED_NAMES + OUR_ENCODER_NAMES
     return SHARED_NAMES + HF_ENCODER_NAMES + HF_ENCODER_NORM_NAMES[extractor_mode]
@@ -103,7 +105,7 @@ def reverse(table: Table) -> Table:
 
 
 def rename(names: Iterable[str], table: Table, *, strict: bool = True) -> Dict[str, str]:
-    """New name of each name, by the first pair whose left side it is; without ``strict`` unknown ones stay.
+    """Return the new name of each name, by the first pair whose left side fits; without ``strict`` unknown names stay.
 
     Raises:
         ValueError: names that no pair knows, all of them; or two that would become one.
@@ -126,12 +128,12 @@ def rename(names: Iterable[str], table: Table, *, strict: bool = True) -> Dict[s
 
 
 def check_names(found: Iterable[str], expected: Iterable[str], where: str) -> None:
-    """Raises ValueError that lists everything missing and everything unknown."""
+    """Raise a ValueError that lists all missing and all unknown names, where there are any."""
     found, expected = set(found), set(expected)
     missing, unknown = sorted(expected - found), sorted(found - expected)
-    told = [f"{kind} {', '.join(names)}" for kind, names in (("missing", missing), ("unknown", unknown)) if names]
-    if told:
-        raise ValueError(f"the parameters of {where} do not fit: {'; '.join(told)}")
+    listed = [f"{kind} {', '.join(names)}" for kind, names in (("missing", missing), ("unknown", unknown)) if names]
+    if listed:
+        raise ValueError(f"the parameters of {where} do not fit: {'; '.join(listed)}")
 
 
 def _pattern(template: str) -> "re.Pattern":

@@ -1,4 +1,4 @@
-"""What fairseq saved in a file: read whole, without running anything that it may have brought along."""
+"""Read what fairseq saved in a file, whole, without running anything that the file may have brought along."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ def read_state(path: str | Path) -> dict[str, Any]:
 
 
 def safe_classes() -> tuple[type, ...]:
-    """Classes that fairseq writes into checkpoints beside tensors and plain containers."""
+    """Return the classes that fairseq writes into checkpoints beside tensors and plain containers."""
     from fairseq.data import Dictionary
 
     return (Dictionary, Namespace)
 
 
 def _check_file(path: Path) -> None:
-    """Tell what a file is that torch need not be asked about."""
+    """Refuse files that can be recognised without torch."""
     if path.is_dir():
         raise UserError(f"{path} is a folder; name a checkpoint in it, such as {path / 'checkpoint_best.pt'}")
     if not path.exists():
-        beside = sorted(one.name for one in path.parent.glob("*.pt")) if path.parent.is_dir() else []
+        beside = sorted(checkpoint.name for checkpoint in path.parent.glob("*.pt")) if path.parent.is_dir() else []
         hint = f"; {path.parent} holds {', '.join(beside[:5])}" if beside else ""
         raise UserError(f"there is no checkpoint {path}{hint}")
     head = read_head(path)

@@ -1,4 +1,4 @@
-"""Reading files of ``torch.save`` without running anything that a file may have brought along, on any torch."""
+"""Read files of ``torch.save`` without running anything that a file may have brought along, on any torch."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def read_torch_file(path: str | Path, classes: tuple[type, ...] = ()) -> Any:
     Only tensors, plain values and ``classes`` are read; anything else in the file is refused before it runs.
 
     Raises:
-        UserError: names the file and what it is: empty, cut short, damaged (the checksums of a zip archive tell of
-            every flipped bit; bare pickles have none), no file of torch's, or one that wants to run code.
+        UserError: names the file and what it is: empty, cut short, damaged (the checksums of a zip archive reveal every
+            flipped bit; bare pickles have none), no file of torch's, or a file that wants to run code.
     """
     path = Path(path)
     _check_format(path)
@@ -55,7 +55,7 @@ def read_torch_file(path: str | Path, classes: tuple[type, ...] = ()) -> Any:
 
 
 def read_head(path: Path) -> bytes:
-    """Read the first 16 bytes, by which formats are told apart; a UserError if the file cannot be read."""
+    """Read the first 16 bytes, which distinguish formats; a UserError if the file cannot be read."""
     try:
         with open(path, "rb") as file:
             return file.read(16)
@@ -64,7 +64,7 @@ def read_head(path: Path) -> bytes:
 
 
 def _check_format(path: Path) -> None:
-    """Check what torch need not be asked about, and what it must not be given."""
+    """Refuse files that torch need not or must not be given."""
     head = read_head(path)
     if not head:
         raise UserError(f"{path} is empty; save or copy it again")
@@ -96,7 +96,7 @@ def _check_zip(path: Path) -> None:
 
 
 def _damaged_record(archive: zipfile.ZipFile) -> str | None:
-    """The first part whose checksum (CRC-32) is wrong, which torch itself does not look at.
+    """Return the first part whose checksum (CRC-32) is wrong; torch itself does not check it.
 
     ``torch.serialization.set_crc32_options(False)`` writes 0 for every part: then there is nothing to compare.
     """
@@ -122,11 +122,11 @@ def _read(path: Path, classes: tuple[type, ...]) -> Any:
 
 
 def restricted_pickle(classes: tuple[type, ...]) -> type:
-    """Stands in for the ``pickle`` module where torch.load asks for one (torch < 2.4).
+    """Return a stand-in for the ``pickle`` module where torch.load asks for one (torch < 2.4).
 
     It finds ``classes`` and what torch's own tensors need, nothing else.
     """
-    found = {(one.__module__, one.__qualname__) for one in classes}
+    found = {(kind.__module__, kind.__qualname__) for kind in classes}
 
     class RestrictedUnpickler(pickle.Unpickler):
         def find_class(self, module: str, name: str) -> Any:
@@ -145,7 +145,7 @@ def restricted_pickle(classes: tuple[type, ...]) -> type:
 
 
 def _refusal(message: str) -> str:
-    """Why the reader refused a file, from its message of many lines."""
+    """Shorten the reader's message of many lines to the reason why it refused a file."""
     found = re.search(r"GLOBAL\s+([\w.]+)", message) or re.search(r"Can only \w+ .*?([\w.]+\.\w+)", message)
     if found:
         return (

@@ -1,4 +1,4 @@
-"""The values of a model's parameters, checked where a file of them enters."""
+"""Check the values of a model's parameters where a file of them enters."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NUM_LISTED = 3
 
 
 def check_weights(path: str | Path, tensors: Mapping[str, Any]) -> None:
-    """Check that every parameter is of finite floating-point numbers that a layer can use.
+    """Check that every parameter holds finite floating-point numbers that a layer can use.
 
     Single integers are counters, such as BatchNorm's ``num_batches_tracked``.
 
@@ -68,7 +68,7 @@ def _raise_for(path: str | Path, wrong: Mapping[str, str], hint: str) -> None:
 
 
 def _complaint(value: Tensor) -> str | None:
-    """What is wrong with a parameter; None if nothing is."""
+    """Return what is wrong with a parameter; None if nothing is."""
     if value.layout is not torch.strided:
         return f"is {value.layout}, not dense"
     if not value.is_floating_point():
@@ -87,7 +87,8 @@ def _complaint(value: Tensor) -> str | None:
 
 
 def _within(value: Tensor, limit: float) -> bool:
-    """Whether no value is beyond; False for NaN. One pass without copies, three times as fast as ``abs``."""
+    """Return whether no value is beyond the bound; False for NaN. One pass without copies, three times as fast as
+    ``abs``."""
     low, high = torch.aminmax(value)
     return -limit <= low.item() and high.item() <= limit
 
@@ -97,7 +98,7 @@ def _is_finite(value: Tensor) -> bool:
 
 
 def _floating_point(name: str, value: Any) -> Iterator[tuple[str, Tensor]]:
-    """Floating-point tensors at any depth of dicts and lists, by the way to them."""
+    """Yield floating-point tensors at any depth of dicts and lists, with the path to each."""
     if isinstance(value, Tensor) and value.is_floating_point():
         yield name, value
     elif isinstance(value, Mapping):

@@ -1,1 +1,1 @@
-"""Training runs side by side: read (runs), tabulate (tables), draw (plots), one page (page)."""
+"""Compare training runs: read (runs), tabulate (tables), draw (plots), write one page (page)."""

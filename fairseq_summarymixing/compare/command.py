@@ -1,4 +1,4 @@
-"""The verb ``compare``: its options, and what they call."""
+"""The verb ``compare``: its options and the functions that they call."""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""One HTML file with tables and plots, which needs nothing else: no script, no network, no file beside it."""
+"""Write one HTML file with tables and plots that needs nothing else: no script, no network, no file beside it."""
 
 from __future__ import annotations
 
@@ -45,13 +45,14 @@ footer { margin-top: 2.5rem; font-size: 0.85rem; }
 FOOTER = (
     "Losses, accuracies and perplexities are the last that fairseq logged. Losses are in bits, with all "
     "their weighted terms. Seconds per update are the median over log lines. Peak memory is in 10^9 bytes, "
-    "of one GPU; without a GPU, of the process, where the task logs it. The interval of a WER is a "
+    "of one GPU; without a GPU, of the process, where the task logs it. Activation memory is what a batch stores "
+    "for the backward pass, per second of audio (less is better). The interval of a WER is a "
     "bootstrap over test utterances: it does not cover what another training seed would change."
 )
 
 
 def page(sections: Sequence[tuple[str, Sequence[Run], Sequence[Plot]]], colours: Mapping[str, str]) -> str:
-    """The whole HTML text.
+    """Return the whole HTML text.
 
     Args:
         sections: (title, runs, plots), in order.

@@ -1,4 +1,4 @@
-"""Curves and bars of runs, one colour per run in all of them."""
+"""Draw curves and bars of runs, one colour per run in all of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .runs import PRETRAINING, Run
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Okabe and Ito's colours, which people with any colour vision tell apart, without black and yellow, which
+# Okabe and Ito's colours, which people with any colour vision distinguish, without black and yellow, which
 # vanish on a dark or a light page. More runs than colours: the same again, dashed.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")
 LINE_STYLES = ("-", "--", ":", "-.")
@@ -21,7 +21,7 @@ LINE_STYLES = ("-", "--", ":", "-.")
 
 @dataclass(frozen=True)
 class Theme:
-    """Colours of a figure's paper, text and grid."""
+    """The colours of a figure's paper, text and grid."""
 
     paper: str
     ink: str
@@ -45,7 +45,7 @@ class Plot:
 
 
 def line_styles(runs: Sequence[Run]) -> dict[str, tuple[str, str]]:
-    """(colour, line style) by run name, in the order given."""
+    """Return (colour, line style) by run name, in the order given."""
     return {
         run.name: (COLOURS[index % len(COLOURS)], LINE_STYLES[index // len(COLOURS) % len(LINE_STYLES)])
         for index, run in enumerate(runs)
@@ -53,7 +53,7 @@ def line_styles(runs: Sequence[Run]) -> dict[str, tuple[str, str]]:
 
 
 def draw_plots(runs: Sequence[Run], styles: Styles) -> list[Plot]:
-    """All plots of runs of one kind for which any of them has data."""
+    """Draw all plots of runs of one kind for which any of them has data."""
     if runs[0].kind == PRETRAINING:
         drawings = [
             ("loss", "Loss (bits)", has("loss"), lambda axes: _curves(axes, runs, styles, "loss")),
@@ -110,7 +110,7 @@ def _has_decodes(run: Run) -> bool:
 
 
 def _curves(axes: Axes, runs: Sequence[Run], styles: Styles, key: str) -> None:
-    """Training as a thin line, validation as a line with points. Values that are no numbers leave a gap."""
+    """Draw training as a thin line, validation as a line with points. Values that are no numbers leave a gap."""
     for run in runs:
         colour, style = styles[run.name]
         valid = run.values(key, valid=True)

@@ -1,4 +1,4 @@
-"""``fairseq-summarymixing compare``: read the runs, write tables, plots and the page."""
+"""Run ``fairseq-summarymixing compare``: read the runs, write tables, plots and the page."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def _markdown_section(title: str, runs: Sequence[Run]) -> str:
 
 
 def _series(run: Run) -> dict[str, Any]:
-    """All that was logged, by update; JSON has no NaN, so it becomes null."""
+    """Return all that was logged, by update; JSON has no NaN, so it becomes null."""
     return {
         kind: {
             update: {key: value if math.isfinite(value) else None for key, value in series[update].items()}

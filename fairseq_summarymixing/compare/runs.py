@@ -1,4 +1,4 @@
-"""What a fairseq run folder says about a training: its logs, its checkpoint, its decode results."""
+"""Read a fairseq run folder: the training's logs, its checkpoint, its decode results."""
 
 from __future__ import annotations
 
@@ -29,12 +29,15 @@ LOGGED_FIELDS = {
     "num_negatives": re.compile(r"'num_negatives': (\d+)"),
 }
 
+# Keys in logs of earlier versions, and their names now
+FORMER_KEYS = {"saved_mb_per_second": "activation_mb_per_audio_second"}
+
 Series = dict[int, dict[str, float]]
 
 
 @dataclass
 class Run:
-    """One training run.
+    """One training run, as its folder describes it.
 
     Attributes:
         name: for tables and legends.
@@ -42,7 +45,7 @@ class Run:
         valid: the same keys on the validation set, by update.
         valid_subset: which validation set that is.
         model: fields of the model's configuration as far as known; ``_name`` is fairseq's name.
-        inner_model: of a fine-tuned model, the fields of the pre-trained one inside; else empty.
+        inner_model: of a fine-tuned model, the fields of the pre-trained model inside; else empty.
         parameters: trainable or not, quantizer and projections included; None if unknown.
         total_memory_gb: of the GPU, in units of 2^30 bytes as fairseq logs it; None on CPU.
         decodes: ``result.json`` of every decode below the folder.
@@ -63,7 +66,7 @@ class Run:
 
     @property
     def kind(self) -> str:
-        """By the model's name, and where that is unknown by what was logged."""
+        """The kind of training by the model's name, and where that is unknown by what was logged."""
         if self.kind_by_name is not None:
             return self.kind_by_name
         keys = {key for series in (self.train, self.valid) for record in series.values() for key in record}
@@ -78,7 +81,8 @@ class Run:
 
     @property
     def architecture(self) -> str:
-        """Model and mixer, as in ``wav2vec2_summarymixing / summary_mixing``; conformer and log_mel where it is so."""
+        """The model and mixer, as in ``wav2vec2_summarymixing / summary_mixing``; conformer and log_mel where it is
+        so."""
         fields = self.inner_model or self.model
         parts = [fields.get("_name") or "unknown"]
         if fields.get("mixer"):
@@ -94,12 +98,12 @@ class Run:
 
     @property
     def chance_accuracy(self) -> float | None:
-        """Of picking the target among the negatives at random; None if their number is unknown."""
+        """The accuracy of picking the target among the negatives at random; None if their number is unknown."""
         negatives = self.model.get("num_negatives")
         return 1 / (1 + int(negatives)) if negatives is not None and self.kind == PRETRAINING else None
 
     def values(self, key: str, valid: bool = False) -> tuple[list[int], list[float]]:
-        """(updates, values) of what was logged as ``key``, in order of updates; NaN values stay."""
+        """Return (updates, values) of what was logged as ``key``, in order of updates; NaN values stay."""
         series = self.valid if valid else self.train
         points = [(update, series[update][key]) for update in sorted(series) if key in series[update]]
         return [update for update, _ in points], [value for _, value in points]
@@ -109,7 +113,7 @@ class Run:
         return values[-1] if values else None
 
     def updates_per_second(self) -> tuple[list[int], list[float]]:
-        """(updates, updates per second), the latter averaged between two log lines."""
+        """Return (updates, updates per second), the latter averaged between two log lines."""
         updates, rates = [], []
         for update in sorted(self.train):
             record = self.train[update]
@@ -124,18 +128,19 @@ class Run:
 
     @property
     def seconds_per_update(self) -> float | None:
-        """Median over the log lines, without the first, which holds the start of the data loader."""
+        """The median over the log lines, without the first, which holds the start of the data loader."""
         rates = self.updates_per_second()[1]
         return statistics.median(1 / rate for rate in rates[1:] or rates) if rates else None
 
     @property
-    def saved_mb_per_second(self) -> float | None:
-        """Bytes (10^6) kept for backward per second of audio in a batch, counted once; None if not logged."""
-        return self.last("saved_mb_per_second")
+    def activation_mb_per_audio_second(self) -> float | None:
+        """The activation memory of a batch: 10^6 bytes stored for the backward pass, per second of audio
+        (less is better); None if not logged."""
+        return self.last("activation_mb_per_audio_second")
 
     @property
     def peak_memory_gb(self) -> float | None:
-        """Most memory in any update (10^9 bytes): of one GPU; on CPU of the process, if logged."""
+        """The most memory in any update (10^9 bytes): of one GPU; on CPU of the process, if logged."""
         logged = [value for value in self.values("peak_memory_gb")[1] if math.isfinite(value)]
         if logged:
             return max(logged)
@@ -167,7 +172,7 @@ def read_runs(folders: Sequence[str | Path], names: Sequence[str] | None = None)
 
 
 def unique_names(folders: Sequence[Path]) -> list[str]:
-    """The folders' last names, with as many of their parents' as tell them apart."""
+    """Return the folders' last names, with as many of their parents' as make them differ."""
     for depth in range(1, max(len(folder.parts) for folder in folders) + 1):
         names = ["/".join(folder.parts[-depth:]) for folder in folders]
         if len(set(names)) == len(names):
@@ -223,7 +228,7 @@ def _read_logs(run: Run) -> None:
 
 
 def _read_log(run: Run, log: Path) -> dict[str, Series]:
-    """Records by their kind: "" for the running averages, else "train" or the validation subset."""
+    """Return records by their kind: "" for the running averages, else "train" or the validation subset."""
     kinds: dict[str, Series] = {}
     broken = 0
     resumed = []
@@ -241,7 +246,7 @@ def _read_log(run: Run, log: Path) -> dict[str, Series]:
             series = kinds.setdefault(kind, {})
             if series and update < next(reversed(series)):
                 # The run went back to a checkpoint; what it had done after that is gone from the model.
-                for later in [one for one in series if one >= update]:
+                for later in [number for number in series if number >= update]:
                     del series[later]
                 if kind == "":
                     resumed.append(update)
@@ -254,7 +259,7 @@ def _read_log(run: Run, log: Path) -> dict[str, Series]:
 
 
 def _parse(raw: dict[str, Any]) -> tuple[str, int, dict[str, float]]:
-    """(kind, update, values) of one JSON line. KeyError if it does not name its update."""
+    """Return (kind, update, values) of one JSON line; raises KeyError if the line does not name its update."""
     if "num_updates" in raw:
         kind, prefix = "", ""
     else:
@@ -266,15 +271,16 @@ def _parse(raw: dict[str, Any]) -> tuple[str, int, dict[str, float]]:
     values = {}
     for key, value in raw.items():
         if key.startswith(prefix):
+            name = key[len(prefix) :]
             try:
-                values[key[len(prefix) :]] = float(value)
+                values[FORMER_KEYS.get(name, name)] = float(value)
             except (TypeError, ValueError):
                 continue
     return kind, int(values["num_updates"]), values
 
 
 def _read_heading(run: Run, line: str) -> None:
-    """Take what fairseq says before training: model, size, GPU."""
+    """Take what fairseq logs before training: model, size, GPU."""
     if (found := PARAMETERS.search(line)) is not None:
         run.parameters = int(found[1].replace(",", ""))
     elif (found := TOTAL_MEMORY.search(line)) is not None:

@@ -1,4 +1,4 @@
-"""The numbers of runs, as rows of text."""
+"""Format the numbers of runs as rows of text."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ MISSING = "–"
 
 
 def table(runs: Sequence[Run]) -> tuple[list[str], list[list[str]]]:
-    """(headings, one row per run) of runs of one kind.
+    """Return (headings, one row per run) of runs of one kind.
 
-    What a run does not tell is a dash; what none of them tells has no column.
+    A value that a run does not have is a dash; a value that no run has gets no column.
     """
     columns = _pretraining_columns() if runs[0].kind == PRETRAINING else _finetuning_columns()
     cells = [(heading, [cell(run) for run in runs]) for heading, cell in columns]
@@ -23,7 +23,7 @@ def table(runs: Sequence[Run]) -> tuple[list[str], list[list[str]]]:
 
 
 def summary(run: Run) -> dict[str, Any]:
-    """The table's numbers as numbers, for compare.json; not-a-number becomes None."""
+    """Return the table's numbers as numbers, for compare.json; not-a-number becomes None."""
     numbers = {
         "parameters": run.parameters,
         "updates": run.updates,
@@ -35,7 +35,7 @@ def summary(run: Run) -> dict[str, Any]:
         "chance_accuracy": run.chance_accuracy,
         "seconds_per_update": run.seconds_per_update,
         "peak_memory_gb": run.peak_memory_gb,
-        "saved_mb_per_second": run.saved_mb_per_second,
+        "activation_mb_per_audio_second": run.activation_mb_per_audio_second,
     }
     return {
         "name": run.name,
@@ -50,7 +50,7 @@ def summary(run: Run) -> dict[str, Any]:
 
 
 def error_rates(run: Run) -> str:
-    """Every decode of a run: split, WER and its 95 % interval, in percent."""
+    """Format every decode of a run: split, WER and its 95 % interval, in percent."""
     texts = []
     for decode in run.decodes:
         low, high = decode["wer_ci"]
@@ -60,7 +60,7 @@ def error_rates(run: Run) -> str:
 
 
 def character_error_rates(run: Run) -> str:
-    """CER of every decode, in percent, in the order of :func:`error_rates`."""
+    """Format the CER of every decode, in percent, in the order of :func:`error_rates`."""
     return "; ".join(f"{decode['cer']:.1f}" for decode in run.decodes if "cer" in decode) or MISSING
 
 
@@ -100,7 +100,7 @@ def _cost_columns() -> list[Column]:
     return [
         ("s / update", lambda run: number(run.seconds_per_update, 3)),
         ("peak GB", lambda run: number(run.peak_memory_gb, 1)),
-        ("MB saved / s", lambda run: number(run.saved_mb_per_second, 2)),
+        ("activation MB / s of audio", lambda run: number(run.activation_mb_per_audio_second, 2)),
         ("WER % (95 % CI)", error_rates),
     ]
 
@@ -117,7 +117,7 @@ def number(value: float | None, decimals: int) -> str:
 
 
 def count(value: int | None) -> str:
-    """95.0 M, 40.7 k or 512."""
+    """Format a number as 95.0 M, 40.7 k or 512."""
     if value is None:
         return MISSING
     for size, letter in ((1e6, "M"), (1e3, "k")):

@@ -1,1 +1,1 @@
-"""Checkpoints to and from other tools: the only place that knows two sides."""
+"""Convert checkpoints to and from other tools; no other package knows two sides."""

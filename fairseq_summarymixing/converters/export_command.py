@@ -1,4 +1,4 @@
-"""The verb ``export``: its options, and what they call."""
+"""The verb ``export``: its options and the functions that they call."""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""``export hf``: a checkpoint to a directory that Hugging Face's tools load."""
+"""Run ``export hf``: write a checkpoint as a directory that Hugging Face's tools load."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from ..compat import require
 from ..errors import UserError
 from ..files import atomic_folder
 from . import parity
+from .export_source import ExportSource, plain, read_export_source
 from .hf_config import mask_fields, to_hf
 from .model_card import model_card
-from .source import Source, plain, read_source
 
 AUTO = {"Model": "AutoModel", "ForPreTraining": "AutoModelForPreTraining", "ForCTC": "AutoModelForCTC"}
 WORD_DELIMITER = "|"
@@ -32,7 +32,7 @@ SPECIAL = {"<s>": "<pad>", "<pad>": "<s>"}
 
 
 def export_hf(checkpoint: str | Path, folder: str | Path, spec_augment: bool | None = None) -> str:
-    """Write a directory that loads in ``transformers``, with proof that it says the same as fairseq.
+    """Write a directory that loads in ``transformers``, and check that its outputs equal fairseq's.
 
     Args:
         checkpoint: pre-trained or fine-tuned with CTC; ours with any mixer, layer and front end, or stock.
@@ -47,17 +47,17 @@ def export_hf(checkpoint: str | Path, folder: str | Path, spec_augment: bool | N
         UserError: the checkpoint cannot be exported, transformers is missing, or the outputs differ.
     """
     require("hf", "transformers", "safetensors")
-    source = read_source(Checkpoint.read(checkpoint))
+    source = read_export_source(Checkpoint.read(checkpoint))
     with atomic_folder(folder) as temporary:
         config = write(source, temporary, spec_augment)
-        figures = parity.summary(prove(source, load(source, temporary)))
+        figures = parity.summary(check_parity(source, load(source, temporary)))
         (temporary / "README.md").write_text(model_card(source, config, AUTO[_kind(source)], figures), encoding="utf-8")
     flag = ", trust_remote_code=True" if source.ours else ""
     return f'{figures}\n{folder}: transformers.{AUTO[_kind(source)]}.from_pretrained("{folder}"{flag})'
 
 
-def write(source: Source, folder: Path, spec_augment: bool | None = None) -> dict[str, Any]:
-    """All files but the model card. Returns what ``config.json`` holds."""
+def write(source: ExportSource, folder: Path, spec_augment: bool | None = None) -> dict[str, Any]:
+    """Write all files but the model card; return what ``config.json`` holds."""
     from safetensors.torch import save_file
 
     from ..hf.code import write_code
@@ -73,8 +73,8 @@ def write(source: Source, folder: Path, spec_augment: bool | None = None) -> dic
     return config
 
 
-def make_config(source: Source, spec_augment: bool | None) -> dict[str, Any]:
-    """``config.json``. Below ``fairseq`` are fairseq's own fields, without paths, for the way back."""
+def make_config(source: ExportSource, spec_augment: bool | None) -> dict[str, Any]:
+    """Return ``config.json``. Below ``fairseq`` are fairseq's own fields, without paths, for the way back."""
     from ..hf.code import AUTO_MAP
 
     config = {
@@ -96,7 +96,7 @@ def make_config(source: Source, spec_augment: bool | None) -> dict[str, Any]:
     return plain({**config, "fairseq": origin})
 
 
-def _preprocessor(source: Source) -> dict[str, Any]:
+def _preprocessor(source: ExportSource) -> dict[str, Any]:
     # Padding enters a group norm's statistics, mask or no mask; stock models of that kind are used without one
     masked = source.ours or source.fields["extractor_mode"] != "default"
     config = {
@@ -111,7 +111,7 @@ def _preprocessor(source: Source) -> dict[str, Any]:
     return {**config, "processor_class": "Wav2Vec2Processor"} if source.symbols is not None else config
 
 
-def _write_tokenizer(source: Source, folder: Path) -> None:
+def _write_tokenizer(source: ExportSource, folder: Path) -> None:
     symbols = [SPECIAL.get(symbol, symbol) for symbol in source.symbols]
     special = {"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
     tokenizer = {
@@ -126,7 +126,7 @@ def _write_tokenizer(source: Source, folder: Path) -> None:
     _write_json(folder / "special_tokens_map.json", special)
 
 
-def prove(source: Source, model: torch.nn.Module) -> dict[str, dict[str, float]]:
+def check_parity(source: ExportSource, model: torch.nn.Module) -> dict[str, dict[str, float]]:
     """Compare a model of transformers with fairseq's, with and without padding.
 
     Raises:
@@ -139,7 +139,7 @@ def prove(source: Source, model: torch.nn.Module) -> dict[str, dict[str, float]]
         wave, padding_mask = parity.example(lengths)
         expected, frames_mask = parity.fairseq_outputs(source, wave, padding_mask)
         before_norm = expected.pop(parity.LAST)
-        if not source.ours and int(transformers.__version__.split(".")[0]) > 4:  # 4 gives it behind the norm
+        if not source.ours and int(transformers.__version__.split(".")[0]) > 4:  # 4 gives it after the norm
             expected[f"hidden_states.{source.fields['encoder_layers']}"] = before_norm
         attention_mask = None if padding_mask is None else (~padding_mask).long()
         with torch.no_grad():
@@ -153,8 +153,8 @@ def _named(output: Any) -> dict[str, torch.Tensor]:
     return {**named, **{f"hidden_states.{index}": state for index, state in enumerate(output.hidden_states)}}
 
 
-def load(source: Source, folder: Path) -> torch.nn.Module:
-    """The directory's model, by the code that was written into it.
+def load(source: ExportSource, folder: Path) -> torch.nn.Module:
+    """Load the directory's model by the code that was written into it.
 
     Raises:
         UserError: parameters are missing or unknown.
@@ -163,8 +163,8 @@ def load(source: Source, folder: Path) -> torch.nn.Module:
 
     code = import_code(folder) if source.ours else transformers
     with quiet_transformers():
-        model, told = getattr(code, _class_name(source)).from_pretrained(str(folder), output_loading_info=True)
-    wrong = {kind: sorted(map(str, names)) for kind, names in told.items() if names}
+        model, loading = getattr(code, _class_name(source)).from_pretrained(str(folder), output_loading_info=True)
+    wrong = {kind: sorted(map(str, names)) for kind, names in loading.items() if names}
     if wrong:
         raise UserError(f"the exported parameters do not fit: {wrong}")
     return model.eval()
@@ -172,7 +172,7 @@ def load(source: Source, folder: Path) -> torch.nn.Module:
 
 @contextlib.contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """No progress bars and reports while a model is loaded."""
+    """Hide progress bars and reports while a model is loaded."""
     from transformers.utils import logging
 
     verbosity = logging.get_verbosity()
@@ -186,7 +186,7 @@ def quiet_transformers() -> Iterator[None]:
 
 
 def import_code(folder: Path) -> ModuleType:
-    """The modelling code that was written into the folder: not the modules it was made of."""
+    """Import the modelling code that was written into the folder, not the modules that it was made of."""
     package = f"exported_{uuid.uuid4().hex}"
     spec = ModuleSpec(package, None, is_package=True)
     spec.submodule_search_locations = [str(folder)]
@@ -198,11 +198,11 @@ def import_code(folder: Path) -> ModuleType:
         sys.dont_write_bytecode = before
 
 
-def _kind(source: Source) -> str:
+def _kind(source: ExportSource) -> str:
     return "ForCTC" if source.is_ctc else "ForPreTraining" if source.has_quantizer else "Model"
 
 
-def _class_name(source: Source) -> str:
+def _class_name(source: ExportSource) -> str:
     return ("SummaryMixing" if source.ours else "Wav2Vec2") + _kind(source)
 
 

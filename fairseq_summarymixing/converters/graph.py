@@ -1,4 +1,4 @@
-"""``export onnx`` and ``export torch``: a checkpoint as one graph, waveforms in, features or CTC logits out."""
+"""Run ``export onnx`` and ``export torch``: write a checkpoint as one graph from waveforms to features or logits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ..files import atomic_file
 from ..modules.log_mel import normalise
 from ..modules.speech_encoder import SpeechEncoder
 from . import parity
-from .source import Source, read_source
+from .export_source import ExportSource, read_export_source
 
 INPUTS = ["input_values", "attention_mask"]
 LENGTHS = "output_lengths"
@@ -30,14 +30,15 @@ ONNX_TOLERANCE = 1e-4  # onnxruntime's group norm sums a whole utterance in fp32
 
 
 class WaveformModel(nn.Module):
-    """Normalisation, where the model wants it, encoder, and the CTC head of a fine-tuned model."""
+    """A model of waveforms: normalisation, where it is wanted, encoder, and a fine-tuned model's CTC head."""
 
     def __init__(self, model: SpeechEncoder, normalize: bool, head: nn.Module | None):
         super().__init__()
         self.model, self.normalize, self.head = model, normalize, head
 
     def forward(self, input_values: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
-        """input_values: (B, samples), 16 kHz; attention_mask: (B, samples), int64, 0 = padding.
+        """Compute features or logits. input_values: (B, samples), 16 kHz; attention_mask: (B, samples), int64,
+        0 = padding.
 
         Returns:
             Features (B, T, D) or logits (B, T, V), and the number of real frames of each utterance (B,).
@@ -75,44 +76,44 @@ def export_torch(checkpoint: str | Path, file: str | Path) -> str:
 
 
 def shortest(model: SpeechEncoder) -> int:
-    """Samples of two frames, the least that a graph takes: a single one would be a case of its own."""
+    """Return the samples of two frames, the least that a graph takes: a single frame would be a case of its own."""
     return model.feature_extractor.receptive_field + model.feature_extractor.hop
 
 
 def _export(checkpoint: str | Path, file: str | Path, write: Callable, open_written: Callable, tolerance: float) -> str:
     if not hasattr(torch, "export") or not hasattr(torch.export, "Dim"):
         raise UserError(f"this needs torch.export with dynamic shapes, of torch 2.5; here is {torch.__version__}")
-    source = read_source(Checkpoint.read(checkpoint))
+    source = read_export_source(Checkpoint.read(checkpoint))
     with atomic_file(file) as temporary, _quiet():
         model = waveform_model(source)
         metadata = {"sample_rate": "16000", "min_samples": str(shortest(model.model))}
         if source.symbols is not None:
             metadata["symbols"] = json.dumps(source.symbols)
         write(model, temporary, metadata)
-        differences = prove(source, open_written(temporary), tolerance)
+        differences = check_parity(source, open_written(temporary), tolerance)
     output = "logits" if source.is_ctc else "features"
     return f"{parity.summary(differences)}\n{file}: {', '.join(INPUTS)} to {output}, {LENGTHS}"
 
 
-def waveform_model(source: Source) -> WaveformModel:
-    """In evaluation mode, fp32, without gradients."""
+def waveform_model(source: ExportSource) -> WaveformModel:
+    """Build the model in evaluation mode, fp32, without gradients."""
     encoder = load_encoder(source.checkpoint, torch.device("cpu"))
     head = source.model.w2v_encoder.proj if source.is_ctc else None
     return WaveformModel(encoder.model, source.checkpoint.normalize, head).float().eval().requires_grad_(False)
 
 
-def prove(
-    source: Source, run: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], tolerance: float
+def check_parity(
+    source: ExportSource, run: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]], tolerance: float
 ) -> dict[str, dict[str, float]]:
     """Compare with fairseq for several batches and lengths. Raises UserError where they differ."""
     name = "logits" if source.is_ctc else f"hidden_states.{source.fields['encoder_layers']}"
     differences = {}
     for case, lengths in CASES.items():
         wave, padding_mask = parity.example(lengths)
-        heard = wave
+        prepared = wave
         if source.checkpoint.normalize:
-            heard = normalise(wave.unsqueeze(-1), padding_mask, eps=1e-5).squeeze(-1)
-        expected, frames_mask = parity.fairseq_outputs(source, heard, padding_mask)
+            prepared = normalise(wave.unsqueeze(-1), padding_mask, eps=1e-5).squeeze(-1)
+        expected, frames_mask = parity.fairseq_outputs(source, prepared, padding_mask)
         mask = torch.ones(wave.shape, dtype=torch.int64) if padding_mask is None else (~padding_mask).long()
         output, frames = run(wave, mask)
         real = expected[name].shape[1] if frames_mask is None else (~frames_mask).sum(dim=1)
@@ -132,7 +133,7 @@ def _arguments(model: WaveformModel) -> tuple[tuple[Tensor, Tensor], Any]:
 def _program(model: WaveformModel) -> Any:
     arguments, shapes = _arguments(model)
     with torch.no_grad():
-        # whether tensors of odd strides may be viewed anew cannot be proven for all lengths: asked at run time
+        # whether tensors of odd strides may be viewed cannot be proven for all lengths: asked at run time
         return torch.export.export(
             model, arguments, dynamic_shapes=shapes, prefer_deferred_runtime_asserts_over_guards=True
         )
@@ -173,7 +174,7 @@ def _open_onnx(file: Path) -> Callable:
 
 
 class _quiet(warnings.catch_warnings):
-    """The exporters tell of their own inside."""
+    """A context that hides what the exporters log and warn of."""
 
     def __enter__(self):
         super().__enter__()

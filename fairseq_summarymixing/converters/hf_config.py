@@ -1,4 +1,4 @@
-"""Configurations of fairseq and of Hugging Face, in each other's terms."""
+"""Translate configurations between fairseq and Hugging Face."""
 
 from dataclasses import fields as fields_of
 from typing import Any, Dict, Mapping, Sequence, Tuple
@@ -18,13 +18,13 @@ ConvLayers = Sequence[Tuple[int, int, int]]
 
 
 def field_names(ours: bool) -> Dict[str, str]:
-    """Hugging Face's name of each of fairseq's fields: of its own ``Wav2Vec2Config``, or of ours."""
+    """Return Hugging Face's name of each of fairseq's fields: of its own ``Wav2Vec2Config``, or of ours."""
     own = [each.name for config in (FrontendConfig, EncoderConfig) for each in fields_of(config)] if ours else []
     return {**SHARED_FIELDS, **hf_field_names(own)}
 
 
 def to_hf(fields: Mapping[str, Any], conv_layers: ConvLayers, ours: bool) -> Dict[str, Any]:
-    """Hugging Face's fields of a pre-trained model.
+    """Return Hugging Face's fields of a pre-trained model.
 
     Args:
         fields: fairseq's.
@@ -45,7 +45,7 @@ def to_hf(fields: Mapping[str, Any], conv_layers: ConvLayers, ours: bool) -> Dic
 
 
 def from_hf(config: Mapping[str, Any], ours: bool) -> Dict[str, Any]:
-    """fairseq's fields of a Hugging Face configuration, as the model ``wav2vec2_summarymixing`` knows them."""
+    """Return fairseq's fields of a Hugging Face configuration, as the model ``wav2vec2_summarymixing`` knows them."""
     fields = {name: config[theirs] for name, theirs in field_names(ours).items() if theirs in config}
     layers = str(list(zip(config["conv_dim"], config["conv_kernel"], config["conv_stride"])))
     if fields.get("frontend") == "log_mel":
@@ -60,7 +60,7 @@ def from_hf(config: Mapping[str, Any], ours: bool) -> Dict[str, Any]:
 
 
 def mask_fields(fields: Mapping[str, Any]) -> Dict[str, Any]:
-    """Of a fine-tuned model: the masks that it was trained with, and dropout before the head."""
+    """Return a fine-tuned model's masks of its training, and the dropout before its head."""
     named = {theirs: fields[name] for name, theirs in MASKS if name in fields}
     named["apply_spec_augment"] = bool(fields.get("apply_mask", False))
     named["final_dropout"] = fields.get("final_dropout", 0.0)
@@ -68,7 +68,7 @@ def mask_fields(fields: Mapping[str, Any]) -> Dict[str, Any]:
 
 
 def mask_fields_from_hf(config: Mapping[str, Any]) -> Dict[str, Any]:
-    """The way back of :func:`mask_fields`."""
+    """Reverse :func:`mask_fields`."""
     named = {name: config[theirs] for name, theirs in MASKS if theirs in config}
     return {
         **named,

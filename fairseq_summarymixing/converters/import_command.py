@@ -1,4 +1,4 @@
-"""The verb ``import``: its options, and what they call."""
+"""The verb ``import``: its options and the functions that they call."""
 
 import argparse
 
@@ -9,7 +9,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "hf",
         help="from a directory of Hugging Face",
         description="Write the fairseq checkpoint CKPT of DIR: of 'export hf', further trained or not, or a public "
-        "wav2vec 2.0. Public ones become stock wav2vec2 checkpoints; with a CTC head, fine-tuned ones.",
+        "wav2vec 2.0. Public models become stock wav2vec2 checkpoints; with a CTC head, fine-tuned checkpoints.",
     )
     hf.add_argument("folder", metavar="DIR")
     hf.add_argument("checkpoint", metavar="CKPT")

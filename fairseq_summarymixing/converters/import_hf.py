@@ -1,4 +1,4 @@
-"""``import hf``: a directory of Hugging Face to a fairseq checkpoint that trains on."""
+"""Run ``import hf``: write a directory of Hugging Face as a fairseq checkpoint that trains on."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ from ..errors import UserError
 from ..files import atomic_file
 from ..plugin.reading import reading_checkpoint
 from . import parity
-from .export_hf import prove, quiet_transformers
+from .export_hf import check_parity, quiet_transformers
+from .export_source import plain, read_export_source
 from .hf_config import from_hf, mask_fields_from_hf
-from .source import plain, read_source
 
 SPECIAL = ["<pad>", "<s>", "</s>", "<unk>"]
 DROPOUTS = ("dropout", "attention_dropout", "activation_dropout", "dropout_input", "dropout_features")
@@ -41,8 +41,8 @@ DROPOUTS = ("dropout", "attention_dropout", "activation_dropout", "dropout_input
 def import_hf(folder: str | Path, checkpoint: str | Path) -> str:
     """Write the checkpoint of a directory: of ``export hf``, further trained or not, or a public wav2vec 2.0.
 
-    Public ones become stock ``wav2vec2`` checkpoints; our classes, ``wav2vec2_summarymixing``. With a CTC head it
-    is a ``wav2vec_ctc`` checkpoint with its dictionary. Nothing is written unless fairseq's outputs and those of
+    Public models become stock ``wav2vec2`` checkpoints; our classes, ``wav2vec2_summarymixing``. With a CTC head it is
+    a ``wav2vec_ctc`` checkpoint with its dictionary. Nothing is written unless fairseq's outputs and those of
     transformers agree within 1e-5.
 
     Returns:
@@ -58,7 +58,7 @@ def import_hf(folder: str | Path, checkpoint: str | Path) -> str:
         theirs = _open(Path(folder))
         state = make_state(Path(folder), {**theirs.config.to_dict(), **read_config(folder)})
         torch.save(state, temporary)
-        figures = parity.summary(prove(read_source(Checkpoint.read(temporary)), theirs))
+        figures = parity.summary(check_parity(read_export_source(Checkpoint.read(temporary)), theirs))
     model = state["cfg"]["model"]
     name, use = model["_name"], f"fine-tune with model.w2v_path={checkpoint}"
     if "w2v_args" in model:
@@ -70,7 +70,7 @@ def import_hf(folder: str | Path, checkpoint: str | Path) -> str:
 
 
 def _open(folder: Path) -> torch.nn.Module:
-    """The model as transformers has it, with our registered classes, not with code of the folder."""
+    """Open the model as transformers has it, with our registered classes, not with code of the folder."""
     import transformers
 
     importlib.import_module("fairseq_summarymixing.hf")
@@ -84,7 +84,7 @@ def _open(folder: Path) -> torch.nn.Module:
 
 
 def make_state(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
-    """What fairseq would have saved."""
+    """Return the state that fairseq would have saved."""
     origin = config.get("fairseq") or {}
     model, task = _model(config, origin), {"_name": "audio_pretraining", **(origin.get("task") or {}), "data": ""}
     task["normalize"] = _normalizes(folder)
@@ -129,7 +129,8 @@ def _renamed(weights: dict[str, Tensor], table: Table, **options: bool) -> dict[
 
 
 def _model(config: dict[str, Any], origin: dict[str, Any]) -> dict[str, Any]:
-    """fairseq's fields: those that it was exported with, and dropout as it is now; of public ones, what they say."""
+    """Return fairseq's fields: those of the export, with dropout as it is now; of public models, those of their
+    configuration."""
     ours = config["model_type"] == "summarymixing"
     found = from_hf(config, ours)
     if origin.get("model"):
@@ -140,11 +141,11 @@ def _model(config: dict[str, Any], origin: dict[str, Any]) -> dict[str, Any]:
 
 
 def _expected(model: dict[str, Any], is_ctc: bool) -> list[str]:
-    """Parameter names of the model that fairseq would build, without building it."""
+    """Return the parameter names of the model that fairseq would build, without building it."""
     from ..models.wav2vec2_summarymixing import Wav2Vec2SummaryMixingConfig, Wav2Vec2SummaryMixingModel
 
     is_stock = model["_name"] == STOCK_MODEL
-    known = {one.name: model[one.name] for one in fields(Wav2Vec2SummaryMixingConfig) if one.name in model}
+    known = {field.name: model[field.name] for field in fields(Wav2Vec2SummaryMixingConfig) if field.name in model}
     if is_stock:
         known["mixer"] = "self_attention"
     with torch.device("meta"), reading_checkpoint():
@@ -167,7 +168,7 @@ def _check_heads(folder: Path, weights: dict[str, Tensor], expected: list[str]) 
 def _ctc_model(
     config: dict[str, Any], origin: dict[str, Any], model: dict[str, Any], task: dict[str, Any]
 ) -> dict[str, Any]:
-    """The fields around the pre-trained model; of public checkpoints, fairseq's defaults and the masks."""
+    """Return the fields around the pre-trained model; of public checkpoints, fairseq's defaults and the masks."""
     outer = origin.get("ctc_model") or {**_ctc_defaults(), **mask_fields_from_hf(config)}
     inner = {"model": model, "task": task, "criterion": None, "optimizer": None, "lr_scheduler": None}
     own = {"_name": CTC_MODEL, "w2v_path": "", "data": "", "normalize": task["normalize"], "w2v_args": inner}
@@ -177,7 +178,7 @@ def _ctc_model(
 def _ctc_defaults() -> dict[str, Any]:
     from fairseq.models.wav2vec.wav2vec2_asr import Wav2Vec2CtcConfig
 
-    defaults = {one.name: one.default for one in fields(Wav2Vec2CtcConfig) if one.default is not MISSING}
+    defaults = {field.name: field.default for field in fields(Wav2Vec2CtcConfig) if field.default is not MISSING}
     # what other parts of a training run would fill in
     known = {name: None if str(value).startswith("${") else plain(value) for name, value in defaults.items()}
     return {**known, "ddp_backend": "legacy_ddp"}
@@ -193,7 +194,7 @@ def _normalizes(folder: Path) -> bool:
 
 
 def _dictionary(folder: Path, classes: int) -> Any:
-    """fairseq's, of ``vocab.json``: the first four are special, and the first is the blank."""
+    """Return fairseq's dictionary of ``vocab.json``: the first four symbols are special, and the first is the blank."""
     from fairseq.data import Dictionary
 
     path = folder / "vocab.json"
@@ -203,7 +204,7 @@ def _dictionary(folder: Path, classes: int) -> Any:
     if not all(isinstance(number, int) for number in ids.values()):
         raise UserError(f"{path} must give each symbol a number")
     symbols = sorted(ids, key=ids.get)
-    if symbols[:4] != SPECIAL or [ids[one] for one in symbols] != list(range(classes)):
+    if symbols[:4] != SPECIAL or [ids[symbol] for symbol in symbols] != list(range(classes)):
         raise UserError(
             f"{path} must number {classes} symbols from 0 on, first {', '.join(SPECIAL)}, as fairseq does; "
             f"found {', '.join(symbols[:4])} first, {len(symbols)} in all. The encoder alone: model.init_from={folder}"

@@ -1,4 +1,4 @@
-"""The README of an exported directory."""
+"""Write the README of an exported directory."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from .. import __version__
 from ..downstream.encoder import SAMPLE_RATE, front_end_of
-from .source import Source
+from .export_source import ExportSource
 
 CARD = """\
 ---
@@ -32,7 +32,7 @@ Whether the conversion is right was checked before these files were written, on 
 
 {figures}
 
-`hidden_states` are the first layer's input and each layer's output, the last of them behind the encoder's final norm.
+`hidden_states` are the first layer's input and each layer's output, the last of them after the encoder's final norm.
 {notes}"""
 
 MODEL = """\
@@ -54,8 +54,8 @@ An utterance's output depends on what shares its padded batch: the front end has
 """
 
 
-def model_card(source: Source, config: dict[str, Any], auto: str, figures: str) -> str:
-    """Markdown: sizes, the recipe, where it comes from, and how far it lies from fairseq's outputs.
+def model_card(source: ExportSource, config: dict[str, Any], auto: str, figures: str) -> str:
+    """Return Markdown: sizes, the recipe, the model's origin, and how far its outputs lie from fairseq's.
 
     Args:
         config: ``config.json``.
@@ -75,7 +75,7 @@ def model_card(source: Source, config: dict[str, Any], auto: str, figures: str) 
         "input masked in training mode": f"{'yes' if masked else 'no'} (`apply_spec_augment`)",
     }
     grouped = frontend == "waveform" and str(fields["extractor_mode"]) == "default"
-    parameters = sum(one.numel() for one in source.model.parameters())
+    parameters = sum(parameter.numel() for parameter in source.model.parameters())
     return CARD.format(
         task="automatic-speech-recognition" if source.is_ctc else "feature-extraction",
         tags=", summarymixing" if ours else "",

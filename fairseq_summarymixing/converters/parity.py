@@ -1,4 +1,4 @@
-"""Whether an exported model says what fairseq's says."""
+"""Check whether an exported model's outputs equal fairseq's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ..errors import UserError
 from ..modules.log_mel import padding_beyond
-from .source import Source
+from .export_source import ExportSource
 
 TOLERANCE = 1e-5
 CASES = {"alone": (27000,), "padded": (35000, 20000, 9000)}
@@ -20,7 +20,7 @@ Outputs = dict[str, Tensor]
 
 
 def example(lengths: tuple[int, ...]) -> tuple[Tensor, Tensor | None]:
-    """Random utterances (B, samples), padded with zeros; padding_mask (B, samples), or None for one utterance."""
+    """Return random utterances (B, samples), padded with zeros, and their padding_mask, None for one utterance."""
     generator = torch.Generator().manual_seed(1)
     padding_mask = padding_beyond(torch.tensor(lengths), max(lengths))
     wave = torch.randn(len(lengths), max(lengths), generator=generator).masked_fill(padding_mask, 0)
@@ -28,10 +28,10 @@ def example(lengths: tuple[int, ...]) -> tuple[Tensor, Tensor | None]:
 
 
 @torch.no_grad()
-def fairseq_outputs(source: Source, wave: Tensor, padding_mask: Tensor | None) -> tuple[Outputs, Tensor | None]:
-    """What fairseq's model computes, as Hugging Face would name it, and the frames' padding mask (B, T).
+def fairseq_outputs(source: ExportSource, wave: Tensor, padding_mask: Tensor | None) -> tuple[Outputs, Tensor | None]:
+    """Return the outputs of fairseq's model by Hugging Face's names, and the frames' padding mask (B, T).
 
-    ``hidden_states.K``: (B, T, D) each, the last one behind the final norm, and :data:`LAST`; ``logits`` (B, T, V);
+    ``hidden_states.K``: (B, T, D) each, the last state after the final norm, and :data:`LAST`; ``logits`` (B, T, V);
     ``projected_states`` and ``projected_quantized_states`` (B, T, D') before they are compared.
     """
     first: list[Tensor] = []
@@ -57,7 +57,7 @@ def fairseq_outputs(source: Source, wave: Tensor, padding_mask: Tensor | None) -
     return outputs, found["padding_mask"]
 
 
-def _quantized(source: Source, features: Tensor) -> Tensor:
+def _quantized(source: ExportSource, features: Tensor) -> Tensor:
     if source.is_stock:
         quantized = source.encoder.quantizer(features, produce_targets=False)["x"]
     else:
@@ -68,20 +68,21 @@ def _quantized(source: Source, features: Tensor) -> Tensor:
 def compare(
     expected: Outputs, found: Outputs, padding_mask: Tensor | None, tolerance: float = TOLERANCE
 ) -> dict[str, float]:
-    """Largest difference of each output over real frames, over its largest magnitude where that is above 1.
+    """Return the largest difference of each output over real frames, divided by its largest magnitude where that is
+    above 1.
 
     Raises:
         UserError: an output is missing, has another shape, or differs by more than ``tolerance``.
     """
     differences = {}
-    for name, one in expected.items():
+    for name, output in expected.items():
         other = found.get(name)
-        if other is None or other.shape != one.shape:
+        if other is None or other.shape != output.shape:
             shape = None if other is None else tuple(other.shape)
-            raise UserError(f"the exported model's {name} has shape {shape}, fairseq's {tuple(one.shape)}")
+            raise UserError(f"the exported model's {name} has shape {shape}, fairseq's {tuple(output.shape)}")
         if padding_mask is not None:
-            one, other = one[~padding_mask], other[~padding_mask]
-        difference = ((one - other.float()).abs().max() / one.abs().max().clamp(min=1)).item()
+            output, other = output[~padding_mask], other[~padding_mask]
+        difference = ((output - other.float()).abs().max() / output.abs().max().clamp(min=1)).item()
         if not difference <= tolerance:
             raise UserError(
                 f"the exported model's {name} differs from fairseq's by {difference:.1e}, more than {tolerance:g}: "
@@ -92,11 +93,11 @@ def compare(
 
 
 def summary(differences: dict[str, dict[str, float]]) -> str:
-    """One line of figures for each case."""
+    """Return one line of figures for each case."""
     lines = []
     for case, found in differences.items():
         states = [value for name, value in found.items() if name.startswith("hidden_states")]
         others = [f"{name} {value:.1e}" for name, value in found.items() if not name.startswith("hidden_states")]
-        told = [f"{len(states)} hidden states {max(states):.1e}"] if states else []
-        lines.append(f"largest difference from fairseq, {case}: " + ", ".join(told + others))
+        figures = [f"{len(states)} hidden states {max(states):.1e}"] if states else []
+        lines.append(f"largest difference from fairseq, {case}: " + ", ".join(figures + others))
     return "\n".join(lines)

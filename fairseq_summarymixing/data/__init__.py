@@ -1,1 +1,1 @@
-"""From folders of recordings to fairseq manifests, and a demo corpus; neither torch nor fairseq."""
+"""Make fairseq manifests from folders of recordings, and a demo corpus; needs neither torch nor fairseq."""

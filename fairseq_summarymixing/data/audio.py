@@ -1,4 +1,4 @@
-"""Audio files: what their headers say, decoding, resampling, writing."""
+"""Read, resample and write audio files."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ STREAMED_SIZE = 0x7FFF0000  # writers into a pipe cannot know the length and dec
 
 
 class BadAudio(ValueError):
-    """One recording cannot be used; the text says why, without its path."""
+    """An error: one recording cannot be used; the message holds the reason without the path."""
 
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """What a header says: frames (samples per channel), sample rate in Hz, channels."""
+    """The contents of a header: frames (samples per channel), sample rate in Hz, channels."""
 
     frames: int
     sample_rate: int
@@ -48,7 +48,7 @@ def probe(path: str | Path) -> AudioInfo:
     samples, damage in the middle, and MP3 files that were cut (an MP3 header only estimates the length).
 
     Raises:
-        BadAudio: not readable, no samples, shorter than its header says, or of a sample rate outside RATES.
+        BadAudio: not readable, no samples, shorter than its header has it, or of a sample rate outside RATES.
     """
     path = Path(path)
     try:
@@ -67,7 +67,7 @@ def probe(path: str | Path) -> AudioInfo:
             except soundfile.LibsndfileError:
                 last = ()
             if len(last) != 1:
-                raise BadAudio(f"truncated: the header says {info.frames} frames, the last one is not there")
+                raise BadAudio(f"truncated: the header gives {info.frames} frames, the last is not there")
     except soundfile.LibsndfileError as error:
         raise BadAudio(f"not readable as audio: {error.error_string}") from error
     except OSError as error:
@@ -76,7 +76,7 @@ def probe(path: str | Path) -> AudioInfo:
 
 
 def is_whole(path: str | Path, frames: int) -> bool:
-    """Whether ``path`` is audio of this length and nothing of it is missing, as far as ``probe`` sees."""
+    """Return whether ``path`` is audio of this length and nothing of it is missing, as far as ``probe`` sees."""
     try:
         return probe(path).frames == frames
     except BadAudio:
@@ -110,7 +110,7 @@ def read_mono(source: str | Path | io.BytesIO) -> tuple[np.ndarray, int]:
 
 
 def resample(samples: np.ndarray, rate: int, new_rate: int = SAMPLE_RATE) -> np.ndarray:
-    """Polyphase resampling. samples: (frames,). Returns (ceil(frames * new_rate / rate),) float32.
+    """Resample by a polyphase filter. samples: (frames,). Returns (ceil(frames * new_rate / rate),) float32.
 
     Raises:
         UserError: scipy is not installed.
@@ -143,7 +143,7 @@ def _check_rate(rate: int) -> None:
 
 
 def _check_wav_length(log: str, info: AudioInfo) -> None:
-    """libsndfile shortens a cut WAV to what is there and only notes it in its log."""
+    """Refuse a cut WAV, which libsndfile shortens to what is there with only a note in its log."""
     found = re.search(r"^data : (\d+) \(should be (\d+)\)", log, flags=re.MULTILINE)
     if found:
         declared, present = map(int, found.groups())
@@ -153,7 +153,7 @@ def _check_wav_length(log: str, info: AudioInfo) -> None:
 
 @functools.lru_cache(maxsize=16)
 def _low_pass(up: int, down: int) -> np.ndarray:
-    """scipy's default filter for resample_poly, computed once for each pair of rates."""
+    """Return scipy's default filter for resample_poly, computed once for each pair of rates."""
     widest = max(up, down)
     return _scipy_signal().firwin(20 * widest + 1, 1.0 / widest, window=("kaiser", 5.0))
 

@@ -1,4 +1,4 @@
-"""16 kHz mono copies of recordings, each made once."""
+"""Make 16 kHz mono copies of recordings, each once."""
 
 from __future__ import annotations
 

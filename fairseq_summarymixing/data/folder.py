@@ -1,4 +1,4 @@
-"""``manifest folder``: from any tree of audio files to fairseq manifests."""
+"""Run ``manifest folder``: make fairseq manifests from any tree of audio files."""
 
 from __future__ import annotations
 
@@ -100,14 +100,14 @@ def make_manifests(
         splits[choose_split(recording.split_key, valid_percent, test_percent)].append(recording)
     for split, content in splits.items():
         if not content:
-            raise _empty_split(split, split_by, percents[split], len({one.split_key for one in recordings}))
+            raise _empty_split(split, split_by, percents[split], len({recording.split_key for recording in recordings}))
     root = out / "audio" if resample else source
-    write_splits(out, root, {split: [one.row for one in content] for split, content in splits.items()})
+    write_splits(out, root, {split: [recording.row for recording in content] for split, content in splits.items()})
     return _summary(splits, split_by, len(found), len(found) - len(recordings), len(report.entries), report_path)
 
 
 def _writable_names(found: list[str], resample: int | None, report: Report) -> list[str]:
-    """The paths that a manifest, and with ``resample`` a copy of its own, can be made for."""
+    """Return the paths that a manifest, and with ``resample`` a copy of its own, can be made for."""
     paths, copies = [], {}
     for path in found:
         reason = unwritable(copy_name(path) if resample else path)
@@ -122,7 +122,7 @@ def _writable_names(found: list[str], resample: int | None, report: Report) -> l
 
 
 def _text_finder(source: Path, transcripts, found: list[str], report: Report) -> Callable[[str], str] | None:
-    """A function from path to transcript, "" where there is none; None when no transcripts were asked for."""
+    """Return a function from path to transcript, "" where there is none; None when no transcripts were asked for."""
     if transcripts is None:
         return None
     if str(transcripts) == SIDECAR:

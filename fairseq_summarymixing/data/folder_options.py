@@ -1,4 +1,4 @@
-"""What can be wrong with the options of ``manifest folder`` before a file is read."""
+"""Check the options of ``manifest folder`` before a file is read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .splits import SPLITS
 
 
 def check_options(split_by, resample, min_seconds, max_seconds, extensions) -> None:
-    """Raises UserError for a value that no corpus could be read with."""
+    """Raise a UserError for a value that no corpus could be read with."""
     if split_by not in ("file", "speaker"):
         raise UserError(f"`split_by` must be file or speaker; got {split_by!r}")
     if resample not in (None, SAMPLE_RATE):
@@ -27,7 +27,7 @@ def check_options(split_by, resample, min_seconds, max_seconds, extensions) -> N
 
 
 def compile_speaker(expression: str) -> re.Pattern:
-    """The pattern, with its one group. Raises UserError when it is none."""
+    """Return the pattern with its one group; raises UserError when it is not a pattern of one group."""
     try:
         pattern = re.compile(expression)
     except re.error as error:
@@ -38,7 +38,7 @@ def compile_speaker(expression: str) -> re.Pattern:
 
 
 def check_places(source: Path, out: Path, resample: int | None) -> None:
-    """Raises UserError when SRC is no folder, or when this or the next run would mix up SRC and OUT."""
+    """Raise a UserError when SRC is no folder, or when this or the next run would mix up SRC and OUT."""
     if not source.is_dir():
         raise UserError(f"{source} is not a folder" if source.exists() else f"{source} does not exist")
     root = str(out / "audio" if resample else source)
@@ -55,7 +55,7 @@ def check_places(source: Path, out: Path, resample: int | None) -> None:
 
 
 def refuse_leftovers(out: Path, wanted: list[str], labelled: bool) -> None:
-    """Raises UserError when OUT holds, say, a test.tsv or train.ltr that would not fit the new files."""
+    """Raise a UserError when OUT holds, for example, a test.tsv or train.ltr that would not fit the new files."""
     endings = ("tsv", "wrd", "ltr")
     ours = {f"{split}.{ending}" for split in SPLITS for ending in endings} | {"dict.ltr.txt"}
     new = {f"{split}.{ending}" for split in wanted for ending in (endings if labelled else ("tsv",))}

@@ -1,4 +1,4 @@
-"""fairseq manifests: split.tsv (root, then path and frames), split.wrd, split.ltr and dict.ltr.txt."""
+"""Read and write fairseq manifests: split.tsv (root, then path and frames), split.wrd, split.ltr and dict.ltr.txt."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ANY_ZIP_PART = re.compile(r"\.zip:")
 
 @dataclass(frozen=True)
 class Row:
-    """One recording: path relative to the root, with "/"; frames at its own rate; transcript if known."""
+    """One recording of a manifest: path relative to the root, with "/"; frames at its own rate; transcript if known."""
 
     path: str
     frames: int
@@ -27,7 +27,7 @@ class Row:
 
 
 def unwritable(path: str) -> str | None:
-    """Why a manifest cannot hold this path, or None. fairseq strips lines and splits them at the tab."""
+    """Return why a manifest cannot hold this path, or None. fairseq strips lines and splits them at the tab."""
     if any(ord(character) < 32 or character in "\x7f\x85\u2028\u2029" for character in path):
         return "tab, line end or control character in the name; rename it"
     if any(0xD800 <= ord(character) <= 0xDFFF for character in path):
@@ -122,7 +122,7 @@ def read_manifest(path: str | Path, check_files: bool = False) -> tuple[str, lis
 
 
 def _wrong(fields: list[str]) -> str | None:
-    """What is wrong with one row's fields, or None."""
+    """Return what is wrong with one row's fields, or None."""
     if len(fields) != 2:
         return f"expected 'path<TAB>frames', two fields; found {len(fields)} in {' '.join(fields)[:80]!r}"
     path, frames = fields

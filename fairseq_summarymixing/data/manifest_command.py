@@ -1,4 +1,4 @@
-"""The verb ``manifest``: its options, and what they call."""
+"""The verb ``manifest``: its options and the functions that they call."""
 
 import argparse
 

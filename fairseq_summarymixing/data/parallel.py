@@ -1,4 +1,4 @@
-"""A function over many files in threads, in order, with a progress bar and a clean stop."""
+"""Map a function over many files in threads, in order, with a progress bar and a clean stop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One recording on its way into a manifest."""
+"""Examine one recording for a manifest."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .transcripts import WORD_END, clean, read_text
 
 
 class WrongRate(BadAudio):
-    """The recording is sound but not at 16 kHz, and resampling was not asked for."""
+    """An error: the recording is sound but not at 16 kHz, and resampling was not asked for."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,12 @@ class Recording:
 
 
 def copy_name(path: str) -> str:
-    """The name, relative to OUT/audio, of the copy that resampling makes."""
+    """Return the name, relative to OUT/audio, of the copy that resampling makes."""
     return str(PurePosixPath(path).with_suffix(".flac"))
 
 
 def read_sidecar(audio: Path) -> str:
-    """The text of the .txt file beside a recording, "" without one. Raises BadAudio when it is not UTF-8."""
+    """Return the text of the .txt file beside a recording, "" without one; raises BadAudio when it is not UTF-8."""
     sidecar = audio.with_suffix(".txt")
     try:
         return clean(read_text(sidecar)) if sidecar.is_file() else ""

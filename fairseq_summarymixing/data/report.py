@@ -1,4 +1,4 @@
-"""What was left out of a manifest, and why."""
+"""Report what was left out of a manifest, and why."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ..files import atomic_write
 
 
 class Report:
-    """Collects (path, reason) and writes them as report.tsv."""
+    """A list of (path, reason) that is written as report.tsv."""
 
     def __init__(self) -> None:
         self.entries: list[tuple[str, str]] = []
@@ -25,5 +25,5 @@ class Report:
 
 
 def printable(text: str) -> str:
-    """The text with tabs, line ends and bytes that are not UTF-8 written as \\t, \\n, \\udc80."""
+    """Return the text with tabs, line ends and bytes that are not UTF-8 written as \\t, \\n, \\udc80."""
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)

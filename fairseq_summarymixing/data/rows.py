@@ -1,4 +1,4 @@
-"""Rows of recordings that stay where they are."""
+"""Read rows of recordings that stay where they are."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .walk import find_audio
 
 
 def read_rows(source: Path, workers: int | None, report: Report) -> tuple[str, list[Row]]:
-    """(root, rows) of a manifest, or of all 16 kHz recordings in a folder, sorted by path.
+    """Return (root, rows) of a manifest, or of all 16 kHz recordings in a folder, sorted by path.
 
     What a folder holds that cannot be used goes to the report.
 

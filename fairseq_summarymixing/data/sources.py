@@ -1,4 +1,4 @@
-"""What the files of a folder were made of, in FOLDER/sources.tsv."""
+"""Note in FOLDER/sources.tsv what the files of a folder were made of."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NAME = "sources.tsv"
 
 
 class Sources:
-    """A note of whole numbers for each file of a folder, kept from run to run.
+    """A table of whole numbers for each file of a folder, kept from run to run.
 
     A line, name and numbers between tabs, is appended as soon as a file is finished, so that a killed run has noted
     what it finished; a last line that was cut counts for nothing. May be used from several threads.
@@ -33,7 +33,7 @@ class Sources:
             self.tidy()  # or the next line would be appended to half a line
 
     def get(self, name: str) -> tuple[int, ...] | None:
-        """What was noted last for a file, None for nothing."""
+        """Return what was noted last for a file, None for nothing."""
         return self._notes.get(name)
 
     def note(self, name: str, numbers: tuple[int, ...]) -> None:
@@ -76,7 +76,7 @@ class Sources:
 
 
 def identity(path: Path) -> tuple[int, int]:
-    """Bytes, and time of the last change in ns: of two versions of a file at least one differs, as rsync has it.
+    """Return bytes and time of the last change in ns: of two versions of a file at least one differs, as rsync has it.
 
     Raises:
         BadAudio: there is no such file any more.

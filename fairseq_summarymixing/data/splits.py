@@ -1,4 +1,4 @@
-"""Splits by a stable hash: the same on every machine, whatever other files exist."""
+"""Choose splits by a stable hash: the same on every machine, whatever other files exist."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ SPLITS = ("train", "valid", "test")
 
 
 def stable_fraction(key: str) -> float:
-    """A number in [0, 1) that depends on nothing but the text ``key``."""
+    """Return a number in [0, 1) that depends on nothing but the text ``key``."""
     # One spelling of accented names: macOS hands out decomposed file names, Linux keeps what was written.
     text = unicodedata.normalize("NFC", key).encode("utf-8", "surrogateescape")
     return int.from_bytes(hashlib.blake2b(text, digest_size=6).digest(), "big") / 2**48
 
 
 def choose_split(key: str, valid_percent: float, test_percent: float) -> str:
-    """train, valid or test for one file or speaker. valid_percent moves nothing into or out of test."""
+    """Return train, valid or test for one file or speaker. valid_percent moves nothing into or out of test."""
     percent = 100 * stable_fraction(key)
     if percent < test_percent:
         return "test"
@@ -28,7 +28,7 @@ def choose_split(key: str, valid_percent: float, test_percent: float) -> str:
 
 
 def check_percents(valid_percent: float, test_percent: float) -> None:
-    """Raises UserError unless both are 0 or more and leave something to train on."""
+    """Raise a UserError unless both are 0 or more and leave something to train on."""
     for name, percent in (("valid", valid_percent), ("test", test_percent)):
         if not 0 <= percent < 100:
             raise UserError(f"`{name}_percent` must be from 0 to below 100; got {percent:g}")

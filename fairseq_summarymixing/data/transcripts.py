@@ -1,4 +1,4 @@
-"""Transcripts: reading them, and fairseq's letters and dictionary made of them."""
+"""Read transcripts, and make fairseq's letters and dictionary of them."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ WORD_END = "|"
 
 
 def clean(text: str) -> str:
-    """Words with single spaces between them, accents in one spelling (NFC); case and punctuation stay."""
+    """Return words with single spaces between them, accents in one spelling (NFC); case and punctuation stay."""
     return " ".join(unicodedata.normalize("NFC", text).split())
 
 
 def letters(text: str) -> str:
-    """fairseq's .ltr line: "HE LL" -> "H E | L L |". Raises ValueError on a text that contains "|"."""
+    """Return fairseq's .ltr line: "HE LL" -> "H E | L L |". Raises ValueError on a text that contains "|"."""
     if WORD_END in text:
         raise ValueError(f"the transcript contains {WORD_END!r}, which marks the end of a word")
     return " ".join(" ".join(word) + f" {WORD_END}" for word in text.split())
 
 
 def dictionary(letter_lines: Iterable[str]) -> list[str]:
-    """fairseq's dict.ltr.txt: "symbol count" lines, most frequent first, then by symbol."""
+    """Return fairseq's dict.ltr.txt: "symbol count" lines, most frequent first, then by symbol."""
     counts = Counter(symbol for line in letter_lines for symbol in line.split())
     return [f"{symbol} {count}" for symbol, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
 
 
 def read_text(path: str | Path) -> str:
-    """A UTF-8 text file, with or without a byte order mark. Raises UserError when it is not."""
+    """Read a UTF-8 text file, with or without a byte order mark; raises UserError when it is not UTF-8."""
     try:
         return Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -41,7 +41,7 @@ def read_text(path: str | Path) -> str:
 
 
 def read_table(path: str | Path) -> dict[str, str]:
-    """A table of transcripts, one "key<TAB>text" per line, as {key: clean text}.
+    """Read a table of transcripts, one "key<TAB>text" per line, as {key: clean text}.
 
     Raises:
         UserError: not readable, not UTF-8, a line without a tab or a key, a key twice, no line at all.
@@ -63,7 +63,7 @@ def read_table(path: str | Path) -> dict[str, str]:
 
 
 def match_table(table: Mapping[str, str], paths: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """Pair a table's keys with recordings. Returns ({path: text}, [keys that fit no recording]).
+    """Pair a table's keys with recordings; returns ({path: text}, [keys that fit no recording]).
 
     A key is a relative path, a path without its extension, a file name, or a file name without its extension;
     the first of these that fits counts.

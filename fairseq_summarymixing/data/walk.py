@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def find_audio(source: Path, extensions: Sequence[str], report: Callable[[str, str], None]) -> list[str]:
-    """Paths relative to ``source``, with "/", sorted. Extensions without dot, in either case.
+    """Return paths relative to ``source``, with "/", sorted. Extensions without dot, in either case.
 
     Follows links, and enters a folder that is linked twice once. Hidden files and folders are passed over: on
     shared disks they are other programs' notes with audio extensions. ``report(path, reason)`` gets the

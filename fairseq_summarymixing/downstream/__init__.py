@@ -1,1 +1,1 @@
-"""What a pre-trained encoder is worth: decoding of fine-tuned checkpoints and their word error rate."""
+"""Use a trained encoder: features, decoding of fine-tuned checkpoints, and word error rates."""

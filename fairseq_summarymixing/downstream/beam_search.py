@@ -1,4 +1,4 @@
-"""CTC beam search with a word language model and a lexicon, by flashlight-text."""
+"""Decode CTC emissions by beam search with a word language model and a lexicon, with flashlight-text."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WORD_SCORES = (-2.0, -1.0, 0.0, 1.0, 2.0)
 
 @dataclass
 class BeamSearch:
-    """Settings, under the names that wav2vec 2.0 users know.
+    """The settings of a beam search, under the names that wav2vec 2.0 users know.
 
     Attributes:
         lm: n-gram model, ARPA or KenLM's binary.
@@ -64,7 +64,7 @@ class BeamSearch:
 
 
 class BeamDecoder:
-    """Emissions of an utterance to its best hypotheses.
+    """A decoder from the emissions of an utterance to its best hypotheses.
 
     Args:
         symbols: of the model, by token.
@@ -81,7 +81,7 @@ class BeamDecoder:
 
         self._library, self.settings = decoder, settings
         if delimiter not in symbols:
-            raise UserError(f"`lm` needs a model that says where words end: {delimiter!r} is not in its dictionary")
+            raise UserError(f"`lm` needs a model that marks where words end: {delimiter!r} is not in its dictionary")
         self.blank, self.silence = blank, symbols.index(delimiter)
         lexicon = read_lexicon(settings.lexicon, symbols, delimiter)
         check_vocabulary(settings, lexicon)
@@ -101,7 +101,7 @@ class BeamDecoder:
         self.use(settings.lm_weight, settings.word_score)
 
     def use(self, lm_weight: float, word_score: float) -> None:
-        """Decode with these from here on."""
+        """Decode with these weights from here on."""
         self.lm_weight, self.word_score = lm_weight, word_score
         options = self._library.LexiconDecoderOptions(
             beam_size=self.settings.beam,
@@ -119,15 +119,15 @@ class BeamDecoder:
         )
 
     def __call__(self, emissions: Tensor) -> list[Hypothesis]:
-        """(T, V) of any scale to ``nbest`` hypotheses, the best first."""
+        """Decode emissions (T, V) of any scale to ``nbest`` hypotheses, the best first."""
         emissions = emissions.float().log_softmax(-1).cpu().contiguous()
         if not len(emissions):
             return [Hypothesis([], [])]
         results = self._decoder.decode(emissions.data_ptr(), *emissions.shape)
-        return [self._hypothesis(one) for one in results[: self.settings.nbest]] or [Hypothesis([], [])]
+        return [self._hypothesis(result) for result in results[: self.settings.nbest]] or [Hypothesis([], [])]
 
     def _hypothesis(self, result: Any) -> Hypothesis:
-        # one token before the first frame and one behind the last
+        # one token before the first frame and one after the last
         path = torch.tensor(result.tokens)[1:-1]
         kept = path != self.blank
         kept[1:] &= path[1:] != path[:-1]
@@ -136,11 +136,11 @@ class BeamDecoder:
 
 
 def read_lexicon(path: str | Path, symbols: list[str], delimiter: str = "|") -> dict[str, list[list[str]]]:
-    """Spellings by word.
+    """Read the spellings by word.
 
     Raises:
         UserError: a line is malformed, a symbol is not the model's, a spelling does not end with the delimiter (the
-            first such line is told), or there is no word.
+            error names the first such line), or there is no word.
     """
     known, lexicon = set(symbols), {}
     try:
@@ -153,9 +153,11 @@ def read_lexicon(path: str | Path, symbols: list[str], delimiter: str = "|") -> 
         word, *spelling = line.split()
         unknown = [symbol for symbol in spelling if symbol not in known]
         if not spelling or unknown or spelling[-1] != delimiter:
-            told = f"not in the model's dictionary: {' '.join(unknown)}" if unknown else "no spelling"
-            told = told if unknown or not spelling else f"the spelling does not end with {delimiter}"
-            raise UserError(f"{path}:{number}: {told}; expected 'WORD<TAB>W O R D {delimiter}' in the model's symbols")
+            problem = f"not in the model's dictionary: {' '.join(unknown)}" if unknown else "no spelling"
+            problem = problem if unknown or not spelling else f"the spelling does not end with {delimiter}"
+            raise UserError(
+                f"{path}:{number}: {problem}; expected 'WORD<TAB>W O R D {delimiter}' in the model's symbols"
+            )
         lexicon.setdefault(word, []).append(spelling)
     if not lexicon:
         raise UserError(f"`lexicon` {path} holds no words")
@@ -163,7 +165,7 @@ def read_lexicon(path: str | Path, symbols: list[str], delimiter: str = "|") -> 
 
 
 def check_vocabulary(settings: BeamSearch, lexicon: Iterable[str]) -> None:
-    """Tells how many words an ARPA file lacks; a model in KenLM's binary form does not say.
+    """Warn of the number of words that an ARPA file lacks; a model in KenLM's binary form is not checked.
 
     Raises:
         UserError: it lacks all of them.
@@ -176,12 +178,12 @@ def check_vocabulary(settings: BeamSearch, lexicon: Iterable[str]) -> None:
             "are they of one case?"
         )
     if missing:
-        told = f"{len(missing)} words of the lexicon, such as {missing[0]!r}, are unknown to {settings.lm}"
-        print(f"warning: {told}", file=sys.stderr)
+        message = f"{len(missing)} words of the lexicon, such as {missing[0]!r}, are unknown to {settings.lm}"
+        print(f"warning: {message}", file=sys.stderr)
 
 
 def arpa_words(path: str | Path) -> set[str]:
-    """The unigrams of an ARPA file; none where it is no such file."""
+    """Return the unigrams of an ARPA file; none where it is no such file."""
     words: set[str] = set()
     inside = False
     with open(path, encoding="utf-8", errors="replace") as file:
@@ -209,14 +211,14 @@ def tune(decoder: BeamDecoder, emissions: Sequence[Tensor], rate: Callable[[list
     rates = {}
     for pair in tqdm(list(itertools.product(LM_WEIGHTS, WORD_SCORES)), desc="tuning", unit="pair", disable=None):
         decoder.use(*pair)
-        rates[pair] = rate([decoder(one)[0] for one in emissions])
+        rates[pair] = rate([decoder(utterance)[0] for utterance in emissions])
     best = min(rates, key=rates.get)
     decoder.use(*best)
     rows = []
     for weight in LM_WEIGHTS:
         rows.append([f"lm_weight {weight:g}", *(f"{100 * rates[weight, score]:.1f}" for score in WORD_SCORES)])
     table = aligned(["WER %, word_score:", *(f"{score:g}" for score in WORD_SCORES)], rows)
-    told = f"best: lm_weight {best[0]:g}, word_score {best[1]:g}"
+    best_pair = f"best: lm_weight {best[0]:g}, word_score {best[1]:g}"
     if best[0] == LM_WEIGHTS[-1] or best[1] in (WORD_SCORES[0], WORD_SCORES[-1]):
-        told += " (at the edge of what was tried: there may be better ones)"
-    return f"{table}\n{told}"
+        best_pair += " (at the edge of what was tried: there may be better ones)"
+    return f"{table}\n{best_pair}"

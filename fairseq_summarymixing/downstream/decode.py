@@ -1,4 +1,4 @@
-"""CTC decoding of a test split, error rates, hypotheses on disk: read, compute, score, write."""
+"""Decode a test split with CTC and write hypotheses and error rates to disk: read, compute, score, write."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ..checkpoints import Checkpoint
 from ..errors import UserError
 from ..files import atomic_write
 from .beam_search import BeamDecoder, BeamSearch, tune
-from .emissions import LongForm, hear
+from .emissions import LongForm, compute_emissions
 from .encoder import pick_device
 from .error_rate import character_errors, word_errors
 from .greedy import ctc_greedy
@@ -34,13 +34,13 @@ WORD_DELIMITER = "|"
 
 @dataclass(frozen=True)
 class Batching:
-    """How much audio is computed at once, and where.
+    """The settings of how much audio is computed at once, and on which device.
 
     Attributes:
         batch_seconds: padded audio that runs at once. With stock models of ``extractor_mode: default`` (group
             norm) an utterance's emissions depend a little on its batch; 0 runs one utterance at a time.
-        block_seconds: longer utterances go through the encoder alone, SummaryMixing in blocks of so much, which
-            changes nothing but the memory.
+        block_seconds: longer utterances go through the encoder alone, SummaryMixing in chunks of so much, which changes
+            nothing but the memory.
         window_seconds: let self-attention see windows of so much of longer utterances; None refuses those above
             5 minutes.
         device: "auto", "cpu" or "cuda".
@@ -69,12 +69,11 @@ def decode(
     beam_search: BeamSearch | None = None,
     timestamps: bool = False,
 ) -> dict[str, Any]:
-    """Decode a split and write the answers, in manifest order, with the error rates beside them.
+    """Decode a split and write the hypotheses, in manifest order, with the error rates beside them.
 
     Writes ``hypotheses.wrd``, ``references.wrd``, ``hypotheses.<labels>`` and ``result.json`` into ``out``, and when
-    asked to ``nbest.tsv`` and ``hypotheses.ctm``.
-    Every utterance counts: one that cannot be read stops the run, for the rate of the others would be
-    another test's.
+    asked to ``nbest.tsv`` and ``hypotheses.ctm``. Every utterance counts: an utterance that cannot be read stops the
+    run, for the rate of the others would be another test's.
 
     Args:
         checkpoint: a fairseq ``wav2vec_ctc`` checkpoint of the task ``audio_finetuning``.
@@ -103,7 +102,7 @@ def decode(
 
 
 class Inputs(NamedTuple):
-    """What a decode is of."""
+    """The inputs of a decode: checkpoint, model, and test split with its references."""
 
     checkpoint: Checkpoint
     recogniser: Recogniser
@@ -116,16 +115,16 @@ class Inputs(NamedTuple):
 
 
 class Answers(NamedTuple):
-    """What the model says of each utterance, in manifest order."""
+    """The model's hypotheses of each utterance, in manifest order."""
 
     hypotheses: list[list[Hypothesis]]
-    """The best first; of greedy decoding it alone."""
+    """The hypotheses of each utterance, the best first; greedy decoding has one."""
     seconds: float
-    """That it took."""
+    """The seconds that computing and decoding took."""
     notes: list[str]
     decoder: str
     settings: dict[str, Any]
-    """Of a beam search, for ``result.json``."""
+    """The settings of a beam search, for ``result.json``."""
 
 
 def _read(checkpoint: Checkpoint, data: str | Path, split: str, batching: Batching) -> Inputs:
@@ -154,8 +153,8 @@ def _compute(inputs: Inputs, beam_search: BeamSearch | None) -> Answers:
     if beam_search is not None and beam_search.tune:
         _tune(decoder, inputs, beam_search.tune, long_form)
     started = time.perf_counter()
-    emissions, notes = hear(recogniser, inputs.test_set, inputs.split, batching.batch_seconds, long_form)
-    hypotheses = [decoder(one) for one in tqdm(emissions, desc="decoding", unit="utterance", disable=None)]
+    emissions, notes = compute_emissions(recogniser, inputs.test_set, inputs.split, batching.batch_seconds, long_form)
+    hypotheses = [decoder(utterance) for utterance in tqdm(emissions, desc="decoding", unit="utterance", disable=None)]
     seconds = time.perf_counter() - started
     settings = {} if beam_search is None else _settings(decoder, beam_search)
     return Answers(hypotheses, seconds, notes, name, settings)
@@ -172,10 +171,10 @@ def _tune(decoder: BeamDecoder, inputs: Inputs, split: str, long_form: LongForm)
     references = _references(recogniser, test_set)
     if not any(references):
         raise UserError(f"`tune` {split}: {test_set.labels_path} holds no words")
-    emissions, _ = hear(recogniser, test_set, split, inputs.batching.batch_seconds, long_form)
+    emissions, _ = compute_emissions(recogniser, test_set, split, inputs.batching.batch_seconds, long_form)
 
     def rate(answers: list[Hypothesis]) -> float:
-        return word_errors(references, [recogniser.words_of(one) for one in answers]).rate
+        return word_errors(references, [recogniser.words_of(answer) for answer in answers]).rate
 
     print(tune(decoder, emissions, rate), file=sys.stderr)
 
@@ -192,7 +191,7 @@ def _settings(decoder: BeamDecoder, beam_search: BeamSearch) -> dict[str, Any]:
 
 
 def _score(inputs: Inputs, answers: Answers) -> dict[str, Any]:
-    """Error rates, and how fast they came about."""
+    """Return the error rates and the speed of the decode."""
     references = inputs.references
     hypotheses = [inputs.recogniser.words_of(best) for best, *_ in answers.hypotheses]
     words, characters = word_errors(references, hypotheses), character_errors(references, hypotheses)
@@ -214,7 +213,7 @@ def _score(inputs: Inputs, answers: Answers) -> dict[str, Any]:
 
 
 def _describe(inputs: Inputs, answers: Answers) -> dict[str, Any]:
-    """What was decoded, by what."""
+    """Return what was decoded, and by which model and decoder."""
     return {
         "checkpoint": os.path.abspath(inputs.checkpoint.path),
         "num_updates": inputs.checkpoint.num_updates,
@@ -245,8 +244,8 @@ def _write(folder: Path, inputs: Inputs, answers: Answers, nbest: bool, timestam
 
 def _nbest(recogniser: Recogniser, answers: list[list[Hypothesis]]) -> Iterator[str]:
     for row, hypotheses in enumerate(answers):
-        for rank, one in enumerate(hypotheses, 1):
-            yield f"{row}\t{rank}\t{one.score:.4f}\t{recogniser.words_of(one)}"
+        for rank, hypothesis in enumerate(hypotheses, 1):
+            yield f"{row}\t{rank}\t{hypothesis.score:.4f}\t{recogniser.words_of(hypothesis)}"
 
 
 def _ctm(recogniser: Recogniser, test_set: TestSet, answers: list[Hypothesis]) -> Iterator[str]:
@@ -270,7 +269,7 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def summary(result: dict[str, Any]) -> str:
-    """One line for people."""
+    """Return one line that summarises the result."""
     low, high = result["wer_ci"]
     return (
         f"WER {result['wer']:.1f} % (95 % CI {low:.1f} to {high:.1f}), CER {result['cer']:.1f} %, "

@@ -1,4 +1,4 @@
-"""The verb ``decode``: its options, and what they call."""
+"""The verb ``decode``: its options and the functions that they call."""
 
 import argparse
 

@@ -1,4 +1,4 @@
-"""Emissions of a test split: batches of like lengths, and what is too long for a batch."""
+"""Compute the emissions of a test split: batches of like lengths, and alone what is too long for a batch."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from .test_set import TestSet
 SHORT_SECONDS = 0.1
 
 
-def hear(
+def compute_emissions(
     recogniser: Recogniser, test_set: TestSet, split: str, batch_seconds: float, long_form: LongForm
 ) -> tuple[list[Tensor], list[str]]:
-    """Emissions (T, V) of every utterance, on the CPU in manifest order, and notes on those too short for a frame."""
+    """Compute the emissions (T, V) of every utterance, in manifest order, and notes on those too short for a frame."""
     with quiet_fairseq():
         recogniser.task.load_dataset(split)
     dataset = recogniser.task.datasets[split]
@@ -69,7 +69,8 @@ def _check_finite(emissions: list[Tensor], paths: Sequence[str], checkpoint: Che
 
 
 class LongForm:
-    """What is too long for a batch: alone, as :class:`~.encoder.RecordingEncoder` does it. Loaded when it is needed."""
+    """An encoder for utterances too long for a batch, loaded when it is needed: each is computed alone by
+    :class:`~.encoder.RecordingEncoder`."""
 
     def __init__(
         self,
@@ -85,7 +86,7 @@ class LongForm:
 
     @torch.no_grad()
     def run(self, wave: Tensor, name: str) -> Tensor:
-        """Emissions (T, V) of (samples,), as the dataset gives it.
+        """Compute the emissions (T, V) of a waveform (samples,), as the dataset gives it.
 
         Raises:
             UserError: it is too long for self-attention, or windows were asked for where there is no need.
@@ -93,13 +94,13 @@ class LongForm:
         if self._encoder is None:
             self._encoder = load_encoder(self.checkpoint, self.device, self.block_seconds, self.window_seconds)
         self._encoder.check_length(len(wave), name)
-        return self.recogniser.model.w2v_encoder.proj(self._encoder.represent(wave))[0]
+        return self.recogniser.model.w2v_encoder.proj(self._encoder.encode(wave))[0]
 
 
 def plan_batches(samples: Sequence[int], budget: float) -> list[list[int]]:
     """Group indices, longest first: count times the longest is at most ``budget`` samples, or count is 1."""
     batches: list[list[int]] = []
-    for index in sorted(range(len(samples)), key=lambda one: -samples[one]):
+    for index in sorted(range(len(samples)), key=lambda index: -samples[index]):
         if batches and (len(batches[-1]) + 1) * samples[batches[-1][0]] <= budget:
             batches[-1].append(index)
         else:
@@ -131,7 +132,7 @@ def _run(recogniser: Recogniser, dataset: Any, items: list[dict[str, Any]]) -> l
     lengths = torch.full((emissions.size(0),), emissions.size(1))
     if padding_mask is not None:
         lengths = (~padding_mask).sum(dim=1)
-    return [one[:length].clone() for one, length in zip(emissions, lengths.tolist())]
+    return [utterance[:length].clone() for utterance, length in zip(emissions, lengths.tolist())]
 
 
 def _store(emissions: list[Tensor], items: list[dict[str, Any]], answers: list[Tensor]) -> None:

@@ -1,4 +1,4 @@
-"""The encoder of a checkpoint, for recordings of any length."""
+"""Run the encoder of a checkpoint over recordings of any length."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from ..checkpoints.names import PRETRAINED_MODELS, STOCK_MODEL
 from ..compat import quiet_fairseq
 from ..errors import UserError
 from ..modules.attention import SelfAttention
-from ..modules.blocks import spans
+from ..modules.chunks import chunk_bounds
 from ..modules.frontend import ConvFeatureExtractor
-from ..modules.long_form import chunking_obstacle, represent_in_blocks
+from ..modules.long_form import chunking_obstacle, encode_in_chunks
 from ..modules.speech_encoder import SpeechEncoder
 from ..plugin.reading import reading_checkpoint
 
 SAMPLE_RATE = 16000
 MAX_ATTENTION_SECONDS = 300  # all pairs of frames of 5 minutes are 225 million, in each head
 
-Hear = Callable[[int, int, Tensor], None]
+ChunkCallback = Callable[[int, int, Tensor], None]
 
 
 @dataclass
@@ -38,7 +38,7 @@ class RecordingEncoder:
     Attributes:
         model: on its device.
         normalize: whether it was trained on waveforms of mean 0 and variance 1.
-        block_seconds: of what is computed at a time.
+        block_seconds: length of the chunks that are computed at a time.
         window_seconds: self-attention sees windows of so much instead of the whole recording; None = the whole.
         obstacle: class name of a part that is only computed in one pass, such as SelfAttention; None = there is none.
     """
@@ -56,7 +56,7 @@ class RecordingEncoder:
         self.obstacle = chunking_obstacle(self.model)
         if self.window_seconds and self.is_linear:
             raise UserError(
-                "`window_seconds` is for self-attention: SummaryMixing hears recordings of any length whole"
+                "`window_seconds` is for self-attention: SummaryMixing computes recordings of any length whole"
             )
 
     @property
@@ -65,7 +65,7 @@ class RecordingEncoder:
 
     @property
     def is_linear(self) -> bool:
-        """Whether recordings are computed block by block, whatever their length."""
+        """Whether recordings are computed chunk by chunk, whatever their length."""
         return self.obstacle is None
 
     @property
@@ -76,13 +76,13 @@ class RecordingEncoder:
         return int(self.model.feature_extractor.output_lengths(torch.tensor([samples]))[0])
 
     def times(self, samples: int) -> Tensor:
-        """(T,), fp64: seconds from the beginning to the middle of what each frame of the front end sees."""
+        """Return (T,), fp64: seconds from the beginning to the middle of what each frame of the front end sees."""
         frontend = self.model.feature_extractor
         places = torch.arange(self.frames(samples), dtype=torch.float64) * frontend.hop
         return (places + frontend.first_centre) / SAMPLE_RATE
 
     def check_length(self, samples: int, name: str) -> None:
-        """Raises UserError where one pass would be too long, or too short for a frame."""
+        """Raise a UserError where one pass would be too long, or too short for a frame."""
         seconds = samples / SAMPLE_RATE
         if samples < self.model.feature_extractor.receptive_field:
             raise UserError(f"{name} has {samples} samples at {SAMPLE_RATE} Hz, fewer than one frame needs")
@@ -95,54 +95,54 @@ class RecordingEncoder:
             )
 
     @torch.no_grad()
-    def represent(self, wave: Tensor, hear: Hear | None = None) -> Tensor:
-        """Context representations (1, T, D) of (samples,) at 16 kHz, normalised as the encoder wants it.
+    def encode(self, wave: Tensor, on_chunk: ChunkCallback | None = None) -> Tensor:
+        """Compute context representations (1, T, D) of (samples,) at 16 kHz, normalised as the encoder wants it.
 
-        ``hear`` is called with (k, first frame, (n, D)) for parts of hidden state k, each state's in order.
+        ``on_chunk`` is called with (k, first frame, (n, D)) for parts of hidden state k, each state's in order.
         """
         wave = wave.to(self.model.mask_emb.device)
-        block = max(1, round(self.block_seconds * self.frames_per_second))
+        chunk = max(1, round(self.block_seconds * self.frames_per_second))
         if self.is_linear:
-            return represent_in_blocks(self.model, wave, block, hear)
+            return encode_in_chunks(self.model, wave, chunk, on_chunk)
         if self.window_seconds:
-            return self._represent_windows(wave, round(self.window_seconds * self.frames_per_second), hear)
+            return self._encode_windows(wave, round(self.window_seconds * self.frames_per_second), on_chunk)
         result = self.model.encode(wave.unsqueeze(0))
-        for number, state in enumerate(result.hidden_states if hear else ()):
-            hear(number, 0, state[0])
+        for number, state in enumerate(result.hidden_states if on_chunk else ()):
+            on_chunk(number, 0, state[0])
         return result.x
 
-    def _represent_windows(self, wave: Tensor, window: int, hear: Hear | None) -> Tensor:
-        """The middle four fifths of each window are kept; the rest is there to be attended to."""
+    def _encode_windows(self, wave: Tensor, window: int, on_chunk: ChunkCallback | None) -> Tensor:
+        """Keep the middle four fifths of each window; the rest is there to be attended to."""
         hop, field = self.model.feature_extractor.hop, self.model.feature_extractor.receptive_field
         frames, context = self.frames(len(wave)), window // 10
         parts = []
-        for start, end in spans(frames, window - 2 * context):
+        for start, end in chunk_bounds(frames, window - 2 * context):
             begin, stop = max(0, start - context), min(frames, end + context)
             result = self.model.encode(wave[begin * hop : (stop - 1) * hop + field].unsqueeze(0))
             keep = slice(start - begin, end - begin)
-            for number, state in enumerate(result.hidden_states if hear else ()):
-                hear(number, start, state[0, keep])
+            for number, state in enumerate(result.hidden_states if on_chunk else ()):
+                on_chunk(number, start, state[0, keep])
             parts.append(result.x[:, keep])
         return torch.cat(parts, dim=1)
 
 
 def front_end_of(model: nn.Module) -> nn.Module:
-    """The front end of a pre-trained model, ours or stock's, with ``hop`` and ``first_centre``."""
+    """Return the front end of a pre-trained model, ours or stock's, with ``hop`` and ``first_centre``."""
     frontend = model.feature_extractor
     if hasattr(frontend, "hop"):
         return frontend
-    layers = [(one[0].out_channels, one[0].kernel_size[0], one[0].stride[0]) for one in frontend.conv_layers]
+    layers = [(layer[0].out_channels, layer[0].kernel_size[0], layer[0].stride[0]) for layer in frontend.conv_layers]
     with torch.device("meta"):  # stock's is ours by another name
         return ConvFeatureExtractor(layers)
 
 
 def normalised(wave: Tensor) -> Tensor:
-    """Mean 0 and variance 1 over (samples,), as fairseq's ``task.normalize``."""
+    """Normalise (samples,) to mean 0 and variance 1, as fairseq's ``task.normalize``."""
     return F.layer_norm(wave, wave.shape)
 
 
 def pick_device(name: str) -> torch.device:
-    """Turn "auto", "cpu" or "cuda" into a device; a UserError if there is no such device."""
+    """Turn "auto", "cpu" or "cuda" into a device; raises UserError if there is no such device."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name == "cuda" and not torch.cuda.is_available():
@@ -153,7 +153,7 @@ def pick_device(name: str) -> torch.device:
 def load_encoder(
     checkpoint: Checkpoint, device: torch.device, block_seconds: float = 60.0, window_seconds: float | None = None
 ) -> RecordingEncoder:
-    """The encoder of a pre-trained or fine-tuned checkpoint, ours or stock ``wav2vec2``'s.
+    """Build the encoder of a pre-trained or fine-tuned checkpoint, ours or stock ``wav2vec2``'s.
 
     Raises:
         UserError: it is of another model, or its parameters do not fit its configuration.
@@ -164,8 +164,8 @@ def load_encoder(
         model.upgrade_state_dict_named(weights, "")
         model.load_state_dict(weights, strict=True)
     except (RuntimeError, ValueError) as error:
-        told = " ".join(line.strip() for line in str(error).splitlines()[:3])[:300]
-        raise UserError(f"{checkpoint.path}: the parameters do not fit the configuration: {told}") from error
+        reason = " ".join(line.strip() for line in str(error).splitlines()[:3])[:300]
+        raise UserError(f"{checkpoint.path}: the parameters do not fit the configuration: {reason}") from error
     return RecordingEncoder(model.to(device).eval(), checkpoint.normalize, block_seconds, window_seconds)
 
 
@@ -178,7 +178,7 @@ def _build(checkpoint: Checkpoint) -> Any:
             f"{path} is a checkpoint of the model {name!r}; expected wav2vec2_summarymixing or wav2vec2, pre-trained "
             "or fine-tuned"
         )
-    known = {one.name for one in fields(ours.Wav2Vec2SummaryMixingConfig)}
+    known = {field.name for field in fields(ours.Wav2Vec2SummaryMixingConfig)}
     values = {key: value for key, value in checkpoint.encoder_fields.items() if key in known}
     if name == STOCK_MODEL:
         values["mixer"] = "self_attention"

@@ -1,4 +1,4 @@
-"""Word and character error rates, with an interval that says how far to trust them."""
+"""Compute word and character error rates with a confidence interval."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class ErrorRate:
-    """Errors (substitutions, insertions and deletions) and reference units, one entry per utterance each."""
+    """The errors (substitutions, insertions, deletions) and reference units of each utterance."""
 
     errors: np.ndarray
     units: np.ndarray
@@ -22,9 +22,9 @@ class ErrorRate:
         return float(self.errors.sum() / self.units.sum()) if self.units.sum() else float("nan")
 
     def interval(self, confidence: float = 0.95, resamples: int = 2000, seed: int = 0) -> tuple[float, float]:
-        """Percentile bootstrap interval of the rate over utterances (Bisani and Ney 2004).
+        """Compute the percentile bootstrap interval of the rate over utterances (Bisani and Ney 2004).
 
-        It speaks of the choice of test utterances alone: another training seed moves the rate as well.
+        It covers the choice of test utterances alone: another training seed moves the rate as well.
 
         Args:
             confidence: share of the resampled rates inside the interval.
@@ -45,12 +45,12 @@ class ErrorRate:
 
 
 def word_errors(references: Sequence[str], hypotheses: Sequence[str]) -> ErrorRate:
-    """Words are what stands between white space."""
+    """Count errors of words, which white space separates."""
     return _count([text.split() for text in references], [text.split() for text in hypotheses])
 
 
 def character_errors(references: Sequence[str], hypotheses: Sequence[str]) -> ErrorRate:
-    """Characters include the single space between words."""
+    """Count errors of characters; the single space between words is a character."""
     return _count([" ".join(text.split()) for text in references], [" ".join(text.split()) for text in hypotheses])
 
 
@@ -58,4 +58,6 @@ def _count(references: Sequence[Sequence[str]], hypotheses: Sequence[Sequence[st
     if len(references) != len(hypotheses):
         raise ValueError(f"expected one hypothesis per reference; got {len(hypotheses)} and {len(references)}")
     errors = [editdistance.eval(reference, hypothesis) for reference, hypothesis in zip(references, hypotheses)]
-    return ErrorRate(np.array(errors, dtype=np.int64), np.array([len(one) for one in references], dtype=np.int64))
+    return ErrorRate(
+        np.array(errors, dtype=np.int64), np.array([len(reference) for reference in references], dtype=np.int64)
+    )

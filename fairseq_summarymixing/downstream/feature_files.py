@@ -1,4 +1,4 @@
-"""The files that ``features`` writes for a recording, and what they were made of."""
+"""Name and check the files that ``features`` writes for a recording, and record what they were made of."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ OUTPUT = re.compile(r"(?P<name>.+)\.(times|layer-\d+)\.npy", re.DOTALL)
 
 @dataclass(frozen=True)
 class FeatureFiles:
-    """OUT/NAME.layer-K.npy, OUT/NAME.times.npy, and OUT/NAME.json, which says what they were made of.
+    """The files of a recording: OUT/NAME.layer-K.npy, OUT/NAME.times.npy, and OUT/NAME.json, which records what they
+    were made of.
 
     Attributes:
         made_of: "audio" and "checkpoint", each as path, bytes and time of its last change in ns; "window_seconds".
@@ -43,7 +44,7 @@ class FeatureFiles:
         return self.out / f"{self.name}.layer-{number}.npy"
 
     def read_origin(self) -> dict[str, Any] | None:
-        """What OUT/NAME.json says; None where there is no such file, or another program's."""
+        """Read OUT/NAME.json; None where there is no such file, or it is another program's."""
         try:
             found = json.loads(self.origin.read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -51,17 +52,17 @@ class FeatureFiles:
         return found if isinstance(found, dict) and self.made_of.keys() <= found.keys() else None
 
     def are_begun(self) -> bool:
-        """Whether OUT/NAME.json says that what stands there was made of the same."""
+        """Return whether the files that are there were made of the same, by OUT/NAME.json."""
         found = self.read_origin()
         return found is not None and {key: found[key] for key in self.made_of} == self.made_of
 
     def samples(self) -> int | None:
-        """Length of the recording, at 16 kHz, of which the files were made; None where it is not known."""
+        """Return the length at 16 kHz of the recording that the files were made of; None where it is not known."""
         samples = (self.read_origin() or {}).get("samples")
         return samples if isinstance(samples, int) else None
 
     def conflict(self, are_there: bool) -> str | None:
-        """What stands in the place of these files and was made of something else; None where nothing does.
+        """Describe what stands in the place of these files and was made of something else; None where nothing does.
 
         Args:
             are_there: whether layers or times of a recording of this name stand there.
@@ -69,7 +70,9 @@ class FeatureFiles:
         found = self.read_origin()
         if found is None:
             is_foreign = self.origin.exists()
-            unknown = f"{self.name}.json does not say of what" if is_foreign else f"no {self.name}.json says of what"
+            unknown = (
+                f"{self.name}.json does not record of what" if is_foreign else f"no {self.name}.json records of what"
+            )
             return f"{self.out} holds {self.name}.* and {unknown} it was made" if is_foreign or are_there else None
         if not are_there or self.are_begun():
             return None
@@ -79,7 +82,7 @@ class FeatureFiles:
 
 
 def refuse_conflicts(recordings: Sequence[FeatureFiles]) -> None:
-    """Raises UserError where features of another recording, checkpoint or window stand in the place of some."""
+    """Raise a UserError where features of another recording, checkpoint or window stand in the place of some."""
     listed: dict[Path, set[str]] = {}
     conflicts = []
     for files in recordings:
@@ -93,14 +96,14 @@ def refuse_conflicts(recordings: Sequence[FeatureFiles]) -> None:
 
 
 def refuse_newcomer(files: FeatureFiles) -> None:
-    """Raises UserError where another process has made these files of something else in the meantime."""
+    """Raise a UserError where another process has made these files of something else in the meantime."""
     conflict = files.conflict(files.times.exists())
     if conflict:
         raise _refusal(files, conflict, 0)
 
 
 def version(path: str | Path) -> list[Any]:
-    """Path, bytes and time of the last change in ns: what tells a file from others, and from itself after a change.
+    """Return path, bytes and time of the last change in ns, which differ between files, and after a change.
 
     Raises:
         UserError: there is no such file.
@@ -121,7 +124,7 @@ def _refusal(files: FeatureFiles, conflict: str, others: int) -> UserError:
 
 
 def _names_in(folder: Path) -> set[str]:
-    """Names of the recordings of which features stand in a folder."""
+    """Return the names of the recordings of which features stand in a folder."""
     if not folder.is_dir():
         return set()
     found = (OUTPUT.fullmatch(name) for name in os.listdir(folder))
@@ -129,7 +132,7 @@ def _names_in(folder: Path) -> set[str]:
 
 
 def is_whole(path: Path, shape: tuple[int, ...], dtype: str) -> bool:
-    """Whether a NumPy file holds an array of this shape and type, and all of its bytes."""
+    """Return whether a NumPy file holds an array of this shape and type, and all of its bytes."""
     try:
         with open(path, "rb") as file:
             np.lib.format.read_magic(file)

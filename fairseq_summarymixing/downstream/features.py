@@ -1,4 +1,4 @@
-"""``fairseq-summarymixing features``: hidden states of recordings of any length, as NumPy files."""
+"""Run ``fairseq-summarymixing features``: write hidden states of recordings of any length as NumPy files."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def extract(
 ) -> str:
     """Write OUT/NAME.layer-K.npy, (T, D) fp32, for each layer asked for, and OUT/NAME.times.npy, (T,) fp64 seconds.
 
-    OUT/NAME.json says what made a recording's files: audio, checkpoint, their sizes and times, and the window. Where it
-    says the same again, files that are whole are left as they are, and what is missing is added; where it says
+    OUT/NAME.json records what made a recording's files: audio, checkpoint, their sizes and times, and the window. Where
+    it holds the same again, files that are whole are left as they are, and what is missing is added; where it holds
     something else, nothing at all is computed or changed.
 
     Args:
@@ -80,7 +80,7 @@ def extract(
 
 
 def name_outputs(audio: Sequence[str | Path]) -> list[str]:
-    """File names without endings; where two are the same, with the folders in which they differ.
+    """Return file names without endings; where two are the same, with the folders in which they differ.
 
     Raises:
         UserError: two files differ in nothing but their ending.
@@ -98,7 +98,7 @@ def name_outputs(audio: Sequence[str | Path]) -> list[str]:
 
 
 def _missing(encoder: RecordingEncoder, files: FeatureFiles, layers: Sequence[int], length: int) -> list[Path]:
-    """What is still to be written of a recording of this length by its header: layers, times."""
+    """Return what is still to be written of a recording of this length by its header: layers, times."""
     expected = [*map(files.layer, layers), files.times]
     if not files.are_begun():
         return expected
@@ -107,7 +107,7 @@ def _missing(encoder: RecordingEncoder, files: FeatureFiles, layers: Sequence[in
     missing += [] if is_whole(files.times, (frames,), "<f8") else [files.times]
     for path in missing:
         if path.exists():
-            tqdm.write(f"{path} is damaged, and made anew", file=sys.stderr)
+            tqdm.write(f"{path} is damaged, and written again", file=sys.stderr)
     return missing
 
 
@@ -121,7 +121,7 @@ def _wanted(layers: Sequence[int] | None, last: int) -> list[int]:
 
 
 def _samples(path: str | Path) -> int:
-    """At 16 kHz, by the header."""
+    """Return the recording's length at 16 kHz, by its header."""
     if os.path.isdir(path):
         raise UserError(f"{path} is a folder: name the audio files in it")
     try:
@@ -178,4 +178,4 @@ def _compute(encoder: RecordingEncoder, wave: Tensor, name: str, layers: dict[in
         before, shown = shown, shown + seconds * len(x) / frames / states
         progress.update(round(shown) - round(before))
 
-    encoder.represent(normalised(wave) if encoder.normalize else wave, take)
+    encoder.encode(normalised(wave) if encoder.normalize else wave, take)

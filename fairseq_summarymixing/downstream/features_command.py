@@ -1,4 +1,4 @@
-"""The verb ``features``: its options, and what they call."""
+"""The verb ``features``: its options and the functions that they call."""
 
 import argparse
 
@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> None:
     from .features import extract
 
     try:
-        layers = None if args.layers is None else [int(one) for one in args.layers.split(",")]
+        layers = None if args.layers is None else [int(text) for text in args.layers.split(",")]
     except ValueError as error:
         raise UserError(f"--layers must be numbers with commas between; got {args.layers}") from error
     print(extract(args.checkpoint, args.audio, args.out, layers, args.block_seconds, args.window_seconds, args.device))

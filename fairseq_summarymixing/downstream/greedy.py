@@ -1,4 +1,4 @@
-"""Greedy CTC decoding."""
+"""Decode CTC emissions greedily."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .hypothesis import Hypothesis
 
 
 def ctc_greedy(emissions: Tensor, blank: int = 0) -> Hypothesis:
-    """The best token of every frame, repeats merged, blanks dropped (Graves et al. 2006, best path decoding).
+    """Return the best token of every frame, repeats merged, blanks dropped (Graves et al. 2006, best path decoding).
 
     Args:
         emissions: (T, V), scores of any scale: logits or log-probabilities; no frames give no tokens.

@@ -1,4 +1,4 @@
-"""What a decoder says of one utterance."""
+"""The hypothesis of a decoder for one utterance."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from typing import NamedTuple, Optional
 
 
 class Hypothesis(NamedTuple):
-    """Tokens, and the frames at which they are said."""
+    """A decoded utterance: its tokens, and the frames at which they are emitted."""
 
     tokens: list[int]
     frames: list[int]
     score: float = 0.0
     """The higher the better: what beam search adds up; of greedy decoding always 0."""
     words: Optional[list[str]] = None
-    """As the lexicon writes them; None without one."""
+    """The words as the lexicon writes them; None without a lexicon."""
 
 
 def word_times(
     hypothesis: Hypothesis, symbols: list[str], delimiter: str, seconds: float, first: float
 ) -> list[tuple[str, float, float]]:
-    """(word, start, end) in seconds: from the middle of a word's first frame to one frame behind its last.
+    """Return (word, start, end) in seconds: from the middle of a word's first frame to one frame after its last.
 
     Args:
         symbols: by token.

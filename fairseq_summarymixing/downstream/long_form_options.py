@@ -9,7 +9,7 @@ def add_long_form(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=60.0,
         metavar="S",
-        help="longer recordings go through SummaryMixing in blocks of this length, with the result of one pass "
+        help="longer recordings go through SummaryMixing in chunks of this length, with the result of one pass "
         "(default %(default)g)",
     )
     parser.add_argument(

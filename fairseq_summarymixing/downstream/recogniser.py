@@ -1,4 +1,4 @@
-"""A fine-tuned CTC model of fairseq, with its dictionary."""
+"""Load a fine-tuned CTC model of fairseq with its dictionary."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ WHOLE_AUDIO = {"min_sample_size": None, "max_sample_size": None, "subsample": 1.
 
 @dataclass
 class Recogniser:
-    """A fine-tuned model and what is needed to read its answers.
+    """A fine-tuned model and what is needed to turn its tokens into text.
 
     Attributes:
         model: fairseq's ``wav2vec_ctc``, in evaluation mode, on its device.
-        task: fairseq's task, whose dictionary is the one the model was trained with.
+        task: fairseq's task, with the dictionary that the model was trained with.
         words: from the dictionary's symbols, joined by spaces, to words, joined by spaces.
         fields: of the pre-trained model inside, by name.
     """
@@ -45,21 +45,21 @@ class Recogniser:
         return self.task.target_dictionary.index(self.task.blank_symbol)
 
     def text(self, hypothesis: Hypothesis) -> str:
-        """Symbols, joined by spaces."""
+        """Return the hypothesis's symbols, joined by spaces."""
         return self.task.target_dictionary.string(hypothesis.tokens)
 
     def words_of(self, hypothesis: Hypothesis) -> str:
-        """Words, joined by spaces: the lexicon's, where there was one."""
+        """Return the hypothesis's words, joined by spaces: the lexicon's, where there was a lexicon."""
         return self.words(self.text(hypothesis)) if hypothesis.words is None else " ".join(hypothesis.words)
 
     def timing(self) -> tuple[float, float]:
-        """Seconds from one frame to the next, and to the middle of the first."""
+        """Return the seconds from one frame to the next, and to the middle of the first."""
         frontend = front_end_of(self.model.w2v_encoder.w2v_model)
         return frontend.hop / SAMPLE_RATE, frontend.first_centre / SAMPLE_RATE
 
 
 def check_checkpoint(checkpoint: Checkpoint) -> str:
-    """The ending of the checkpoint's label files, such as "ltr"; a UserError unless it is a CTC model's."""
+    """Return the ending of the checkpoint's label files, such as "ltr"; raises UserError unless it is of CTC."""
     path, name = checkpoint.path, checkpoint.name
     if not checkpoint.is_ctc:
         hint = "; fine-tune it first (model wav2vec_ctc, task audio_finetuning)" if "wav2vec2" in str(name) else ""

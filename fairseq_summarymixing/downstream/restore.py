@@ -1,4 +1,4 @@
-"""The fairseq model of a checkpoint, as fairseq itself builds it."""
+"""Build the fairseq model of a checkpoint, as fairseq itself builds it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def restore(checkpoint: Checkpoint, overrides: Mapping[str, Any] | None = None) 
         overrides: values by field name, set wherever the configuration has a field of that name.
 
     Raises:
-        UserError: the model, or the one inside it, is unknown here, or does not fit its parameters.
+        UserError: the model, or the model inside it, is unknown here, or does not fit its parameters.
     """
     path = checkpoint.path
     with quiet_fairseq():

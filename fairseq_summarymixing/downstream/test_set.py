@@ -1,4 +1,4 @@
-"""A test split as fairseq writes it: SPLIT.tsv with the audio, SPLIT.ltr with the transcripts."""
+"""Read a test split as fairseq writes it: SPLIT.tsv with the audio, SPLIT.ltr with the transcripts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..errors import UserError
 
 @dataclass(frozen=True)
 class TestSet:
-    """Rows in manifest order: audio paths, lengths in samples, transcripts in symbols joined by spaces."""
+    """A test split in manifest order: audio paths, lengths in samples, transcripts in symbols joined by spaces."""
 
     __test__ = False  # not a class of tests
 
@@ -56,7 +56,7 @@ def check_symbols(test_set: TestSet, indices: dict[str, Any]) -> None:
     for number, line in enumerate(test_set.labels, start=1):
         unknown = sorted({symbol for symbol in line.split() if symbol not in indices})
         if unknown:
-            other_case = all(one.swapcase() in indices for one in unknown)
+            other_case = all(symbol.swapcase() in indices for symbol in unknown)
             hint = "; they are there in the other case: write the transcripts as in training" if other_case else ""
             listed = " ".join(unknown[:20])
             where = f"{test_set.labels_path}:{number}"

@@ -1,4 +1,5 @@
-"""Hugging Face classes. Importing this registers them: directories of ``export hf`` then load without a trust flag."""
+"""Hugging Face classes; importing them registers them, so that directories of ``export hf`` load without a trust
+flag."""
 
 import functools
 from pathlib import Path
@@ -34,7 +35,7 @@ AUTO_CLASSES = {
 
 
 def _with_code(save):
-    """A ``save_pretrained`` whose directory also loads where this package is not installed."""
+    """Return a ``save_pretrained`` whose directory also loads where this package is not installed."""
 
     @functools.wraps(save)
     def save_pretrained(self, save_directory, *arguments, **options):

@@ -1,4 +1,5 @@
-"""The code of a directory: a file for the configuration and one for the models, each with all that it uses of ours."""
+"""Write the code of a directory: a file for the configuration and a file for the models, each with all that it uses of
+ours."""
 
 import ast
 from pathlib import Path
@@ -14,14 +15,14 @@ AUTO_MAP = {
     "AutoModelForCTC": "modeling_summarymixing.SummaryMixingForCTC",
     "AutoModelForAudioClassification": "modeling_summarymixing.SummaryMixingForSequenceClassification",
 }
-"""What config.json says of the files that :func:`write_code` writes."""
+"""The entries of config.json that name the classes in the files of :func:`write_code`."""
 HEADER = (
     "# Made by fairseq_summarymixing {version} (MIT licence) of its modules/ and hf/. Needs torch and transformers.\n"
 )
 
 
 def code_files(version: str) -> Dict[str, str]:
-    """Text by file name. The modelling file imports from the configuration's, and nothing else of ours."""
+    """Return text by file name. The modelling file imports from the configuration's, and nothing else of ours."""
     return {path.name: join(path, version) for path in (CONFIGURATION, MODELING)}
 
 
@@ -31,7 +32,7 @@ def write_code(folder: Path, version: str) -> None:
 
 
 def join(path: Path, version: str) -> str:
-    """The source of ``path`` after that of every file of this package that it imports.
+    """Return the source of ``path`` after that of every file of this package that it imports.
 
     What the configuration holds, other files import from there.
 
@@ -60,7 +61,8 @@ def join(path: Path, version: str) -> str:
 
 
 def _in_order(path: Path, seen: Set[Path]) -> Iterator[Path]:
-    """Files that ``path`` imports and that were not seen, each after those that it imports itself, then ``path``."""
+    """Yield the files that ``path`` imports and that were not seen, each after those that it imports itself, then
+    ``path``."""
     seen.add(path)
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.ImportFrom) and node.level:
@@ -76,7 +78,7 @@ def _file(node: ast.ImportFrom, path: Path) -> Path:
 
 
 def _imported(node: ast.stmt, path: Path, elsewhere: Set[Path]) -> Iterator[Tuple[str, str]]:
-    """(module, name) for ``from module import name``; ("", module) for ``import module``."""
+    """Yield (module, name) for ``from module import name``; ("", module) for ``import module``."""
     for alias in node.names:
         renamed = f" as {alias.asname}" if alias.asname else ""
         if isinstance(node, ast.Import):
@@ -100,7 +102,7 @@ def _defined(node: ast.stmt) -> Iterator[str]:
         yield node.name
     elif isinstance(node, (ast.Assign, ast.AnnAssign)):
         for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
-            yield from (one.id for one in ast.walk(target) if isinstance(one, ast.Name))
+            yield from (inner.id for inner in ast.walk(target) if isinstance(inner, ast.Name))
 
 
 def _without_imports(tree: ast.Module, lines: List[str]) -> str:

@@ -1,4 +1,4 @@
-"""Configuration of wav2vec 2.0 with SummaryMixing, in Hugging Face's terms."""
+"""The configuration of wav2vec 2.0 with SummaryMixing, in Hugging Face's terms."""
 
 import math
 from dataclasses import fields
@@ -18,8 +18,9 @@ def own_defaults() -> Dict[str, Any]:
 
 
 class SummaryMixingConfig(Wav2Vec2Config):
-    """Fields of ``Wav2Vec2Config``, which keep their meaning, and those of ``FrontendConfig`` and ``EncoderConfig``
-    that it lacks: ``mixer``, ``encoder_layer``, ``frontend``, ``positions`` and their options. 16 kHz waveforms.
+    """A configuration for 16 kHz waveforms: the fields of ``Wav2Vec2Config``, which keep their meaning, and those of
+    ``FrontendConfig`` and ``EncoderConfig`` that it lacks: ``mixer``, ``encoder_layer``, ``frontend``, ``positions``
+    and their options.
 
     ``conv_dim``, ``conv_kernel`` and ``conv_stride`` are of the convolutions of whichever front end;
     ``depthwise_conv_kernel_size`` is called ``conv_depthwise_kernel_size``.
@@ -35,7 +36,7 @@ class SummaryMixingConfig(Wav2Vec2Config):
 
     @property
     def inputs_to_logits_ratio(self):
-        """Samples from one frame to the next."""
+        """The number of samples from one frame to the next."""
         return math.prod(self.conv_stride) * (160 if self.frontend == "log_mel" else 1)
 
 

@@ -26,7 +26,7 @@ from .configuration_summarymixing import SummaryMixingConfig, module_config
 
 
 class FeatureProjection(nn.Module):
-    """LayerNorm, a linear layer where the widths differ, dropout."""
+    """A projection of features to the encoder's width: LayerNorm, a linear layer where the widths differ, dropout."""
 
     def __init__(self, config: SummaryMixingConfig):
         super().__init__()
@@ -36,13 +36,13 @@ class FeatureProjection(nn.Module):
         self.dropout = nn.Dropout(config.feat_proj_dropout)
 
     def forward(self, x: Tensor):
-        """x: (B, T, C). Returns (B, T, D) and the normalised features (B, T, C)."""
+        """Normalise and project. x: (B, T, C). Returns (B, T, D) and the normalised features (B, T, C)."""
         normalised = self.layer_norm(x)
         return self.dropout(self.projection(normalised)), normalised
 
 
 def weight_norm_convolution(config: SummaryMixingConfig) -> nn.Module:
-    """The same as the module in its place, with the parameter names that transformers gives to every weight norm."""
+    """Build the convolution of positions, with the parameter names that transformers gives to every weight norm."""
     kernel = config.num_conv_pos_embeddings
     convolution = nn.Conv1d(
         config.hidden_size, config.hidden_size, kernel, padding=kernel // 2, groups=config.num_conv_pos_embedding_groups
@@ -51,13 +51,13 @@ def weight_norm_convolution(config: SummaryMixingConfig) -> nn.Module:
 
 
 class SummaryMixingMixin:
-    """What all models share: how weights start, lengths, and what the front end is."""
+    """The parts that all models share: how weights start, lengths, and what the front end is."""
 
     config_class = SummaryMixingConfig
     _no_split_modules = ["TransformerLayer", "ConformerLayer"]
 
     def _init_weights(self, module):
-        """What no checkpoint holds; our modules have started themselves."""
+        """Initialise what no checkpoint holds; our modules have initialised themselves."""
         if isinstance(module, LogMel):  # built without storage while weights are loaded
             module.fourier.copy_(windowed_fourier())
             module.filters.copy_(mel_filters(module.num_bins))
@@ -71,8 +71,9 @@ class SummaryMixingMixin:
         return frontend.output_lengths(torch.as_tensor(input_lengths))
 
     def _adjust_missing_and_unexpected_keys(self, *arguments):
-        """transformers calls it when it has loaded a directory: 5 with a record of the loading, 4 with the lists. It
-        does not go through ``load_state_dict``, and only warns of parameters that the model has not."""
+        """Refuse a SummaryMixing-lite that has a combiner; transformers calls it when it has loaded a directory: 5 with
+        a record of the loading, 4 with the lists. It does not go through ``load_state_dict``, and only warns of
+        parameters that the model has not."""
         if self.config.mixer == "summary_mixing_lite":
             refuse_lite_with_combiner(arguments[0].unexpected_keys if len(arguments) == 1 else arguments[1])
         return super()._adjust_missing_and_unexpected_keys(*arguments)
@@ -82,7 +83,7 @@ class SummaryMixingMixin:
 
 
 class SummaryMixingModel(SummaryMixingMixin, Wav2Vec2Model):
-    """Waveforms to hidden states."""
+    """The encoder: a model from waveforms to hidden states."""
 
     def __init__(self, config: SummaryMixingConfig):
         Wav2Vec2PreTrainedModel.__init__(self, config)
@@ -105,7 +106,8 @@ class SummaryMixingModel(SummaryMixingMixin, Wav2Vec2Model):
         return_dict: Optional[bool] = None,
         **kwargs,
     ):
-        """input_values: (B, samples); attention_mask: (B, samples), 0 = padding, None = there is none.
+        """Compute hidden states. input_values: (B, samples); attention_mask: (B, samples), 0 = padding, None = there is
+        none.
 
         ``hidden_states`` are the first layer's input and each layer's output, whatever layerdrop skips;
         the last of them is ``last_hidden_state``. There are no attentions to return.
@@ -122,12 +124,12 @@ class SummaryMixingModel(SummaryMixingMixin, Wav2Vec2Model):
         if states is not None:
             states = (*states[:-1], x)
         if return_dict is False or (return_dict is None and not self.config.return_dict):
-            return tuple(one for one in (x, extract_features, states) if one is not None)
+            return tuple(value for value in (x, extract_features, states) if value is not None)
         return Wav2Vec2BaseModelOutput(last_hidden_state=x, extract_features=extract_features, hidden_states=states)
 
 
 class SummaryMixingForPreTraining(SummaryMixingMixin, Wav2Vec2ForPreTraining):
-    """With quantiser and projections; arguments and outputs as ``Wav2Vec2ForPreTraining``."""
+    """The encoder with quantiser and projections; arguments and outputs as ``Wav2Vec2ForPreTraining``."""
 
     def __init__(self, config: SummaryMixingConfig):
         Wav2Vec2PreTrainedModel.__init__(self, config)
@@ -140,7 +142,7 @@ class SummaryMixingForPreTraining(SummaryMixingMixin, Wav2Vec2ForPreTraining):
 
 
 class SummaryMixingForCTC(SummaryMixingMixin, Wav2Vec2ForCTC):
-    """With a linear layer to ``vocab_size`` logits; arguments and outputs as ``Wav2Vec2ForCTC``."""
+    """The encoder with a linear layer to ``vocab_size`` logits; arguments and outputs as ``Wav2Vec2ForCTC``."""
 
     def __init__(self, config: SummaryMixingConfig, target_lang: Optional[str] = None):
         Wav2Vec2PreTrainedModel.__init__(self, config)
@@ -152,7 +154,8 @@ class SummaryMixingForCTC(SummaryMixingMixin, Wav2Vec2ForCTC):
 
 
 class SummaryMixingForSequenceClassification(SummaryMixingMixin, Wav2Vec2ForSequenceClassification):
-    """With pooling over time and a classifier; arguments and outputs as ``Wav2Vec2ForSequenceClassification``."""
+    """The encoder with pooling over time and a classifier; arguments and outputs as
+    ``Wav2Vec2ForSequenceClassification``."""
 
     def __init__(self, config: SummaryMixingConfig):
         Wav2Vec2PreTrainedModel.__init__(self, config)

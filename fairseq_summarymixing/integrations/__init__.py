@@ -1,1 +1,1 @@
-"""Exported directories inside other tools. Needs torch, transformers and the tool; never fairseq."""
+"""Use exported directories inside other tools; this needs torch, transformers and the tool, never fairseq."""

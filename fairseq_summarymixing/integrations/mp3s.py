@@ -1,4 +1,4 @@
-"""SpeechBrain's MP3S benchmark, unmodified, over exported directories.
+"""Run SpeechBrain's MP3S benchmark, unmodified, over exported directories.
 
     python -m fairseq_summarymixing.integrations.mp3s [--use-lengths] TRAIN.py HPARAMS.yaml --ssl_hub=DIR ...
 
@@ -25,22 +25,23 @@ SHORTEST = 1600  # samples; enough for a frame of every front end
 
 
 def lengths_of_padded(wav: Tensor) -> Tensor:
-    """(B, samples), padded with zeros, to (B,): samples up to the last that is not zero, at least 0.1 s.
+    """Return the lengths (B,) of (B, samples), padded with zeros: samples up to the last that is not zero, at least
+    0.1 s.
 
-    Zeros at the end of a recording cannot be told from padding; they count as padding alone and in a batch.
+    Zeros at the end of a recording are indistinguishable from padding; they count as padding alone and in a batch.
     """
     places = torch.arange(1, wav.shape[1] + 1, device=wav.device)
     return ((wav != 0) * places).amax(dim=1).clamp(min=min(SHORTEST, wav.shape[1]))
 
 
 def use_lengths() -> None:
-    """Let each WeightedSSLModel that is built from now on tell its model which samples are padding."""
+    """Let each WeightedSSLModel that is built from now on give its model the padding mask of the samples."""
     try:
         from speechbrain.integrations.huggingface import huggingface
     except ImportError:  # before 1.1
         from speechbrain.lobes.models.huggingface_transformers import huggingface
 
-    # SpeechBrain 1.1 loads WeightedSSLModel once more for each old name of its module; the base class is but one.
+    # SpeechBrain 1.1 loads WeightedSSLModel once more for each old name of its module; the base class exists once.
     base = huggingface.HFTransformersInterface
     build = base.__init__
 
@@ -61,7 +62,7 @@ def _add_mask(model: nn.Module, inputs: tuple, named: dict[str, Any]) -> tuple[t
 
 
 def main() -> None:
-    arguments = [one for one in sys.argv[1:] if one != OPTION]
+    arguments = [argument for argument in sys.argv[1:] if argument != OPTION]
     if not arguments or not Path(arguments[0]).is_file():
         found = arguments[0] if arguments else "nothing"
         raise UserError(f"expected an MP3S script, such as LibriSpeech/LSTM/train.py; found {found}")

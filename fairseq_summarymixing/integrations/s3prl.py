@@ -1,4 +1,4 @@
-"""Exported directories in s3prl: an upstream expert, and ``run_downstream`` with it.
+"""Use exported directories in s3prl: an upstream expert, and ``run_downstream`` with it.
 
     python -m fairseq_summarymixing.integrations.s3prl -u summarymixing_local -k DIR -d asr -m train -n NAME
 
@@ -25,7 +25,7 @@ NAME = "summarymixing_local"
 
 
 class UpstreamExpert(nn.Module):
-    """s3prl's interface over a directory of ``export hf``, ours or stock wav2vec 2.0.
+    """An s3prl upstream over a directory of ``export hf``, ours or stock wav2vec 2.0.
 
     Raises:
         UserError: ``ckpt`` is no such directory.
@@ -44,11 +44,11 @@ class UpstreamExpert(nn.Module):
         self.masked = preprocessor.get("return_attention_mask", False)
 
     def get_downsample_rates(self, key: str) -> int:
-        """Samples per frame, the same for all layers."""
+        """Return the samples per frame, the same for all layers."""
         return self.model.config.inputs_to_logits_ratio
 
     def forward(self, wavs: list[Tensor]) -> dict[str, list[Tensor]]:
-        """wavs: (samples,) each, 16 kHz.
+        """Compute the hidden states of a list of waveforms. wavs: (samples,) each, 16 kHz.
 
         ``hidden_states``: (B, T, D) for the first layer's input and each layer's output, their number always the
         same; ``last_hidden_state``: (B, T, D), the encoder's output.
@@ -63,7 +63,7 @@ class UpstreamExpert(nn.Module):
 
 
 def summarymixing_local(ckpt: str, *args: Any, **kwargs: Any) -> UpstreamExpert:
-    """The entry in ``s3prl.hub``."""
+    """Return the upstream expert of a directory, as the entry in ``s3prl.hub``."""
     return UpstreamExpert(ckpt, *args, **kwargs)
 
 
@@ -80,7 +80,7 @@ def register() -> None:
 
 
 def _fill_huggingface_hub() -> None:
-    """s3prl 0.4.18 imports names that huggingface_hub 1.0 removed; they are for uploads alone."""
+    """Add to huggingface_hub the names, for uploads alone, that s3prl 0.4.18 imports and 1.0 removed."""
     import huggingface_hub
 
     for name in ("HfFolder", "Repository"):
@@ -89,8 +89,8 @@ def _fill_huggingface_hub() -> None:
 
 
 def _trust_arguments() -> None:
-    """s3prl 0.4.18 keeps its arguments in checkpoints and reads them back without ``weights_only``, which is true by
-    default from torch 2.6 on."""
+    """Declare the arguments that s3prl 0.4.18 keeps in checkpoints safe: it reads them back without ``weights_only``,
+    which is true by default from torch 2.6 on."""
     if hasattr(torch.serialization, "add_safe_globals"):
         torch.serialization.add_safe_globals([argparse.Namespace])
 

@@ -1,4 +1,4 @@
-"""What tools still ask of torchaudio and its versions from 2.9 on no longer have, on soundfile."""
+"""Provide by soundfile what tools still ask of torchaudio and its versions from 2.9 on no longer have."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ AudioMetaData = namedtuple("AudioMetaData", "sample_rate num_frames num_channels
 
 
 def info(path: Any, **_: Any) -> AudioMetaData:
-    """Of a file: rate, length in samples of one channel, channels."""
+    """Return a file's rate, length in samples of one channel, and channels."""
     import soundfile
 
     found = soundfile.info(str(path))
@@ -30,7 +30,7 @@ def load(
     channels_first: bool = True,
     **_: Any,
 ) -> tuple[torch.Tensor, int]:
-    """(channels, samples) in [-1, 1], fp32, and the sample rate."""
+    """Return (channels, samples) in [-1, 1], fp32, and the sample rate."""
     import soundfile
 
     path = path if hasattr(path, "read") else str(path)
@@ -68,7 +68,7 @@ def install() -> None:
 
 
 def _has_torchcodec() -> bool:
-    """What ``torchaudio.load`` is from 2.9 on."""
+    """Return whether torchcodec is installed, which ``torchaudio.load`` calls from 2.9 on."""
     try:
         import torchcodec  # noqa: F401
     except (ImportError, OSError, RuntimeError):  # the last two where FFmpeg's libraries are missing

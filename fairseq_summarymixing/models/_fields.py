@@ -1,4 +1,5 @@
-"""The fields of a model's configuration in fairseq, and one rule for each: it is read, or it keeps its default.
+"""Define the fields of a model's configuration in fairseq, and enforce one rule for each: it is read, or it keeps its
+default.
 
 Read are the fields of the dataclasses in ``modules/config.py``, as far as the choices made read them
 (:func:`~fairseq_summarymixing.modules.build.idle_fields`). A new field of fairseq's is so refused until something
@@ -42,7 +43,7 @@ INIT_FROM = field(
 # without hydra fills both. These values ask nothing of the model
 SHARED_NAMES = {"fp16": True, "required_seq_len_multiple": 1}
 
-# Unread fields that change nothing of what a trained model computes: stock checkpoints are read whatever they say
+# Unread fields that change nothing of what a trained model computes: stock checkpoints are read whatever they hold
 INERT = {
     "mask_min_space": "only with no_mask_overlap",
     "mask_channel_min_space": "only with no_mask_channel_overlap",

@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 class FairseqSpeechEncoder:
-    """For a fairseq model of an objective: ``class Model(FairseqSpeechEncoder, Objective, BaseFairseqModel)``.
+    """A mixin for a fairseq model of an objective: ``class Model(FairseqSpeechEncoder, Objective, BaseFairseqModel)``.
 
     Such a model adds ``forward`` and what its criterion calls.
 
@@ -44,7 +44,7 @@ class FairseqSpeechEncoder:
         make_lean(self)
         self.cfg = cfg
         self.needs_fp32_source = cfg.frontend == "log_mel"
-        self._told_bf16 = False
+        self._warned_of_bf16 = False
 
     @classmethod
     @exits_in_one_line()
@@ -53,14 +53,15 @@ class FairseqSpeechEncoder:
             raise ValueError("model.init_from is empty: name a checkpoint or a directory, or leave it out")
         if cfg.init_from and not isinstance(task, PretrainingTask):
             raise ValueError(
-                f"model.init_from={cfg.init_from} needs task._name=wav2vec2_summarymixing: other tasks do not tell "
-                "a model that starts from one that is loaded"
+                f"model.init_from={cfg.init_from} needs task._name=wav2vec2_summarymixing: other tasks do not "
+                "distinguish a new model from a loaded model"
             )
         return cls(cfg)
 
     @exits_in_one_line()
     def warm_start(self) -> None:
-        """Take what ``init_from``, where it is set, has and this model too. The task calls it before training."""
+        """Copy the parameters that this model and ``init_from``, where it is set, share; the task calls it before
+        training."""
         if self.cfg.init_from:
             logger.info(f"model.init_from={self.cfg.init_from}\n" + warm_start(self, self.cfg.init_from))
 
@@ -72,9 +73,9 @@ class FairseqSpeechEncoder:
         layer: Optional[int] = None,
         corpus_key: Optional[str] = None,
     ) -> Dict[str, Any]:
-        """``x`` (B, T, D), ``padding_mask`` (B, T), ``features`` (B, T, C); ``layer_results``: for each layer
-        (output, None, output), outputs (T, B, D); and ``hidden_states``: the first layer's input and each
-        layer's output, (B, T, D), which MP3S weighs."""
+        """Compute the representations of waveforms, under stock's keys: ``x`` (B, T, D), ``padding_mask`` (B, T),
+        ``features`` (B, T, C); ``layer_results``: for each layer (output, None, output), outputs (T, B, D); and
+        ``hidden_states``: the first layer's input and each layer's output, (B, T, D), which MP3S weighs."""
         refuse(corpus_key=corpus_key)
         return self.features(source, padding_mask, mask, layer)
 
@@ -87,7 +88,7 @@ class FairseqSpeechEncoder:
         mask_indices: Optional[Tensor] = None,
         utterance_seeds: Optional[List[int]] = None,
     ) -> Dict[str, Any]:
-        """As :meth:`extract_features`, of given masks or seeds."""
+        """Compute :meth:`extract_features` with given masks or seeds."""
         self.check_precision(source)
         result = self.encode(source, padding_mask, mask, utterance_seeds, mask_indices, last_layer=layer)
         # (B, T, D) -> (T, B, D)
@@ -102,8 +103,8 @@ class FairseqSpeechEncoder:
 
     def check_precision(self, source: Tensor) -> None:
         """Warn, once, of waveforms that were rounded before they came here."""
-        if self.needs_fp32_source and source.dtype == torch.bfloat16 and not self._told_bf16:
-            self._told_bf16 = True
+        if self.needs_fp32_source and source.dtype == torch.bfloat16 and not self._warned_of_bf16:
+            self._warned_of_bf16 = True
             logger.warning(
                 "this task rounds waveforms to bf16, which changes log-mel features by some percent: use "
                 "common.fp16=true (or amp) instead; the task wav2vec2_summarymixing keeps them exact"
@@ -132,7 +133,7 @@ class FairseqSpeechEncoder:
 
     @exits_in_one_line()
     def _refuse_another_mixer(self, names: Dict[str, str]) -> None:
-        """names: ours, by those of the checkpoint."""
+        """Refuse the weights of another mixer; names: ours, by those of the checkpoint."""
         if self.cfg.mixer != "self_attention" and any(
             ours != name and ".mixer." in ours for name, ours in names.items()
         ):

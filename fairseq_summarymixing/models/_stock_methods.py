@@ -1,4 +1,5 @@
-"""Methods of stock ``wav2vec2`` that fairseq's own code does not call on our model, and its Python users do."""
+"""Provide the methods of stock ``wav2vec2`` that fairseq's own code does not call on our model, and its Python users
+do."""
 
 from typing import Any, Optional, Tuple
 
@@ -7,7 +8,8 @@ from torch import Tensor
 
 
 class StockMethods:
-    """For a subclass of :class:`~fairseq_summarymixing.modules.wav2vec2.Wav2Vec2`, which has ``quantize`` itself."""
+    """A mixin for a subclass of :class:`~fairseq_summarymixing.modules.wav2vec2.Wav2Vec2`, which has ``quantize``
+    itself."""
 
     compute_preds = Wav2Vec2Model.compute_preds
     sample_negatives = Wav2Vec2Model.sample_negatives
@@ -28,7 +30,7 @@ class StockMethods:
         mask_indices: Optional[Tensor] = None,
         mask_channel_indices: Optional[Tensor] = None,
     ) -> Tuple[Tensor, Optional[Tensor]]:
-        """Mask frames, drawn from PyTorch's CPU generator unless ``mask_indices`` says which, and channels.
+        """Mask frames, drawn from PyTorch's CPU generator unless ``mask_indices`` gives them, and channels.
 
         Args:
             x: (B, T, D).
@@ -46,7 +48,7 @@ class StockMethods:
         return self.apply_masks(x, masks), None if draws_none else masks.time.to(x.device)
 
     def _get_feat_extract_output_lengths(self, input_lengths: Tensor) -> Tensor:
-        """Frames for each number of samples; (B,) to (B,)."""
+        """Return the frames for each number of samples; (B,) to (B,)."""
         return self.feature_extractor.output_lengths(input_lengths)
 
 

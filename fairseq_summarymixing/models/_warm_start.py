@@ -1,4 +1,4 @@
-"""Starting a model from another's parameters: what is the same is taken, the rest is new."""
+"""Start a model from another model's parameters: take what is the same, leave the rest new."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..tables import aligned
 
 
 def read_encoder(path: str | Path) -> dict[str, Tensor]:
-    """The pre-trained model's parameters, under our names.
+    """Read the pre-trained model's parameters, under our names.
 
     Args:
         path: a fairseq checkpoint, stock ``wav2vec2``'s or ours, pre-trained or fine-tuned; or a directory of Hugging
@@ -74,23 +74,25 @@ def warm_start(model: nn.Module, path: str | Path) -> str:
         if name in found and found[name].shape != value.shape
     ]
     if wrong:
-        told = "; ".join(wrong[:8]) + (f" and {len(wrong) - 8} more" if len(wrong) > 8 else "")
-        raise UserError(f"model.init_from={path} has other sizes: {told}. The recipe's sizes must be the checkpoint's")
+        listed = "; ".join(wrong[:8]) + (f" and {len(wrong) - 8} more" if len(wrong) > 8 else "")
+        raise UserError(
+            f"model.init_from={path} has other sizes: {listed}. The recipe's sizes must be the checkpoint's"
+        )
     taken = [name for name in own if name in found]
     if not taken:
         raise UserError(f"model.init_from={path}: no parameter has a name of this model's")
     with torch.no_grad():
         for name in taken:
             own[name].copy_(found[name])
-    told = table(own, found, taken)
+    report = table(own, found, taken)
     share = sum(own[name].numel() for name in taken) / sum(value.numel() for value in own.values())
     if share < 0.5:
-        told += f"\nonly {share:.0%} of the model was taken: is this the checkpoint that was meant?"
-    return told
+        report += f"\nonly {share:.0%} of the model was taken: is this the checkpoint that was meant?"
+    return report
 
 
 def table(own: Mapping[str, Tensor], found: Mapping[str, Tensor], taken: Iterable[str]) -> str:
-    """Parameters of each part: taken, new, left."""
+    """Tabulate the parameters of each part: taken, new, left."""
     columns = {
         "taken": _sizes(own, taken),
         "new": _sizes(own, own.keys() - set(taken)),
@@ -103,7 +105,7 @@ def table(own: Mapping[str, Tensor], found: Mapping[str, Tensor], taken: Iterabl
 
 
 def part_of(name: str) -> str:
-    """``encoder.layers.3.mixer.q_proj.weight`` is of ``encoder.layers.*.mixer``."""
+    """Return a parameter's part: ``encoder.layers.3.mixer.q_proj.weight`` is of ``encoder.layers.*.mixer``."""
     pieces = name.split(".")
     if pieces[:2] == ["encoder", "layers"]:
         return f"encoder.layers.*.{pieces[3]}"

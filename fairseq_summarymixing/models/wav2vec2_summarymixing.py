@@ -1,4 +1,4 @@
-"""``wav2vec2_summarymixing``: fairseq's face of :class:`fairseq_summarymixing.modules.wav2vec2.Wav2Vec2`.
+"""Register ``wav2vec2_summarymixing``, fairseq's face of :class:`fairseq_summarymixing.modules.wav2vec2.Wav2Vec2`.
 
 A stock ``wav2vec2`` recipe becomes ours by changing ``model._name``. fairseq's criterion ``wav2vec`` and
 its fine-tuning models ``wav2vec_ctc`` and ``wav2vec_seq2seq`` use the model through the methods here.
@@ -24,7 +24,7 @@ class Wav2Vec2SummaryMixingConfig(recipe_fields(CONFIGS)):
 
 @register_model("wav2vec2_summarymixing", dataclass=Wav2Vec2SummaryMixingConfig)
 class Wav2Vec2SummaryMixingModel(StockMethods, FairseqSpeechEncoder, Wav2Vec2, BaseFairseqModel):
-    """wav2vec 2.0 with the mixer of choice, under fairseq's calls.
+    """A wav2vec 2.0 with the mixer of choice, under fairseq's calls.
 
     Raises:
         ValueError: a field of the configuration cannot be honoured; the message names it.
@@ -85,15 +85,15 @@ class Wav2Vec2SummaryMixingModel(StockMethods, FairseqSpeechEncoder, Wav2Vec2, B
         return net_output
 
     def get_logits(self, net_output: Dict[str, Any]) -> Tensor:
-        """(N, 1 + K): one row per masked frame, the true target first."""
+        """Return the logits (N, 1 + K): one row per masked frame, the true target first."""
         return net_output["x"]
 
     def get_targets(self, sample: Dict[str, Any], net_output: Dict[str, Any], expand_steps: bool = True) -> Tensor:
-        """(N,), all 0: the place of the true target."""
+        """Return (N,), all 0: the place of the true target."""
         return net_output["x"].new_zeros(len(net_output["x"])).long()
 
     def get_extra_losses(self, net_output: Dict[str, Any]) -> List[Tensor]:
-        """The diversity loss, where targets are quantised, and the mean square of the features."""
+        """Return the diversity loss, where targets are quantised, and the mean square of the features."""
         losses = [net_output["features_pen"]]
         if "prob_perplexity" in net_output:
             losses.insert(0, diversity_loss(net_output["prob_perplexity"], net_output["num_vars"]))

@@ -1,4 +1,4 @@
-"""Activation functions by fairseq's names."""
+"""Look up activation functions by fairseq's names."""
 
 from typing import Callable
 
@@ -10,7 +10,7 @@ ACTIVATIONS = {"gelu": F.gelu, "relu": F.relu, "swish": F.silu, "tanh": torch.ta
 
 
 def get_activation(name: str) -> Callable[[Tensor], Tensor]:
-    """The element-wise function called ``name``. Raises ValueError for an unknown name."""
+    """Return the element-wise function called ``name``; raises ValueError for an unknown name."""
     if name not in ACTIVATIONS:
         raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}; got {name!r}")
     return ACTIVATIONS[name]

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class SelfAttention(nn.Module):
-    """softmax(Q K^T / sqrt(D/n)) V over the real frames, on PyTorch's fused kernel.
+    """Self-attention of n heads, softmax(Q K^T / sqrt(D/n)) V over the real frames, on PyTorch's fused kernel.
 
     Vaswani et al., "Attention Is All You Need", NeurIPS 2017, Section 3.2. Parameters are named as in
     fairseq's ``MultiheadAttention``.
@@ -33,7 +33,7 @@ class SelfAttention(nn.Module):
         self.out_proj = nn.Linear(model_dim, model_dim)
 
     def forward(self, x: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
-        """x: (B, T, D); padding_mask: (B, T), True = padding. Returns (B, T, D)."""
+        """Attend over the real frames. x: (B, T, D); padding_mask: (B, T), True = padding. Returns (B, T, D)."""
         queries, keys, values = (self._split(project(x)) for project in (self.q_proj, self.k_proj, self.v_proj))
         # (B, T) -> (B, 1, 1, T); the kernel's mask is True where a key may be seen
         visible = None if padding_mask is None else ~padding_mask[:, None, None, :]

@@ -1,6 +1,6 @@
-"""What a model is built of: a table for each choice, with a line for each of its values.
+"""Build a model from its configuration: a table for each choice, with a line for each of its values.
 
-Layers receive plain arguments: a line says which fields of the dataclasses in ``config.py`` they are taken from.
+Layers receive plain arguments: a line lists which fields of the dataclasses in ``config.py`` they are taken from.
 """
 
 import re
@@ -49,14 +49,14 @@ class Part:
             raise ValueError(f"{error}{self._name_fields(str(error))}") from error
 
     def _name_fields(self, message: str) -> str:
-        """For each argument in a message the field that it was taken from, such as `` (hidden_dim is x_dim)``."""
+        """Name for each argument in a message the field that it was taken from, such as `` (hidden_dim is x_dim)``."""
         taken = ((name, source) for name, source in self.arguments.items() if isinstance(source, str))
         named = [f"{name} is {source}" for name, source in taken if re.search(rf"\b{name}\b", message)]
         return f" ({', '.join(named)})" if named else ""
 
     @property
     def fields(self) -> FrozenSet[str]:
-        """Names of the fields that it reads, those of the parts inside it included."""
+        """The names of the fields that the part reads, those of the parts inside it included."""
         sources = self.arguments.values()
         own = {source for source in sources if isinstance(source, str)}
         return frozenset(own).union(*(source.fields for source in sources if isinstance(source, Part)))

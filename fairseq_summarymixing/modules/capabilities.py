@@ -1,4 +1,4 @@
-"""What a module promises beyond its call. A class declares it; a subclass that does not declare it again has it not.
+"""Declare what a module promises beyond its call, in its class; a subclass must declare it again.
 
 ``computes_in_chunks = True`` in a class promises that a long recording, cut into chunks, gives what one pass gives
 when the parts are called as :mod:`.long_form` calls them:
@@ -8,7 +8,7 @@ when the parts are called as :mod:`.long_form` calls them:
 - a layer: ``before_mixer``, ``mixer_input`` and ``after_mixer``, of any frames and ``context`` frames on either side;
 - positions: ``forward(x, first)``, likewise;
 - a front end: its parts, one after the other, as :mod:`.long_form` runs them for its class;
-- a part of these: its output at a frame depends on no others than its owner's ``context`` says.
+- a part of these: its output at a frame depends on no others than those within its owner's ``context``.
 """
 
 import itertools
@@ -18,7 +18,7 @@ from torch import nn
 
 
 def computes_in_chunks(module: nn.Module) -> bool:
-    """Whether the module's own class declares ``computes_in_chunks``, and its call runs the class's code alone.
+    """Return whether the module's own class declares ``computes_in_chunks``, and its call runs the class's code alone.
 
     A subclass may change the mathematics, so the declaration is not inherited. A ``forward`` that was replaced and
     hooks would be passed over, since chunks do not go through the module's call.

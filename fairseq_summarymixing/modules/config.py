@@ -1,4 +1,4 @@
-"""What describes a model: dataclasses that check themselves, with fairseq's names where the meaning is fairseq's.
+"""Describe a model: dataclasses that check themselves, with fairseq's names where the meaning is fairseq's.
 
 A field with a help text is ours: the fairseq model and the Hugging Face configuration have it because it stands here.
 The others are fields of fairseq's ``wav2vec2``, which has their help texts. Layers never see these classes.
@@ -20,14 +20,14 @@ def option(default: Any, help_text: str) -> Any:
 
 
 def is_default(value: Any, default: Any) -> bool:
-    """Whether a field has its default, in the types that recipes give: choices as enums or strings, tuples as lists."""
+    """Return whether a field has its default, where recipes give choices as enums or strings, and tuples as lists."""
     if isinstance(default, tuple):
         return list(value) == list(default)
     return value == default or str(value) == str(default)
 
 
 def check_range(name: str, value: float, lowest: float, highest: float = math.inf) -> None:
-    """Raises ValueError unless a number is finite and lies in a range; NaN lies in none."""
+    """Raise a ValueError unless a number is finite and lies in a range; NaN lies in none."""
     if lowest <= value <= highest and math.isfinite(value):
         return
     allowed = f"lie between {lowest} and {highest}" if math.isfinite(highest) else f"be at least {lowest}"
@@ -35,7 +35,7 @@ def check_range(name: str, value: float, lowest: float, highest: float = math.in
 
 
 def is_probability(name: str) -> bool:
-    """Whether a field of this name is a probability."""
+    """Return whether a field of this name is a probability."""
     return "drop" in name or name.endswith("_prob")
 
 
@@ -59,7 +59,8 @@ def check_numbers(config: Any, may_be_zero: Collection = ()) -> None:
 
 @dataclass
 class FrontendConfig:
-    """Waveform to features. Raises ValueError at construction for numbers out of range."""
+    """The configuration of the front end, from waveform to features; raises ValueError at construction for numbers out
+    of range."""
 
     extractor_mode: str = "default"
     """Of ``waveform``: ``default`` (group norm, base) or ``layer_norm`` (large)."""
@@ -81,12 +82,12 @@ class FrontendConfig:
 
 @dataclass
 class EncoderConfig:
-    """The context encoder. Raises ValueError at construction for numbers out of range."""
+    """The configuration of the context encoder; raises ValueError at construction for numbers out of range."""
 
     mixer: str = option("summary_mixing", "what mixes frames, and its options besides encoder_attention_heads")
     encoder_layer: str = option("transformer", "the kind of layer, and its options")
     positions: str = option(
-        "conv", "what tells frames their place: relative (conv) or absolute (sinusoidal), and its options"
+        "conv", "what gives frames their place: relative (conv) or absolute (sinusoidal), and its options"
     )
     encoder_layers: int = 12
     encoder_embed_dim: int = 768
@@ -108,7 +109,7 @@ class EncoderConfig:
     layer_norm_first: bool = False
     """The encoder's LayerNorm follows the last layer, not the positions; a transformer's layers are pre-norm."""
     depthwise_conv_kernel_size: int = 31
-    """Of the conformer's convolution, in frames."""
+    """Kernel of the conformer's convolution, in frames."""
     conv_pos: int = 128
     conv_pos_groups: int = 16
     checkpoint_activations: bool = False
@@ -124,12 +125,13 @@ class EncoderConfig:
 
 @dataclass
 class MaskingConfig:
-    """What training drops and masks between front end and encoder, in pre-training and in fine-tuning."""
+    """The configuration of what training drops and masks between front end and encoder, in pre-training and in
+    fine-tuning."""
 
     dropout_input: float = 0.0
-    """On the projected features, before masking."""
+    """Dropout on the projected features, before masking."""
     dropout_features: float = 0.0
-    """On the features that targets are made of."""
+    """Dropout on the features that targets are made of."""
     mask_prob: float = 0.65
     mask_length: int = 10
     require_same_masks: bool = True
@@ -143,7 +145,7 @@ class MaskingConfig:
 
 @dataclass
 class ObjectiveConfig:
-    """Targets and distractors of wav2vec 2.0's pre-training."""
+    """The configuration of targets and distractors of wav2vec 2.0's pre-training."""
 
     num_negatives: int = 100
     logit_temp: float = 0.1

@@ -9,7 +9,8 @@ from .feed_forward import FeedForward
 
 
 class ConvolutionModule(nn.Module):
-    """Pointwise, GLU, depthwise over time, LayerNorm, activation, pointwise: (B, T, D) to (B, T, D).
+    """The conformer's convolution module, (B, T, D) to (B, T, D): pointwise, GLU, depthwise over time, LayerNorm,
+    activation, pointwise.
 
     Gulati et al., "Conformer: Convolution-augmented Transformer for Speech Recognition", Interspeech 2020,
     Section 2.2, with a LayerNorm where the original has a BatchNorm, whose statistics would mix utterances.
@@ -38,7 +39,7 @@ class ConvolutionModule(nn.Module):
         self.pointwise_out = nn.Linear(model_dim, model_dim)
 
     def forward(self, x: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
-        """x: (B, T, D); padding_mask: (B, T), True = padding. Returns (B, T, D)."""
+        """Convolve over time. x: (B, T, D); padding_mask: (B, T), True = padding. Returns (B, T, D)."""
         x = F.glu(self.pointwise_in(x), dim=-1)
         if padding_mask is not None:
             x = x.masked_fill(padding_mask.unsqueeze(-1), 0)
@@ -48,7 +49,8 @@ class ConvolutionModule(nn.Module):
 
 
 class ConformerLayer(nn.Module):
-    """Half feed-forward, mixer, convolution, half feed-forward, each on normalised input and added; LayerNorm.
+    """A conformer layer: half feed-forward, mixer, convolution, half feed-forward, each on normalised input and added;
+    LayerNorm.
 
     Gulati et al. 2020, Section 2.4, Eq. 1, with any mixer where self-attention stands.
 
@@ -84,24 +86,24 @@ class ConformerLayer(nn.Module):
 
     @property
     def context(self) -> int:
-        """Frames on either side that a frame sees by other ways than the mixer."""
+        """The number of frames on either side that a frame sees by other ways than the mixer."""
         return self.convolution.depthwise.kernel_size[0] // 2
 
     def forward(self, x: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
-        """x: (B, T, D); padding_mask: (B, T), True = padding. Returns (B, T, D)."""
+        """Apply the layer. x: (B, T, D); padding_mask: (B, T), True = padding. Returns (B, T, D)."""
         x = self.before_mixer(x)
         return self.after_mixer(x, self.mixer(self.mixer_input(x), padding_mask), padding_mask)
 
     def before_mixer(self, x: Tensor) -> Tensor:
-        """(B, T, D) to (B, T, D): the first half feed-forward."""
+        """Apply the first half feed-forward: (B, T, D) to (B, T, D)."""
         return x + 0.5 * self.dropout(self.first_feed_forward(self.first_feed_forward_layer_norm(x)))
 
     def mixer_input(self, x: Tensor) -> Tensor:
-        """What the mixer is given of x (B, T, D)."""
+        """Return what the mixer is given of x (B, T, D)."""
         return self.mixer_layer_norm(x)
 
     def after_mixer(self, x: Tensor, mixed: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
-        """x and what the mixer made of it, (B, T, D) each, to the layer's output."""
+        """Return the layer's output from x and what the mixer made of it, (B, T, D) each."""
         x = x + self.dropout(mixed)
         x = x + self.dropout(self.convolution(self.convolution_layer_norm(x), padding_mask))
         x = x + 0.5 * self.dropout(self.second_feed_forward(self.second_feed_forward_layer_norm(x)))

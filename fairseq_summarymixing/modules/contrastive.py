@@ -1,4 +1,4 @@
-"""The contrastive task of wav2vec 2.0 (Section 3.2): tell the true target from distractors.
+"""The contrastive task of wav2vec 2.0 (Section 3.2): find the true target among distractors.
 
 Masked frames of a batch are kept as one list of N rows, utterance by utterance, so that utterances may
 have different numbers of them. ``counts`` holds the masked frames of each utterance and sums to N.
@@ -14,7 +14,7 @@ BLOCK = 2048  # frames of an utterance whose similarities to all of its frames a
 
 
 def sample_distractors(counts: Sequence[int], num_distractors: int, generators: Sequence[torch.Generator]) -> Tensor:
-    """For each masked frame, other masked frames of the same utterance, uniformly, with replacement.
+    """Draw other masked frames of the same utterance for each masked frame, uniformly, with replacement.
 
     Returns:
         (N, K), int64, on the generators' device: row numbers counted from the utterance's first masked frame.
@@ -43,7 +43,7 @@ def contrastive_logits(
     counts: Sequence[int],
     temperature: float = 0.1,
 ) -> Tensor:
-    """Cosine similarity / temperature of each context vector with its target and its distractors (Eq. 3).
+    """Compute the cosine similarity / temperature of each context vector with its target and its distractors (Eq. 3).
 
     All similarities of an utterance come from one product, of an utterance of more than :data:`BLOCK` masked frames
     from one for each block of them, and the distractors' are picked from it: no distractor vector is copied. A
@@ -68,7 +68,7 @@ def contrastive_logits(
 
 
 def _utterance_similarities(context: Tensor, targets: Tensor, ids: Tensor, picks: Tensor) -> Iterator[Tensor]:
-    """One utterance: n frames, K picks. Yields (block of n, 1 + K)."""
+    """Yield the similarities of one utterance of n frames with K picks, as (block of n, 1 + K)."""
     for start in range(0, max(len(context), 1), BLOCK):
         block = slice(start, start + BLOCK)
         similarity = context[block] @ targets.transpose(0, 1)
@@ -78,5 +78,5 @@ def _utterance_similarities(context: Tensor, targets: Tensor, ids: Tensor, picks
 
 
 def diversity_loss(prob_perplexity: Tensor, num_entries: int) -> Tensor:
-    """Share of the codebook's entries that the mean softmax leaves unused (Eq. 4), 0 to 1."""
+    """Compute the share of the codebook's entries that the mean softmax leaves unused (Eq. 4), 0 to 1."""
     return (num_entries - prob_perplexity) / num_entries

@@ -8,7 +8,7 @@ from torch.utils.checkpoint import checkpoint
 
 
 class EncoderOutput(NamedTuple):
-    """What the encoder computes."""
+    """The output of the encoder."""
 
     x: Tensor
     """(B, T, D): the context representations."""
@@ -17,7 +17,7 @@ class EncoderOutput(NamedTuple):
 
 
 def init_bert_params(module: nn.Module) -> None:
-    """N(0, 0.02) weights and zero biases for linear layers, as wav2vec 2.0's encoder starts."""
+    """Initialise linear layers with N(0, 0.02) weights and zero biases, as wav2vec 2.0's encoder starts."""
     if isinstance(module, nn.Linear):
         nn.init.normal_(module.weight, mean=0.0, std=0.02)
         if module.bias is not None:
@@ -25,7 +25,7 @@ def init_bert_params(module: nn.Module) -> None:
 
 
 class Encoder(nn.Module):
-    """Context encoder of wav2vec 2.0 (Section 2, "Contextualized representations") over any layer.
+    """A context encoder of wav2vec 2.0 (Section 2, "Contextualized representations") over any layer.
 
     Args:
         positions: (B, T, D) to the (B, T, D) that is added to the input; padding frames are 0 on input.
@@ -68,9 +68,9 @@ class Encoder(nn.Module):
         last_layer: Optional[int] = None,
         return_hidden_states: bool = False,
     ) -> EncoderOutput:
-        """x: (B, T, D); padding_mask: (B, T), True = padding.
+        """Encode the frames. x: (B, T, D); padding_mask: (B, T), True = padding.
 
-        ``last_layer`` stops behind that layer (0 = the first) and leaves out the final norm.
+        ``last_layer`` stops after that layer (0 = the first) and leaves out the final norm.
         """
         x = self._embed(x, padding_mask)
         hidden_states = [x]
@@ -89,7 +89,8 @@ class Encoder(nn.Module):
         return self.add_positions(x)
 
     def add_positions(self, x: Tensor, first: int = 0) -> Tensor:
-        """x: (B, T, D), from the utterance's frame ``first`` on, padding 0. Returns the first layer's input."""
+        """Return the first layer's input: positions added to x (B, T, D), which begins at the utterance's frame
+        ``first``; padding is 0."""
         x = x + self.pos_conv(x, first)
         if not self.layer_norm_first:
             x = self.layer_norm(x)

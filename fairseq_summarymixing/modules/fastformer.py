@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 
 class Fastformer(nn.Module):
-    """out_t = R(k * v_t) + q_t, where one global query q and one global key k carry what all frames have in common:
+    """A mixer by additive attention. out_t = R(k * v_t) + q_t, where one global query q and one global key k carry what
+    all frames have in common:
 
         q = sum_t alpha_t q_t,           alpha_t = softmax_t(w_q . q_t / sqrt(D/n))
         k = sum_t beta_t (q * k_t),      beta_t = softmax_t(w_k . (q * k_t) / sqrt(D/n))
@@ -37,7 +38,7 @@ class Fastformer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
-        """x: (B, T, D); padding_mask: (B, T), True = padding. Returns (B, T, D)."""
+        """Mix the frames of each utterance. x: (B, T, D); padding_mask: (B, T), True = padding. Returns (B, T, D)."""
         queries, keys, values = self.query(x), self.key(x), self.value(x)
         global_query = self._attend(queries, self.query_score, padding_mask)
         global_key = self._attend(global_query * keys, self.key_score, padding_mask)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class FeedForward(nn.Module):
-    """fc2(dropout(activation(fc1(x)))), the same for each frame. Maps (B, T, D) to (B, T, D).
+    """The position-wise network fc2(dropout(activation(fc1(x)))), the same for each frame. Maps (B, T, D) to (B, T, D).
 
     Vaswani et al., "Attention Is All You Need", NeurIPS 2017, Section 3.3.
     """

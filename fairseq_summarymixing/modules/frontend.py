@@ -1,4 +1,4 @@
-"""Front ends: (waveform, lengths in samples) to (features, lengths in frames)."""
+"""Front ends from (waveform, lengths in samples) to (features, lengths in frames)."""
 
 import math
 from typing import Optional, Sequence, Tuple
@@ -11,7 +11,7 @@ from .log_mel import HOP, WINDOW, LogMel, padding_beyond
 
 
 class TransposeLast(nn.Module):
-    """Swap the last two axes."""
+    """A module that swaps the last two axes."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x.transpose(-2, -1)
@@ -60,7 +60,7 @@ class ConvFeatureExtractor(nn.Module):
 
     @property
     def receptive_field(self) -> int:
-        """Samples that one frame depends on."""
+        """The number of samples that one frame depends on."""
         size, hop = 1, 1
         for kernel, stride in self.kernels_and_strides:
             size += (kernel - 1) * hop
@@ -69,16 +69,16 @@ class ConvFeatureExtractor(nn.Module):
 
     @property
     def first_centre(self) -> float:
-        """Samples from the beginning to the middle of what the first frame sees."""
+        """The number of samples from the beginning to the middle of what the first frame sees."""
         return self.receptive_field / 2
 
     @property
     def hop(self) -> int:
-        """Samples from one frame to the next."""
+        """The number of samples from one frame to the next."""
         return math.prod(stride for _, stride in self.kernels_and_strides)
 
     def output_lengths(self, lengths: Tensor) -> Tensor:
-        """Frames for each number of samples; (B,) to (B,).
+        """Return the frames for each number of samples; (B,) to (B,).
 
         At least 1: in a padded batch an utterance shorter than the receptive field has one frame, which sees
         padding. Alone it is refused.
@@ -88,7 +88,7 @@ class ConvFeatureExtractor(nn.Module):
         return lengths.clamp(min=1)
 
     def forward(self, wave: Tensor, lengths: Optional[Tensor] = None) -> Tuple[Tensor, Optional[Tensor]]:
-        """wave: (B, samples); lengths: (B,), real samples, None = all.
+        """Compute features. wave: (B, samples); lengths: (B,), real samples, None = all.
 
         Returns:
             features (B, T, C), lengths (B,) in frames or None.
@@ -104,7 +104,7 @@ class ConvFeatureExtractor(nn.Module):
         return self.convolve(wave), None if lengths is None else self.output_lengths(lengths)
 
     def convolve(self, wave: Tensor) -> Tensor:
-        """wave: (B, samples). Returns (B, T, C)."""
+        """Apply the convolutions. wave: (B, samples). Returns (B, T, C)."""
         x = wave.unsqueeze(1)
         for layer in self.conv_layers:
             x = layer(x)
@@ -112,7 +112,8 @@ class ConvFeatureExtractor(nn.Module):
 
 
 class LogMelExtractor(nn.Module):
-    """Log-mel features and convolutions over time: 16 kHz to 50 frames a second (Zhang et al. 2024, Section 3).
+    """A front end of log-mel features and convolutions over time: 16 kHz to 50 frames a second (Zhang et al. 2024,
+    Section 3).
 
     Each layer is a convolution with as much padding as keeps a frame's place, a LayerNorm over channels and GELU.
     Padding frames are zeroed before each: an utterance's features are the same alone and padded.
@@ -152,11 +153,11 @@ class LogMelExtractor(nn.Module):
 
     @property
     def hop(self) -> int:
-        """Samples from one frame to the next."""
+        """The number of samples from one frame to the next."""
         return HOP * math.prod(convolution.stride[0] for convolution in self.convolutions)
 
     def output_lengths(self, lengths: Tensor) -> Tensor:
-        """Frames for each number of samples; (B,) to (B,).
+        """Return the frames for each number of samples; (B,) to (B,).
 
         Alone, an utterance of less than a window is refused; in a padded batch it is not.
         """
@@ -166,7 +167,7 @@ class LogMelExtractor(nn.Module):
         return lengths
 
     def forward(self, wave: Tensor, lengths: Optional[Tensor] = None) -> Tuple[Tensor, Optional[Tensor]]:
-        """wave: (B, samples); lengths: (B,), real samples, None = all.
+        """Compute features. wave: (B, samples); lengths: (B,), real samples, None = all.
 
         Returns:
             features (B, T, C), lengths (B,) in frames or None.
@@ -181,7 +182,8 @@ class LogMelExtractor(nn.Module):
         return self.convolve(*self.log_mel(wave, lengths))
 
     def convolve(self, x: Tensor, lengths: Optional[Tensor] = None) -> Tuple[Tensor, Optional[Tensor]]:
-        """x: (B, T, num_bins), 100 frames a second; lengths: (B,), real ones. Returns as :meth:`forward`."""
+        """Apply the convolutions. x: (B, T, num_bins), 100 frames a second; lengths: (B,), real ones. Returns as
+        :meth:`forward`."""
         x = x.to(self.convolutions[0].weight.dtype)
         for convolution, layer_norm in zip(self.convolutions, self.layer_norms):
             # (B, T, C) -> (B, C, T) and back

@@ -10,7 +10,7 @@ from .summary_mixing import BlockDiagonalLinear
 
 
 class Float32LayerNorm(nn.LayerNorm):
-    """A LayerNorm of an input in at least fp32, whatever the precision of its parameters, which is the output's."""
+    """A LayerNorm that computes in at least fp32, whatever the precision of its parameters, which is the output's."""
 
     def forward(self, x: Tensor) -> Tensor:
         weight, bias = self.weight.to(x.dtype), self.bias.to(x.dtype)
@@ -18,7 +18,8 @@ class Float32LayerNorm(nn.LayerNorm):
 
 
 class HyperMixing(nn.Module):
-    """out = LayerNorm(W2 gelu(W1^T x)): rows t of W1 and W2, (T, D') each, are two small MLPs of the frame x_t.
+    """A mixer by an MLP over time, out = LayerNorm(W2 gelu(W1^T x)): rows t of W1 and W2, (T, D') each, are two small
+    MLPs of the frame x_t.
 
     Mai, Pannatier, Fehr, Chen, Marelli, Fleuret, Henderson, "HyperMixer: An MLP-based Low Cost Alternative to
     Transformers", ACL 2023, untied: the MLPs of W1 and W2 are two. x holds the positions already. In n heads, each of
@@ -51,7 +52,7 @@ class HyperMixing(nn.Module):
         self.layer_norm = Float32LayerNorm(model_dim)
 
     def forward(self, x: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
-        """x: (B, T, D); padding_mask: (B, T), True = padding. Returns (B, T, D)."""
+        """Mix the frames of each utterance. x: (B, T, D); padding_mask: (B, T), True = padding. Returns (B, T, D)."""
         if padding_mask is not None:  # so that W1^T x is a sum over real frames
             x = x.masked_fill(padding_mask.unsqueeze(-1), 0)
         parts = (x, self.hypernetwork_in(x), self.hypernetwork_out(x))

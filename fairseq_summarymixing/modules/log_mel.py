@@ -1,4 +1,4 @@
-"""Log-mel features of waveforms, in plain matrix products: 16 kHz to 100 frames a second."""
+"""Compute log-mel features of waveforms in plain matrix products: 16 kHz to 100 frames a second."""
 
 import math
 from typing import Optional, Tuple
@@ -15,7 +15,8 @@ FLOOR = 1e-6  # energy of a bin; 80 dB below that of a window of white noise of 
 
 
 def mel_filters(num_bins: int) -> Tensor:
-    """Triangular filters, equally spaced on the mel scale 2595 log10(1 + f / 700) from 0 to 8 kHz, with peaks of 1.
+    """Return triangular filters, equally spaced on the mel scale 2595 log10(1 + f / 700) from 0 to 8 kHz, with peaks
+    of 1.
 
     Returns:
         (WINDOW // 2 + 1, num_bins), fp32.
@@ -29,7 +30,7 @@ def mel_filters(num_bins: int) -> Tensor:
 
 
 def windowed_fourier() -> Tensor:
-    """Cosines and sines of the discrete Fourier transform, times a periodic Hamming window.
+    """Return cosines and sines of the discrete Fourier transform, times a periodic Hamming window.
 
     Returns:
         (WINDOW, 2 * (WINDOW // 2 + 1)), fp32: real parts, then imaginary parts.
@@ -41,7 +42,7 @@ def windowed_fourier() -> Tensor:
 
 
 def normalise(x: Tensor, padding_mask: Optional[Tensor], eps: float) -> Tensor:
-    """(x - mean) / sqrt(variance + eps) over the real steps of each utterance; padding becomes 0.
+    """Compute (x - mean) / sqrt(variance + eps) over the real steps of each utterance; padding becomes 0.
 
     Args:
         x: (B, T, C), fp32.
@@ -57,7 +58,8 @@ def normalise(x: Tensor, padding_mask: Optional[Tensor], eps: float) -> Tensor:
 
 
 class LogMel(nn.Module):
-    """Waveform, normalised per utterance, to log-mel energies, mean and variance normalised per utterance and bin.
+    """A module from waveforms, normalised per utterance, to log-mel energies, mean and variance normalised per
+    utterance and bin.
 
     25 ms Hamming windows every 10 ms, centred on samples 0, 160, 320, ... with zeros around the utterance.
     Computed in fp32 without gradient, whatever the precision of the model: energies span more than half
@@ -78,7 +80,7 @@ class LogMel(nn.Module):
         self.register_buffer("filters", mel_filters(num_bins), persistent=False)
 
     def _apply(self, *args, **kwargs):
-        """Moves to other devices, not to other precisions."""
+        """Move to other devices, not to other precisions."""
         super()._apply(*args, **kwargs)
         device = self.fourier.device
         if self.fourier.dtype != torch.float32:
@@ -87,12 +89,13 @@ class LogMel(nn.Module):
 
     @staticmethod
     def output_lengths(lengths: Tensor) -> Tensor:
-        """Frames for each number of samples; (B,) to (B,)."""
+        """Return the frames for each number of samples; (B,) to (B,)."""
         return torch.div(lengths, HOP, rounding_mode="floor") + 1
 
     @torch.no_grad()
     def forward(self, wave: Tensor, lengths: Optional[Tensor] = None) -> Tuple[Tensor, Optional[Tensor]]:
-        """wave: (B, samples); lengths: (B,), real samples, None = all. Returns (B, T, num_bins) fp32, and (B,)."""
+        """Compute normalised energies. wave: (B, samples); lengths: (B,), real samples, None = all. Returns
+        (B, T, num_bins) fp32, and (B,)."""
         with torch.autocast(wave.device.type, enabled=False):
             wave = normalise(wave.float().unsqueeze(-1), padding_beyond(lengths, wave.shape[1]), eps=1e-5).squeeze(-1)
             log_energies = self.log_energies(F.pad(wave, (WINDOW // 2, WINDOW // 2)))
@@ -100,14 +103,14 @@ class LogMel(nn.Module):
             return normalise(log_energies, padding_beyond(lengths, log_energies.shape[1]), eps=1e-5), lengths
 
     def log_energies(self, wave: Tensor) -> Tensor:
-        """Of each window: (B, samples) to (B, (samples - WINDOW) // HOP + 1, num_bins)."""
+        """Compute the energies of each window: (B, samples) to (B, (samples - WINDOW) // HOP + 1, num_bins)."""
         # (B, samples) -> (B, T, WINDOW)
         real, imaginary = (wave.unfold(1, WINDOW, HOP) @ self.fourier).chunk(2, dim=-1)
         return ((real.square() + imaginary.square()) @ self.filters).clamp(min=FLOOR).log()
 
 
 def padding_beyond(lengths: Optional[Tensor], size: int) -> Optional[Tensor]:
-    """(B,) real steps to (B, size), bool, True = padding; None stays None."""
+    """Return the mask (B, size), bool, True = padding, of (B,) real steps; None stays None."""
     if lengths is None:
         return None
     return torch.arange(size, device=lengths.device) >= lengths.unsqueeze(1)

@@ -1,4 +1,4 @@
-"""Which frames and channels are masked (wav2vec 2.0, Section 3.1 and Appendix A; SpecAugment).
+"""Sample which frames and channels are masked (wav2vec 2.0, Section 3.1 and Appendix A; SpecAugment).
 
 Each utterance draws from a generator of its own, so its masks do not depend on what shares its batch,
 on how many processes train, or on when a run was stopped and resumed.
@@ -11,12 +11,12 @@ from torch import Tensor
 
 
 def utterance_generators(seeds: Sequence[int], device: Union[str, torch.device] = "cpu") -> List[torch.Generator]:
-    """One generator for each seed."""
+    """Return one generator for each seed."""
     return [torch.Generator(device).manual_seed(int(seed)) for seed in seeds]
 
 
 def sample_spans(size: int, prob: float, length: int, generator: torch.Generator, min_spans: int = 0) -> Tensor:
-    """Spans of ``length`` positions, at random distinct starts, overlapping as they fall.
+    """Sample masked spans of ``length`` positions, at random distinct starts, overlapping as they fall.
 
     Args:
         size: positions in all.
@@ -48,7 +48,7 @@ def sample_time_mask(
     same_count: bool = True,
     mask_dropout: float = 0.0,
 ) -> Tensor:
-    """Masked frames of each utterance of a batch.
+    """Sample the masked frames of each utterance of a batch.
 
     Args:
         lengths: real frames of each of the B utterances.
@@ -77,5 +77,6 @@ def sample_time_mask(
 
 
 def sample_channel_mask(channels: int, prob: float, length: int, generators: Sequence[torch.Generator]) -> Tensor:
-    """(B, channels), bool, True = the channel is zeroed for the whole utterance. May mask none."""
+    """Sample the masked channels, which are zeroed for the whole utterance: (B, channels), bool, True = masked. May
+    mask none."""
     return torch.stack([sample_spans(channels, prob, length, generator) for generator in generators])

@@ -1,4 +1,4 @@
-"""Positional information for mixers that know no order."""
+"""Add positional information for mixers that know no order."""
 
 import math
 
@@ -25,7 +25,7 @@ class WeightNormConv1d(nn.Module):
         self.bias = nn.Parameter(torch.zeros(dim))
 
     def forward(self, x: Tensor) -> Tensor:
-        """x: (B, D, T). Returns (B, D, T + 2 * (kernel_size // 2) - kernel_size + 1)."""
+        """Convolve. x: (B, D, T). Returns (B, D, T + 2 * (kernel_size // 2) - kernel_size + 1)."""
         direction = self.weight_v.to(torch.promote_types(self.weight_v.dtype, torch.float32))
         direction = direction / direction.norm(dim=(0, 1), keepdim=True)
         weight = (self.weight_g * direction).to(self.weight_v.dtype)
@@ -33,7 +33,7 @@ class WeightNormConv1d(nn.Module):
 
 
 class ConvPositions(nn.Sequential):
-    """Relative positions by a wide grouped convolution and GELU (wav2vec 2.0, Section 2).
+    """A module of relative positions by a wide grouped convolution and GELU (wav2vec 2.0, Section 2).
 
     Padding frames must be zero on input: then an utterance gets the same positions alone and padded.
     ``forward`` maps (B, T, D) to (B, T, D), wherever in the utterance x begins.
@@ -51,7 +51,7 @@ class ConvPositions(nn.Sequential):
 
     @property
     def context(self) -> int:
-        """Frames on either side that a position depends on."""
+        """The number of frames on either side that a position depends on."""
         return self[0].padding
 
     def forward(self, x: Tensor, first: int = 0) -> Tensor:
@@ -60,7 +60,8 @@ class ConvPositions(nn.Sequential):
 
 
 class SinusoidalPositions(nn.Module):
-    """Absolute positions: sines and cosines of frequencies from 1 down to 1/10000 (Vaswani et al. 2017, Section 3.5).
+    """A module of absolute positions: sines and cosines of frequencies from 1 down to 1/10000 (Vaswani et al. 2017,
+    Section 3.5).
 
     Computed for the length at hand, which has no maximum. ``forward`` maps (B, T, D), the utterance from its frame
     ``first`` on, to (1, T, D).

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class QuantizerOutput(NamedTuple):
-    """N quantised frames, G groups, V entries per group."""
+    """The output of the quantiser: N quantised frames, G groups, V entries per group."""
 
     x: Tensor
     """(N, vq_dim): the chosen entries of the groups, joined."""
@@ -21,7 +21,7 @@ class QuantizerOutput(NamedTuple):
 
 
 class GumbelVectorQuantizer(nn.Module):
-    """Each group of each frame picks one codebook entry, straight-through in training (Eq. 1).
+    """A product quantiser: each group of each frame picks one codebook entry, straight-through in training (Eq. 1).
 
     Parameters are named as in fairseq's module of this name.
 
@@ -54,13 +54,13 @@ class GumbelVectorQuantizer(nn.Module):
         self.temperature = max(self.start_temperature * self.decay**num_updates, self.end_temperature)
 
     def gumbel_noise(self, count: int, generator: Optional[torch.Generator] = None) -> Tensor:
-        """(count, G, V) draws of -log(Exp(1)), on the generator's device."""
+        """Draw (count, G, V) values of -log(Exp(1)), on the generator's device."""
         device = "cpu" if generator is None else generator.device
         drawn = torch.empty(count, self.groups, self.num_vars, device=device)
         return -drawn.exponential_(generator=generator).log()
 
     def forward(self, x: Tensor, noise: Optional[Tensor] = None) -> QuantizerOutput:
-        """x: (N, dim); noise: (N, G, V), None = none, so the arg max is chosen."""
+        """Quantise frames. x: (N, dim); noise: (N, G, V), None = none, so the arg max is chosen."""
         # (N, G x V) -> (N, G, V)
         logits = self.weight_proj(x).view(-1, self.groups, self.num_vars).float()
         choice = self._choose(logits, noise)
@@ -82,6 +82,6 @@ class GumbelVectorQuantizer(nn.Module):
 
 
 def perplexity(probabilities: Tensor) -> Tensor:
-    """exp(entropy) of the mean distribution of each group, summed. probabilities: (N, G, V); N may be 0."""
+    """Compute exp(entropy) of the mean distribution of each group, summed. probabilities: (N, G, V); N may be 0."""
     mean = probabilities.sum(dim=0) / max(len(probabilities), 1)
     return torch.exp(-(mean * torch.log(mean + 1e-7)).sum(-1)).sum()

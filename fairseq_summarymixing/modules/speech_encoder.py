@@ -31,7 +31,7 @@ class Features(NamedTuple):
 
 
 class Masks(NamedTuple):
-    """What is masked, on the CPU."""
+    """The masks of a batch, on the CPU."""
 
     time: Tensor
     """(B, T), bool, True = masked."""
@@ -53,7 +53,8 @@ class Representations(NamedTuple):
 
 
 class MaskedFrames(NamedTuple):
-    """What an objective predicts from and what it predicts: N masked frames, utterance by utterance, then by time."""
+    """The N masked frames that an objective predicts, and what it predicts them from: utterance by utterance, then by
+    time."""
 
     context: Tensor
     """(N, D): the encoder's output, which has not seen these frames."""
@@ -70,7 +71,7 @@ class MaskedFrames(NamedTuple):
 
 
 class _ScaleGradient(torch.autograd.Function):
-    """Identity forward; the gradient times a factor backward."""
+    """An identity that multiplies its gradient by a factor."""
 
     @staticmethod
     def forward(ctx, x, factor):
@@ -83,7 +84,7 @@ class _ScaleGradient(torch.autograd.Function):
 
 
 class SpeechEncoder(nn.Module):
-    """Waveforms to context representations, over any mixer. Calling it runs :meth:`encode`.
+    """A model from waveforms to context representations, over any mixer; calling it runs :meth:`encode`.
 
     Parts that are the same as in fairseq's ``wav2vec2`` keep its parameter names.
 
@@ -115,7 +116,7 @@ class SpeechEncoder(nn.Module):
         mask_indices: Optional[Tensor] = None,
         last_layer: Optional[int] = None,
     ) -> Representations:
-        """As :meth:`encode`."""
+        """Run :meth:`encode`."""
         return self.encode(source, padding_mask, mask, seeds, mask_indices, last_layer)
 
     def encode(
@@ -184,7 +185,7 @@ class SpeechEncoder(nn.Module):
         )
 
     def _extract(self, source: Tensor, padding_mask: Optional[Tensor]) -> Tuple[Tensor, Optional[Tensor]]:
-        """(B, samples) and its mask to the front end's (B, T, C) and (B, T)."""
+        """Compute the front end's (B, T, C) and (B, T) from (B, samples) and its mask."""
         lengths = None if padding_mask is None else (~padding_mask).sum(dim=1)
         trained = self.feature_grad_mult > 0
         with contextlib.nullcontext() if trained else torch.no_grad():
@@ -268,7 +269,7 @@ class SpeechEncoder(nn.Module):
 
 
 def _mean_square(x: Tensor, padding_mask: Optional[Tensor]) -> Tensor:
-    """Mean of x**2 in fp32, over real frames. x: (B, T, C); padding_mask: (B, T), True = padding."""
+    """Compute the mean of x**2 in fp32, over real frames. x: (B, T, C); padding_mask: (B, T), True = padding."""
     squares = x.float().pow(2)
     if padding_mask is None:
         return squares.mean()

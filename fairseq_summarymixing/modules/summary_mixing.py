@@ -61,11 +61,11 @@ class Branch(nn.Module):
 
 
 class SummaryMixing(nn.Module):
-    """h_t = c([LN(f(x_t)) ; LN(mean_t s(x_t))]): each frame combined with one average over the utterance.
+    """The mixer h_t = c([LN(f(x_t)) ; LN(mean_t s(x_t))]): each frame combined with one average over the utterance.
 
     Args:
         model_dim, hidden_dim: features D of input and output, and D' of the branches (None = D).
-        num_heads: groups n that the features are cut into in f and s; divides both, or a ValueError says so.
+        num_heads: groups n that the features are cut into in f and s; divides both, or a ValueError is raised.
         dropout: probability of zeroing a feature of the joined vector; the summary's for a whole utterance.
         activation, branch_norm: what follows every linear layer; whether LayerNorms follow f and the mean of s.
     """
@@ -92,7 +92,7 @@ class SummaryMixing(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
-        """x: (B, T, D); padding_mask: (B, T), True = padding. Returns (B, T, D)."""
+        """Mix the frames of each utterance. x: (B, T, D); padding_mask: (B, T), True = padding. Returns (B, T, D)."""
         return self.mix(x, masked_mean(self.summary(x), padding_mask))
 
     def mix(self, x: Tensor, mean: Tensor) -> Tensor:
@@ -103,7 +103,7 @@ class SummaryMixing(nn.Module):
 
 
 class SummaryMixingLite(nn.Module):
-    """h_t = mean_t s(x_t): every frame receives the summary itself, where local information is carried elsewhere."""
+    """The mixer h_t = mean_t s(x_t): every frame receives the summary; local information is carried elsewhere."""
 
     computes_in_chunks = True
 
@@ -112,7 +112,8 @@ class SummaryMixingLite(nn.Module):
         self.summary = Branch(model_dim, model_dim, num_heads, activation)
 
     def forward(self, x: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
-        """x: (B, T, D); padding_mask: (B, T), True = padding. Returns (B, T, D), the same at every frame."""
+        """Average the frames of each utterance. x: (B, T, D); padding_mask: (B, T), True = padding. Returns (B, T, D),
+        the same at every frame."""
         return self.mix(x, masked_mean(self.summary(x), padding_mask))
 
     def mix(self, x: Tensor, mean: Tensor) -> Tensor:

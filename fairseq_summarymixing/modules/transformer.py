@@ -8,15 +8,14 @@ from .feed_forward import FeedForward
 
 
 class TransformerLayer(nn.Module):
-    """Mixer and feed-forward, each with dropout, a residual connection and a LayerNorm.
+    """A transformer layer: mixer and feed-forward, each with dropout, a residual connection and a LayerNorm.
 
     Args:
         mixer: a module called as ``mixer(x, padding_mask)``, (B, T, D) to (B, T, D).
         feed_forward: the position-wise network.
         model_dim: features D.
         dropout: on the output of both.
-        layer_norm_first: normalise the input of each part (wav2vec 2.0 large) instead of the sum
-            behind it (base).
+        layer_norm_first: normalise the input of each part (wav2vec 2.0 large) instead of the sum after it (base).
     """
 
     computes_in_chunks = True
@@ -42,19 +41,19 @@ class TransformerLayer(nn.Module):
     """Frames on either side that a frame sees by other ways than the mixer."""
 
     def forward(self, x: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
-        """x: (B, T, D); padding_mask: (B, T), True = padding. Returns (B, T, D)."""
+        """Apply the layer. x: (B, T, D); padding_mask: (B, T), True = padding. Returns (B, T, D)."""
         return self.after_mixer(x, self.mixer(self.mixer_input(x), padding_mask), padding_mask)
 
     def before_mixer(self, x: Tensor) -> Tensor:
-        """Nothing here; the conformer's first feed-forward."""
+        """Return x as it is; the conformer has its first feed-forward here."""
         return x
 
     def mixer_input(self, x: Tensor) -> Tensor:
-        """What the mixer is given of x (B, T, D)."""
+        """Return what the mixer is given of x (B, T, D)."""
         return self.mixer_layer_norm(x) if self.layer_norm_first else x
 
     def after_mixer(self, x: Tensor, mixed: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
-        """x and what the mixer made of it, (B, T, D) each, to the layer's output."""
+        """Return the layer's output from x and what the mixer made of it, (B, T, D) each."""
         x = x + self.dropout(mixed)
         if self.layer_norm_first:
             return x + self.dropout(self.feed_forward(self.final_layer_norm(x)))

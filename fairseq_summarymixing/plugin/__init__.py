@@ -1,4 +1,4 @@
-"""What fairseq does differently where its command line runs us: one-line errors, and several processes that work."""
+"""Change what fairseq does where its command line runs us: one-line errors, and several processes that work."""
 
 import functools
 import importlib
@@ -11,7 +11,7 @@ from ..errors import UserError, exits_in_one_line
 SWITCH = "FAIRSEQ_SUMMARYMIXING_PLUGIN"
 """Environment variable: ``off`` leaves fairseq's commands as they are but for reading checkpoints; default ``on``."""
 
-PARTS = (
+INSTALL_ORDER = (
     "reading",
     "processes",
     "resuming",
@@ -25,7 +25,7 @@ PARTS = (
     "interrupts",
     "failures",
 )
-"""Files whose ``install`` changes fairseq. A later one's check stands around an earlier one's."""
+"""Files whose ``install`` changes fairseq. A later file's checks stand around an earlier file's."""
 
 
 @functools.lru_cache(maxsize=None)
@@ -34,14 +34,14 @@ def install() -> None:
 
     fairseq's commands call it by importing us as their user directory; a script that trains in Python may.
     """
-    for part in PARTS:
+    for part in INSTALL_ORDER:
         importlib.import_module(f".{part}", __name__).install()
 
 
 @exits_in_one_line(UserError)
 def prepare() -> None:
-    """Called when models or tasks are imported: what reading checkpoints needs, and all of it where a command of
-    fairseq's imports us.
+    """Install what reading checkpoints needs, and all checks and work-arounds where a command of fairseq's imports us;
+    called when models or tasks are imported.
 
     Raises:
         UserError: the variable :data:`SWITCH` is neither ``on`` nor ``off``.
@@ -55,7 +55,7 @@ def prepare() -> None:
 
 
 def is_wanted() -> bool:
-    """What the variable :data:`SWITCH` says."""
+    """Return whether the variable :data:`SWITCH` is on."""
     value = os.environ.get(SWITCH, "on")
     if value not in ("on", "off"):
         raise UserError(f"the environment variable {SWITCH} must be on or off; got {value!r}")
@@ -63,7 +63,7 @@ def is_wanted() -> bool:
 
 
 def is_user_dir() -> bool:
-    """Whether fairseq imports this package as its user directory, by ``common.user_dir`` or ``--user-dir``."""
+    """Return whether fairseq imports this package as its user directory, by ``common.user_dir`` or ``--user-dir``."""
     from fairseq.utils import import_user_module
 
     here = Path(__file__).resolve().parent.parent

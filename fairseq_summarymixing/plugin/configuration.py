@@ -1,4 +1,4 @@
-"""The configuration of a run: what it names exists, and nothing that it must name is missing."""
+"""Check the configuration of a run: what it names exists, and nothing that it must name is missing."""
 
 import contextlib
 import difflib
@@ -28,7 +28,7 @@ def install() -> None:
 
 @contextlib.contextmanager
 def known_names(cfg: Any) -> Iterator[None]:
-    """Groups, fields outside the registered classes, and the classes' names must be fairseq's or ours."""
+    """Check that groups, fields outside the registered classes, and the classes' names are fairseq's or ours."""
     from fairseq.dataclass.configs import FairseqConfig
     from fairseq.models import ARCH_MODEL_REGISTRY, MODEL_REGISTRY
     from fairseq.registry import REGISTRIES
@@ -55,13 +55,13 @@ def _check_known(owner: str, found: Any, known: Any) -> None:
 
 
 def _did_you_mean(name: str, known: Any) -> str:
-    close = difflib.get_close_matches(name, [str(one) for one in known], n=1)
+    close = difflib.get_close_matches(name, [str(candidate) for candidate in known], n=1)
     return f"; did you mean {close[0]}?" if close else ": remove it from the recipe or the command line"
 
 
 @contextlib.contextmanager
 def known_fields(dataclass: Any, cfg: Any, *args, **kwargs) -> Iterator[None]:
-    """A recipe or command line may set only the fields that there are, to values of their types."""
+    """Check that a recipe or command line sets only fields that exist, to values of their types."""
     group = getattr(cfg, "_name", None) or type(dataclass).__name__
     try:
         yield
@@ -76,7 +76,7 @@ def known_fields(dataclass: Any, cfg: Any, *args, **kwargs) -> Iterator[None]:
 
 @contextlib.contextmanager
 def complete_task(cfg: Any, *args, **kwargs) -> Iterator[None]:
-    """A task needs its data."""
+    """Check that a task has its data."""
     if OmegaConf.is_config(cfg) and OmegaConf.is_missing(cfg, "data"):
         raise UserError("task.data is missing: give the folder that holds train.tsv and valid.tsv, task.data=DIR")
     with complete_config():
@@ -85,7 +85,7 @@ def complete_task(cfg: Any, *args, **kwargs) -> Iterator[None]:
 
 @contextlib.contextmanager
 def complete_config(*args, **kwargs) -> Iterator[None]:
-    """Fields that a recipe leaves open (``???``) must be given."""
+    """Check that fields that a recipe leaves open (``???``) are given."""
     try:
         yield
     except OmegaConfBaseException as error:
@@ -94,7 +94,8 @@ def complete_config(*args, **kwargs) -> Iterator[None]:
 
 @contextlib.contextmanager
 def saved_checkpoints(cfg: Any) -> Iterator[None]:
-    """Checkpoints are written by what is installed: without iopath, fairseq ends before training, with status 0."""
+    """Check that checkpoints will be written: without iopath, asynchronous writing ends fairseq before training, with
+    status 0."""
     if cfg.checkpoint.write_checkpoints_asynchronously and importlib.util.find_spec("iopath") is None:
         raise UserError(
             "checkpoint.write_checkpoints_asynchronously=true needs iopath, which is not installed: pip install iopath "

@@ -1,4 +1,4 @@
-"""Manifests, labels and dictionaries of fairseq's own audio tasks, and the batches that are made of them."""
+"""Check manifests, labels and dictionaries of fairseq's own audio tasks, and the batches that are made of them."""
 
 import contextlib
 import logging
@@ -29,7 +29,7 @@ def install() -> None:
 
 @contextlib.contextmanager
 def existing_dictionary(task: Any) -> Iterator[None]:
-    """Fine-tuning needs the dictionary of its labels."""
+    """Check that fine-tuning has the dictionary of its labels."""
     path = None
     if task.cfg.labels:
         path = os.path.join(
@@ -48,7 +48,7 @@ def existing_dictionary(task: Any) -> Iterator[None]:
 
 @contextlib.contextmanager
 def existing_manifest(task: Any, split: str, task_cfg: Any = None, **kwargs) -> Iterator[None]:
-    """A split is a manifest in the data folder, every line of it a path and a number of samples."""
+    """Check that a split is a manifest in the data folder, every line of it a path and a number of samples."""
     cfg = task_cfg or task.cfg
     path = os.path.join(cfg.data, f"{split}.tsv")
     stored_elsewhere = getattr(cfg, "binarized_dataset", False) or getattr(cfg, "multi_corpus_keys", None)
@@ -61,7 +61,8 @@ def existing_manifest(task: Any, split: str, task_cfg: Any = None, **kwargs) -> 
 
 @contextlib.contextmanager
 def matching_labels(task: Any, split: str, task_cfg: Any = None, **kwargs) -> Iterator[None]:
-    """Labels go with the manifest line by line. Symbols outside the dictionary are told: they train as <unk>."""
+    """Check that labels go with the manifest line by line; warns of symbols outside the dictionary, which train as
+    <unk>."""
     cfg = task_cfg or task.cfg
     manifest = os.path.join(cfg.data, f"{split}.tsv")
     if cfg.labels and os.path.isfile(manifest) and not getattr(cfg, "multi_corpus_keys", None):
@@ -79,24 +80,24 @@ def matching_labels(task: Any, split: str, task_cfg: Any = None, **kwargs) -> It
             raise UserError(f"{path} is not UTF-8 text, in line {found + 1}") from error
         if found != expected:
             raise UserError(f"{path} has {found} lines, {manifest} names {expected} files: make both anew together")
-        _tell_unknown(path, symbols, task.target_dictionary)
+        _report_unknown(path, symbols, task.target_dictionary)
     yield
 
 
-def _tell_unknown(path: str, symbols: Counter, dictionary: Any) -> None:
-    unknown = Counter({one: count for one, count in symbols.items() if one not in dictionary.indices})
+def _report_unknown(path: str, symbols: Counter, dictionary: Any) -> None:
+    unknown = Counter({symbol: count for symbol, count in symbols.items() if symbol not in dictionary.indices})
     if unknown:
         share = sum(unknown.values()) / sum(symbols.values())
-        most = ", ".join(f"{one!r} ({count})" for one, count in unknown.most_common(5))
-        told = f"{100 * share:.2g} % of the symbols in {path} are outside the dictionary"
+        most = ", ".join(f"{symbol!r} ({count})" for symbol, count in unknown.most_common(5))
+        message = f"{100 * share:.2g} % of the symbols in {path} are outside the dictionary"
         if share > 0.5:
-            raise UserError(f"{told}: {most}; is the dictionary of another corpus, or of another task.labels?")
-        logger.warning("%s and train as <unk>: %s", told, most)
+            raise UserError(f"{message}: {most}; is the dictionary of another corpus, or of another task.labels?")
+        logger.warning("%s and train as <unk>: %s", message, most)
 
 
 @contextlib.contextmanager
 def batches_that_hold_a_clip(dataset: Any, indices: Any, max_tokens: Any = None, *args, **kwargs) -> Iterator[None]:
-    """A batch is at least the longest clip."""
+    """Check that a batch holds at least the longest clip."""
     try:
         yield
     except AssertionError as error:

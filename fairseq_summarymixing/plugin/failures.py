@@ -1,4 +1,4 @@
-"""A process that ends with an error ends the others of its run as well, with its message.
+"""End the other processes of a run with the message of a process that ends with an error.
 
 Without, they would wait for it: half an hour in torch's store or in gloo, in silence.
 """
@@ -51,14 +51,14 @@ def install() -> None:
 
 @contextlib.contextmanager
 def watched_processes(*args, **kwargs) -> Iterator[None]:
-    """A process that fails must not leave the others waiting."""
+    """Keep a process that fails from leaving the others waiting."""
     watch_other_processes()
     yield
 
 
 @contextlib.contextmanager
 def fails_with_the_others(*args, **kwargs) -> Iterator[None]:
-    """An error of any kind that ends a training ends those of the other processes."""
+    """End the other processes where an error of any kind ends a training."""
     with failing_together():
         yield
 
@@ -74,7 +74,7 @@ def watch_other_processes() -> None:
     try:
         _Watch.current = _Watch(dist.get_rank(), dist.get_world_size())
     except Exception as error:  # whatever torch raises: a run must not fail for want of a watch
-        logger.warning("other processes' errors will not be reported by this one: %s", error)
+        logger.warning("other processes' errors will not be reported by this process: %s", error)
         return
     _Watch.current.start()
     before_leaving.append(_Watch.current.report)
@@ -83,7 +83,7 @@ def watch_other_processes() -> None:
 
 @contextlib.contextmanager
 def failing_together() -> Iterator[None]:
-    """Note that this process has failed where an error leaves the block: the others are told when it ends."""
+    """Note that this process has failed where an error leaves the block: the others get a message when it ends."""
     try:
         yield
     except BaseException:
@@ -159,12 +159,12 @@ class _Watch(threading.Thread):
                 if not dist.is_initialized():  # the run is over
                     self.ends_by_itself.set()
                 elif time.monotonic() - seen > LOST_SECONDS:
-                    return "process 0 has ended; its log says why"
+                    return "process 0 has ended; its log has the reason"
                 self._reconnect()
         if message:
             return f"process {rank} on {host}: {message}"
         self.ends_by_itself.wait(GRACE_SECONDS)
-        return f"process {rank} on {host} has ended before this one; its log says why"
+        return f"process {rank} on {host} has ended before this process; its log has the reason"
 
     def _reconnect(self) -> None:
         with contextlib.suppress(Exception):
@@ -172,11 +172,11 @@ class _Watch(threading.Thread):
 
 
 def _connect() -> dist.Store:
-    """A connection of its own to the run's store, which threads may not share: a wait would block them all."""
+    """Return a connection of its own to the run's store, which threads may not share: a wait would block them all."""
     store = dist.distributed_c10d._get_default_store()
     while hasattr(store, "underlying_store"):
         store = store.underlying_store
     socket.create_connection(
         (store.host, store.port), timeout=10
-    ).close()  # torch would print pages about one that is gone
+    ).close()  # torch would print pages about a store that is gone
     return dist.TCPStore(store.host, store.port, is_master=False, wait_for_workers=False, timeout=timedelta(seconds=10))

@@ -1,4 +1,4 @@
-"""The pre-trained model that fine-tuning starts from."""
+"""Check the pre-trained model that fine-tuning starts from."""
 
 import contextlib
 from typing import Any, Iterator
@@ -20,7 +20,7 @@ def install() -> None:
 
 @contextlib.contextmanager
 def fitting_pretrained_model(cfg: Any, task: Any = None, from_checkpoint: bool = False) -> Iterator[None]:
-    """``w2v_path`` must name a pre-trained encoder whose parameters fit its configuration."""
+    """Check that ``w2v_path`` names a pre-trained encoder whose parameters fit its configuration."""
     with complete_config():
         path = getattr(cfg, "w2v_path", None)
         fields = cfg if hasattr(cfg, "keys") else vars(cfg)  # omegaconf 2.0 has every attribute, None

@@ -1,4 +1,4 @@
-"""Checks around fairseq's functions.
+"""Put checks around fairseq's functions.
 
 fairseq's own tasks and its trainer answer a damaged checkpoint or a missing label with a stack trace. Guarded, they are
 called inside a check, which raises a :class:`~fairseq_summarymixing.errors.UserError`; what no check knows passes

@@ -1,4 +1,4 @@
-"""Ctrl-C ends a run in one line."""
+"""End a run in one line at Ctrl-C."""
 
 import functools
 import sys

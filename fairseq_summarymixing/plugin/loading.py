@@ -1,4 +1,4 @@
-"""Batches on their way from the processes that load them: what fails there must end the run, not stop it for ever.
+"""Hand over batches from the processes that load them: what fails there must end the run, not stop it for ever.
 
 torch hands tensors over in shared memory, /dev/shm, of which a Docker container has 64 MB unless asked for more. It
 does so in a thread of the loading process whose errors go nowhere: the batch never arrives.
@@ -55,7 +55,7 @@ def _sharing(init):
 
 
 def collate_shared(collate: Callable, samples: List[Any]) -> Any:
-    """``collate(samples)``, its tensors in shared memory where this process loads for another.
+    """Compute ``collate(samples)``, its tensors in shared memory where this process loads for another.
 
     Raises:
         UserError: there is not enough shared memory.

@@ -1,4 +1,4 @@
-"""Errors of fairseq and torch, told apart by the words in their messages: one table, for every version."""
+"""Recognise errors of fairseq and torch by the words in their messages: one table, for every version."""
 
 import re
 from typing import Dict, Tuple, Type, Union
@@ -15,29 +15,29 @@ WORDS: Dict[str, Tuple[Errors, str]] = {
     "another model's checkpoint": (Exception, "^Cannot load model parameters"),
     "other batches": (Exception, "dataloader mismatch"),
     "no model to fine-tune": (Exception, "^--finetune-from-model"),
-    # torch, of a process that loads data and was killed; not of one that raised an error
+    # torch, of a process that loads data and was killed; not of a process that raised an error
     "a killed worker": (RuntimeError, "DataLoader worker(?!.*Original Traceback)"),
 }
 
 
 def is_about(error: BaseException, what: str) -> bool:
-    """Whether this is the error called so in :data:`WORDS`."""
+    """Return whether this is the error called so in :data:`WORDS`."""
     kinds, words = WORDS[what]
     return isinstance(error, kinds) and re.search(words, str(error).strip(), re.DOTALL) is not None
 
 
 def first_line(error: BaseException) -> str:
-    """Of its message; without one, the error's kind."""
+    """Return the first line of the error's message; without a message, the error's kind."""
     return _lines(error)[0]
 
 
 def last_line(error: BaseException) -> str:
-    """As :func:`first_line`, the last."""
+    """Return the last line of the error's message; without a message, the error's kind."""
     return _lines(error)[-1]
 
 
 def mismatch(error: BaseException) -> str:
-    """What torch lists below its first line where parameters do not fit, as far as a line holds it."""
+    """Return what torch lists below its first line where parameters do not fit, as far as a line holds it."""
     return "; ".join(line.strip()[:160] for line in str(error).splitlines()[1:3])
 
 

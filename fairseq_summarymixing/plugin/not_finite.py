@@ -1,10 +1,10 @@
-"""Gradients that are NaN or infinite: what fairseq does about them, and what a task knows of their cause."""
+"""Handle gradients that are NaN or infinite: what fairseq does about them, and what a task knows of their cause."""
 
 import contextlib
 from typing import Any, Iterator
 
 from ..errors import UserError
-from ..modules.lean.recompute import keep_everything
+from ..modules.lean.recompute import store_everything
 from ..protocols import PretrainingTask
 from .guard import guard
 
@@ -14,12 +14,12 @@ def install() -> None:
     from fairseq.trainer import Trainer
 
     guard(Trainer, "train_step", finite_gradients)
-    keep_everything_while_looking_for_nan()
+    store_everything_while_looking_for_nan()
 
 
 @contextlib.contextmanager
 def finite_gradients(trainer: Any, samples: Any, *args, **kwargs) -> Iterator[None]:
-    """Gradients that are NaN or infinite have a cause, which a task may know to name."""
+    """Ask the task for the cause of gradients that are NaN or infinite, where it knows to name it."""
     try:
         yield
     except FloatingPointError as error:
@@ -30,15 +30,16 @@ def finite_gradients(trainer: Any, samples: Any, *args, **kwargs) -> Iterator[No
         raise UserError(message) from error
 
 
-def keep_everything_while_looking_for_nan() -> None:
-    """When gradients are not finite, fairseq's trainer repeats the step inside a NanDetector, whose hooks keep
-    tensors the first time that they print and not the second, which torch's checkpointing refuses."""
+def store_everything_while_looking_for_nan() -> None:
+    """Store everything while fairseq looks for NaN: when gradients are not finite, its trainer repeats the step inside
+    a NanDetector, whose hooks keep tensors the first time that they print and not the second, which torch's
+    checkpointing refuses."""
     from fairseq.nan_detector import NanDetector
 
     enter, leave = NanDetector.__enter__, NanDetector.__exit__
 
     def __enter__(self):
-        self.keeping = keep_everything()
+        self.keeping = store_everything()
         self.keeping.__enter__()
         return enter(self)
 

@@ -1,4 +1,4 @@
-"""What several processes of one run need of fairseq, in every version so far, on torch 2.0 to 2.13."""
+"""Provide what several processes of one run need of fairseq, in every version so far, on torch 2.0 to 2.13."""
 
 from typing import Any, Optional
 
@@ -20,8 +20,8 @@ def broadcast_object(obj: Any, src_rank: int, group: Any, dist_device: Optional[
     """Send an object from one process to the others of its run; returns it in each.
 
     Replaces fairseq's ``_broadcast_object_slow``, through which a checkpoint that rank 0 has read goes without its
-    tensors. That one reads with ``torch.load``, whose weights-only default refuses the configuration from torch 2.6
-    on. Processes of one run trust each other; files are checked where rank 0 reads them.
+    tensors. That function reads with ``torch.load``, whose weights-only default refuses the configuration from torch
+    2.6 on. Processes of one run trust each other; files are checked where rank 0 reads them.
     """
     held = [obj]
     torch.distributed.broadcast_object_list(held, src=src_rank, group=group, device=dist_device)

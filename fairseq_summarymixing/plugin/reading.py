@@ -1,4 +1,4 @@
-"""Reading a checkpoint with fairseq's own functions: safely, and as its training took its configuration.
+"""Read a checkpoint with fairseq's own functions: safely, and as its training took its configuration.
 
 All that an import of our models changes in fairseq, beside its registries.
 """
@@ -29,8 +29,8 @@ def install() -> None:
 
 
 def register_safe_classes() -> None:
-    """fairseq 0.12.2 and fairseq-fixed 0.12.3.1 call torch.load without ``weights_only``, which is true by
-    default from torch 2.6 on and refuses fine-tuned checkpoints, since they hold a Dictionary."""
+    """Declare the classes in fine-tuned checkpoints safe: fairseq 0.12.2 and fairseq-fixed 0.12.3.1 call torch.load
+    without ``weights_only``, which is true by default from torch 2.6 on and refuses a Dictionary."""
     if hasattr(torch.serialization, "add_safe_globals"):
         torch.serialization.add_safe_globals(list(safe_classes()))
 
@@ -61,14 +61,14 @@ def load_checkpoint_to_cpu(
 
 @contextlib.contextmanager
 def readable_checkpoint(path: str) -> Iterator[None]:
-    """A checkpoint is whole, and brings along nothing that would run."""
+    """Check that a checkpoint is whole, and brings along nothing that would run."""
     Checkpoint.read(path)
     yield
 
 
 @contextlib.contextmanager
 def noted_origin(cfg: Any, task: Any = None, from_checkpoint: bool = False) -> Iterator[None]:
-    """A model that is built knows whether its configuration is a checkpoint's."""
+    """Note for a model that is built whether its configuration is a checkpoint's."""
     with reading_checkpoint(from_checkpoint):
         yield
 
@@ -78,7 +78,7 @@ _IS_READING = contextvars.ContextVar("is_reading", default=False)
 
 @contextlib.contextmanager
 def reading_checkpoint(reading: bool = True) -> Iterator[None]:
-    """Inside, models are built as a checkpoint's configuration says, whatever a recipe may not say any more."""
+    """Build models inside as a checkpoint's configuration has it, whatever a recipe may not set any more."""
     token = _IS_READING.set(reading)
     try:
         yield
@@ -87,5 +87,5 @@ def reading_checkpoint(reading: bool = True) -> Iterator[None]:
 
 
 def reads_checkpoint() -> bool:
-    """Whether a model that is built is a checkpoint's."""
+    """Return whether a model that is built is a checkpoint's."""
     return _IS_READING.get()

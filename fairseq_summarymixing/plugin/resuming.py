@@ -1,4 +1,5 @@
-"""What a run goes on from: a checkpoint that fits, at the same place also where another number of processes goes on."""
+"""Check and adjust what a run goes on from: a checkpoint that fits, at the same place also where another number of
+processes goes on."""
 
 import contextlib
 import functools
@@ -25,7 +26,7 @@ def install() -> None:
 
 @contextlib.contextmanager
 def fitting_checkpoint(cfg: Any, *args, **kwargs) -> Iterator[None]:
-    """What is restored is there, and of the model and the batches that the recipe makes."""
+    """Check that what is restored exists, and fits the model and the batches that the recipe makes."""
     if cfg.restore_file != "checkpoint_last.pt" and not os.path.isfile(cfg.restore_file):
         raise UserError(f"there is no checkpoint checkpoint.restore_file={cfg.restore_file}")
     try:
@@ -54,7 +55,7 @@ def rescale_position(position: Dict[str, Any], num_processes: int, update_freq: 
 
     fairseq deals the batches of an epoch out in turn and saves how many each process has had. Taken as it is by fewer
     processes, that number would repeat batches; by more, leave some out. It becomes a number of whole updates: at any
-    other, fairseq would begin the epoch anew.
+    other, fairseq would restart the epoch.
 
     Args:
         position: the state of fairseq's ``EpochBatchIterator``, with ``num_processes``, those that saved it.
@@ -83,8 +84,8 @@ def _go_on_in_place(load: Callable) -> Callable:
         if extra_state is not None and self._optimizer is not None:  # else reset
             with exits_in_one_line(UserError):
                 check_optimizer_state(filename, list(self.optimizer.optimizer.state.values()))
-        begins_anew = self.cfg.checkpoint.reset_dataloader or filename == self.cfg.checkpoint.finetune_from_model
-        if extra_state is not None and not begins_anew:
+        restarts = self.cfg.checkpoint.reset_dataloader or filename == self.cfg.checkpoint.finetune_from_model
+        if extra_state is not None and not restarts:
             position = extra_state["train_iterator"]
             rescale_position(position, self.data_parallel_world_size, self.cfg.optimization.update_freq)
         return extra_state

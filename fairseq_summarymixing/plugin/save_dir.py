@@ -1,4 +1,4 @@
-"""One training to a folder of checkpoints, which finds nothing there that a killed training left half written."""
+"""Allow one training to a folder of checkpoints, and remove there what a killed training left half written."""
 
 import fcntl
 import logging
@@ -18,7 +18,7 @@ _held: Dict[str, IO] = {}  # open while this process lives: the system releases 
 
 
 def _let_go() -> None:
-    """In a forked process, which loads data and may outlive the one that trains: the lock is not its own."""
+    """Close the locks in a forked process, which loads data and may outlive the process that trains."""
     while _held:
         _held.popitem()[1].close()
 
@@ -29,10 +29,10 @@ os.register_at_fork(after_in_child=_let_go)
 def hold_save_dir(save_dir: str) -> None:
     """Keep a folder for the trainings of this process, as long as it lives, and sweep it.
 
-    Where the file system has no locks, nothing is kept or swept and a line says so.
+    Where the file system has no locks, nothing is kept or swept and a line is logged.
 
     Raises:
-        UserError: another process trains into the folder; the message says which.
+        UserError: another process trains into the folder; the message names it.
     """
     path = os.path.join(os.path.realpath(save_dir), LOCK)
     if path in _held:
@@ -60,4 +60,6 @@ def hold_save_dir(save_dir: str) -> None:
     _held[path] = file
     removed = sweep_leftovers(save_dir, unlocked=FAIRSEQ_TEMPORARIES)
     if removed:
-        logger.info("removed what a killed training left half written: %s", ", ".join(one.name for one in removed))
+        logger.info(
+            "removed what a killed training left half written: %s", ", ".join(leftover.name for leftover in removed)
+        )

@@ -1,4 +1,4 @@
-"""Checkpoints on their way to the disk: a place for them, room for them, and each whole or not at all."""
+"""Write checkpoints to the disk: a place for them, room for them, and each whole or not at all."""
 
 import contextlib
 import logging
@@ -26,7 +26,7 @@ def install() -> None:
 
 @contextlib.contextmanager
 def writable_folder(save_dir: str) -> Iterator[None]:
-    """Checkpoints must find a place, which no other training uses."""
+    """Check that checkpoints find a place, which no other training uses."""
     try:
         yield
     except OSError as error:
@@ -36,7 +36,7 @@ def writable_folder(save_dir: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def room_on_disk(obj: Any, filename: str, *args, **kwargs) -> Iterator[None]:
-    """A checkpoint that cannot be written leaves those before it as they were."""
+    """Leave the earlier checkpoints as they were where a checkpoint cannot be written."""
     log = logging.getLogger("fairseq.checkpoint_utils")
     was_disabled, log.disabled = log.disabled, True  # it would log a stack trace
     try:
@@ -54,8 +54,8 @@ def room_on_disk(obj: Any, filename: str, *args, **kwargs) -> Iterator[None]:
 
 @exits_in_one_line(UserError)
 def copy_whole(source: str, target: str, overwrite: bool = False) -> str:
-    """Stands in for fairseq's copy of a local file, by which checkpoint_best.pt and checkpoint_last.pt are made:
-    whole or not at all, where fairseq would write over the one that is there."""
+    """Replace fairseq's copy of a local file, by which checkpoint_best.pt and checkpoint_last.pt are made: whole or not
+    at all, where fairseq would write over the file that is there."""
     with atomic_write(target, "wb") as file, open(source, "rb") as original:
         shutil.copyfileobj(original, file, 2**24)
     return target

@@ -1,4 +1,4 @@
-"""Utterances that fairseq loads and puts into no batch: a log line for each split, and never all of them.
+"""Report utterances that fairseq loads and puts into no batch: a log line for each split, and never all of them.
 
 fairseq-fixed drops the last batch where its size is no multiple of ``dataset.required_batch_size_multiple``, 8 by
 default: the same utterances in every epoch where their order is fixed. fairseq 0.12.2 makes a smaller batch.
@@ -53,7 +53,7 @@ def report_unused(get_batch_iterator: Callable) -> Callable:
 
 
 def _left_out(dataset: Any, iterator: Any, settings: Dict[str, Any]) -> Tuple[int, Dict[str, int]]:
-    """Utterances of the manifest, and how many of them are left out for each reason."""
+    """Return the utterances of the manifest, and how many of them are left out for each reason."""
     batches, multiple = iterator.frozen_batches, settings.get("required_batch_size_multiple", 1)
     unused, limits = len(dataset) - sum(map(len, batches)), settings.get("max_positions")
     refused = unused

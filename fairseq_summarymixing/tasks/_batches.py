@@ -1,7 +1,7 @@
-"""Which utterances share a batch, and what of a batch is wasted.
+"""Choose which utterances share a batch, and report what of a batch is wasted.
 
-Utterances of about one length share a batch, and each epoch draws them anew: little is padded or cropped, and
-no two utterances always meet. numpy alone, so that a million utterances take a second.
+Utterances of about one length share a batch, and each epoch redraws them: little is padded or cropped, and no two
+utterances always meet. numpy alone, so that a million utterances take a second.
 """
 
 from typing import NamedTuple, Optional, Sequence
@@ -10,9 +10,9 @@ import numpy as np
 
 
 class BatchReport(NamedTuple):
-    """Means over the batches of an epoch."""
+    """The means over the batches of an epoch."""
 
-    heard: float
+    samples: float
     """Samples of real audio in one batch."""
     fill: Optional[float]
     """Share of ``max_tokens`` that a batch takes, its padding counted; None where there is no such limit."""
@@ -27,7 +27,7 @@ class BatchReport(NamedTuple):
 
 
 def shuffled_by_length(lengths: np.ndarray, spread: float, seed: int, epoch: int) -> np.ndarray:
-    """Indices from long to short, as if each utterance were longer by a random part of ``spread``.
+    """Return indices from long to short, as if each utterance were longer by a random part of ``spread``.
 
     Depends on nothing but the arguments, so each process of a run draws the same.
 
@@ -46,7 +46,7 @@ def shuffled_by_length(lengths: np.ndarray, spread: float, seed: int, epoch: int
 def report_batches(
     batches: Sequence[np.ndarray], sizes: np.ndarray, pad: bool, max_sample_size: int, max_tokens: Optional[int]
 ) -> BatchReport:
-    """What is heard and what is wasted, by the lengths that a manifest gives.
+    """Compute how much audio batches use and waste, by the lengths that a manifest gives.
 
     Args:
         batches: indices of each batch; at least one, none empty.
@@ -59,11 +59,11 @@ def report_batches(
     lengths = sizes[np.concatenate(batches)]
     widths = (np.maximum if pad else np.minimum).reduceat(lengths, np.cumsum(counts) - counts)
     widths = np.minimum(widths, max_sample_size)
-    heard = np.minimum(lengths, np.repeat(widths, counts)).sum()
+    used = np.minimum(lengths, np.repeat(widths, counts)).sum()
     taken = (counts * widths).sum()
     return BatchReport(
-        heard=heard / len(batches),
+        samples=used / len(batches),
         fill=taken / len(batches) / max_tokens if max_tokens else None,
-        padding=1 - heard / taken,
-        cropped=1 - heard / lengths.sum(),
+        padding=1 - used / taken,
+        cropped=1 - used / lengths.sum(),
     )

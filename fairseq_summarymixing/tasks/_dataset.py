@@ -1,4 +1,4 @@
-"""The audio of a real corpus: what cannot be used is skipped, counted and told once."""
+"""Load the audio of a real corpus: what cannot be used is skipped, counted and logged once."""
 
 import io
 import logging
@@ -25,7 +25,7 @@ LENGTH_SPREAD = 0.25
 
 
 class ResilientAudioDataset(FileAudioDataset):
-    """fairseq's ``FileAudioDataset`` that survives unusable files and whose batches and crops can be repeated.
+    """A ``FileAudioDataset`` of fairseq's that survives unusable files and whose batches and crops can be repeated.
 
     A file that cannot be read, is shorter than ``min_sample_size``, holds NaN, or has a wrong sample
     rate where that is refused, is left out of its batch, with one warning. Which utterances share a batch
@@ -88,17 +88,17 @@ class ResilientAudioDataset(FileAudioDataset):
 
     @property
     def num_skipped(self) -> int:
-        """Files found unusable so far, by this process and its workers; not those left out by name."""
+        """The number of files that this process and its workers found unusable, without those left out by name."""
         return int(self._unusable.sum())
 
     @property
     def hours(self) -> float:
-        """Length of all files, by the manifest."""
+        """The length of all files, by the manifest."""
         return float(np.sum(self.sizes)) / self.sample_rate / 3600
 
     @property
     def can_reuse_epoch_itr_across_epochs(self) -> bool:
-        """No: each epoch has batches of its own."""
+        """False: each epoch has batches of its own."""
         return False
 
     def set_epoch(self, epoch: int) -> None:
@@ -106,20 +106,20 @@ class ResilientAudioDataset(FileAudioDataset):
         self.epoch = epoch
 
     def size(self, index: int) -> int:
-        """Samples of an utterance, cropped to ``max_sample_size``."""
+        """Return the samples of an utterance, cropped to ``max_sample_size``."""
         return int(self.num_tokens_vec(index))
 
     def num_tokens_vec(self, indices: np.ndarray) -> np.ndarray:
-        """As :meth:`size`, of many."""
+        """Return :meth:`size` of many utterances."""
         return np.minimum(self.sizes[indices], self.max_sample_size)
 
     def ordered_indices(self) -> np.ndarray:
-        """The order in which batches are filled: by length, drawn anew each epoch."""
+        """Return the order in which batches are filled: by length, redrawn each epoch."""
         lengths = np.minimum(self.sizes, self.max_sample_size)
         return shuffled_by_length(lengths, LENGTH_SPREAD * self.sample_rate, self.seed, self.epoch)
 
     def __getitem__(self, index: int) -> Dict[str, Any]:
-        """``source``: (samples,) fp32 in [-1, 1], normalised if asked for; None where the file is unusable."""
+        """Return ``id`` and ``source``: (samples,) fp32 in [-1, 1], normalised if asked for; None where unusable."""
         if index in self._left_out:
             return {"id": index, "source": None}
         try:
@@ -145,13 +145,13 @@ class ResilientAudioDataset(FileAudioDataset):
         return batch
 
     def noise(self) -> Dict[str, Any]:
-        """A batch of noise, always the same, under the ``id`` 0: of a second, or as long as utterances must be."""
+        """Return a batch of noise, always the same, with ``id`` 0: of a second, or as long as utterances must be."""
         size = min(max(self.sample_rate, self.min_sample_size or 0), self.max_sample_size)
         source = 0.1 * torch.randn(size, generator=torch.Generator().manual_seed(0))
         return self.collater([{"id": 0, "source": F.layer_norm(source, source.shape) if self.normalize else source}])
 
     def name(self, index: int) -> str:
-        """An utterance's path, as in the manifest."""
+        """Return an utterance's path, as in the manifest."""
         name = self.fnames[index]
         return self.text_compressor.decompress(name if isinstance(self.fnames, list) else name.as_py())
 
@@ -186,7 +186,7 @@ class ResilientAudioDataset(FileAudioDataset):
 
     @staticmethod
     def _open(path: str) -> Any:
-        """The path, or the bytes of a file stored in a zip (``file.zip:offset:length``)."""
+        """Return the path, or the bytes of a file stored in a zip (``file.zip:offset:length``)."""
         try:
             file_path, zip_slice = parse_path(path)
         except FileNotFoundError as error:
@@ -199,7 +199,7 @@ class ResilientAudioDataset(FileAudioDataset):
         return io.BytesIO(data)
 
     def _refuse_hopeless(self) -> None:
-        """A corpus of which nothing can be used is a mistake to be told at once, not file by file."""
+        """Refuse a corpus of which nothing can be used at once, not file by file."""
         reason: Optional[BadAudio] = None
         for index in np.linspace(0, len(self.sizes) - 1, min(FILES_LOOKED_AT, len(self.sizes))).astype(int):
             try:

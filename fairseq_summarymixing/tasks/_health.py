@@ -1,18 +1,18 @@
-"""Known ways in which contrastive pre-training goes wrong, told while there is time to mend them."""
+"""Warn of known ways in which contrastive pre-training goes wrong, while there is time to mend them."""
 
 import math
 from typing import List, Optional
 
-FEW_CODES = 5.0  # code perplexity, summed over groups, of a codebook that nothing is told apart with
+FEW_CODES = 5.0  # code perplexity, summed over groups, of a codebook that distinguishes nothing
 SHORT_PATIENCE = 100  # updates
 FEW_UPDATES = 10
 
 
 class HealthMonitor:
-    """Watches loss, accuracy and code perplexity, and tells each known failure once.
+    """A monitor that watches loss, accuracy and code perplexity, and warns of each known failure once.
 
     Args:
-        patience: updates at the loss of guessing before that is told.
+        patience: updates at the loss of guessing before the warning.
     """
 
     def __init__(self, patience: int = 5000):
@@ -20,7 +20,7 @@ class HealthMonitor:
         self._streaks = {"stuck": 0, "collapsed": 0, "not finite": 0, "nothing masked": 0}
 
     def check_finite(self, loss: float) -> List[str]:
-        """Take the loss of one batch; returns what there is to say."""
+        """Take the loss of one batch; returns the warnings."""
         message = self._after(
             "not finite",
             not math.isfinite(loss),
@@ -31,7 +31,7 @@ class HealthMonitor:
         return [message] if message else []
 
     def check_masked(self, frames: float) -> List[str]:
-        """Take the number of masked frames of one update; returns what there is to say."""
+        """Take the number of masked frames of one update; returns the warnings."""
         message = self._after(
             "nothing masked",
             frames == 0,
@@ -48,7 +48,7 @@ class HealthMonitor:
         code_perplexity: Optional[float],
         num_negatives: Optional[int],
     ) -> List[str]:
-        """Take one update's figures; returns what there is to say, mostly nothing.
+        """Take one update's figures; returns the warnings, mostly none.
 
         Args:
             loss: contrastive loss in bits per masked frame.

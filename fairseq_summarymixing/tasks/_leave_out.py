@@ -1,4 +1,4 @@
-"""Recordings that a user leaves out of a run by name."""
+"""Read which recordings a user leaves out of a run by name."""
 
 import os
 from pathlib import Path

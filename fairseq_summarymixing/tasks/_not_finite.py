@@ -1,4 +1,4 @@
-"""Whether a recording or the model is at fault where an update's gradients are NaN or infinite.
+"""Find whether a recording or the model is at fault where an update's gradients are NaN or infinite.
 
 fairseq then stops with FloatingPointError, which names no utterance, and meets the same batch after every restart.
 """
@@ -18,7 +18,7 @@ BYTES_OF_NAMES = 12000  # of one process; fairseq exchanges 16384 bytes
 
 
 class _Finding(NamedTuple):
-    """What one process found out about its part of an update."""
+    """The result of one process about its part of an update."""
 
     batches: int
     bad: int
@@ -74,7 +74,7 @@ def _look(trainer: Any, samples: List[Dict[str, Any]], dataset: ResilientAudioDa
 
 
 def _is_finite(trainer: Any, sample: Dict[str, Any]) -> bool:
-    """Whether loss and gradients of this batch alone, in this process alone, are finite."""
+    """Return whether loss and gradients of this batch alone, in this process alone, are finite."""
     model = trainer.model
     trainer.zero_grad()
     with model.no_sync() if hasattr(model, "no_sync") else contextlib.nullcontext():

@@ -1,8 +1,8 @@
-"""``wav2vec2_summarymixing``: fairseq's audio pre-training for week-long runs on real corpora.
+"""Register the task ``wav2vec2_summarymixing``: fairseq's audio pre-training for week-long runs on real corpora.
 
-Adds to stock ``audio_pretraining``: unusable files are skipped and counted, batches drawn anew each epoch,
-randomness that a resume repeats, the hours of audio per update, a watch for known failures, and peak memory
-in the log. Trains stock ``wav2vec2`` models as well.
+Adds to stock ``audio_pretraining``: unusable files are skipped and counted, batches redrawn each epoch, randomness that
+a resume repeats, the hours of audio per update, a watch for known failures, and peak memory in the log. Trains stock
+``wav2vec2`` models as well.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ from omegaconf import II
 
 from ..errors import UserError, exits_in_one_line
 from ..modules.config import check_range, is_default
-from ..modules.lean.activation_memory import count_saved_bytes
+from ..modules.lean.activation_memory import count_activation_bytes
 from ..protocols import as_pretraining_model
 from ._batches import report_batches
 from ._dataset import ResilientAudioDataset
@@ -58,7 +58,7 @@ VALIDATION = 0  # stands for the update number where masks are drawn for validat
 
 @dataclass
 class Wav2Vec2SummaryMixingTaskConfig(AudioPretrainingConfig):
-    """All of ``audio_pretraining``'s fields, and what a long run on a real corpus needs."""
+    """The configuration: all of ``audio_pretraining``'s fields, and what a long run on a real corpus needs."""
 
     min_sample_size: Optional[int] = field(
         default=4000, metadata={"help": "leave out clips with fewer samples; 4000 is a quarter of a second"}
@@ -92,7 +92,7 @@ class Wav2Vec2SummaryMixingTaskConfig(AudioPretrainingConfig):
 
 @register_task("wav2vec2_summarymixing", dataclass=Wav2Vec2SummaryMixingTaskConfig)
 class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
-    """Audio pre-training on manifests (``<split>.tsv``).
+    """The task of audio pre-training on manifests (``<split>.tsv``).
 
     Raises:
         UserError: the manifest is damaged, too many files are unusable, or a field is not offered.
@@ -105,15 +105,16 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
         super().__init__(cfg)
         self._health = HealthMonitor(cfg.health_patience)
         self._num_negatives: Optional[int] = None
-        self._told_batches = False
-        self._told_nothing = False
+        self._logged_batches = False
+        self._warned_of_no_gradient = False
         self._left_out: Optional[Set[str]] = None
         self._adds_seeds = False
         self._keep_precision = False
-        self._saved_mb_per_second: Optional[float] = None
+        self._activation_mb_per_audio_second: Optional[float] = None
 
     def build_model(self, model_cfg: FairseqDataclass, from_checkpoint: bool = False):
-        """As stock; before training, a look whether the configuration can be honoured and there is any data.
+        """Build the model as stock does; before training, check that the configuration can be honoured and that there
+        is data.
 
         The task inside a checkpoint is taken as it is: fairseq's commands set some of its fields by name.
         """
@@ -138,7 +139,7 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
     @exits_in_one_line()
     def _check_sample_rate(self) -> None:
         if self._keep_precision and self.cfg.sample_rate != 16000:
-            raise UserError(f"task.sample_rate={self.cfg.sample_rate}: model.frontend=log_mel hears 16000 Hz alone")
+            raise UserError(f"task.sample_rate={self.cfg.sample_rate}: model.frontend=log_mel takes 16000 Hz alone")
 
     @exits_in_one_line()
     def load_dataset(self, split: str, task_cfg=None, **kwargs) -> None:
@@ -161,12 +162,12 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
         )
 
     def get_batch_iterator(self, dataset, *args, **kwargs):
-        """As stock; the first time that training asks, tells what its batches hold."""
+        """Return stock's iterator; the first time that training asks, log what its batches hold."""
         iterator = super().get_batch_iterator(dataset, *args, **kwargs)
-        if dataset is self.datasets.get("train") and not self._told_batches:
-            self._told_batches = True
-            self._tell_batches(dataset, iterator, kwargs.get("max_tokens"))
-            self._tell_wasteful_multiple(
+        if dataset is self.datasets.get("train") and not self._logged_batches:
+            self._logged_batches = True
+            self._log_batches(dataset, iterator, kwargs.get("max_tokens"))
+            self._warn_of_wasteful_multiple(
                 dataset,
                 iterator,
                 kwargs.get("required_batch_size_multiple", 1),
@@ -176,8 +177,8 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
         return iterator
 
     def train_step(self, sample, model, criterion, optimizer, update_num, ignore_grad=False):
-        """As stock, with randomness drawn from (seed, update, utterance). A batch without a usable utterance counts
-        nothing and leaves gradients as they are."""
+        """Run stock's step with randomness drawn from (seed, update, utterance). A batch without a usable utterance
+        counts nothing and leaves gradients as they are."""
         self._check_skipped()
         self._add_seeds(sample, update_num + 1)
         if not len(sample["id"]):
@@ -186,19 +187,19 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
             step = super().train_step
             return self._count_nothing(step, needed, sample, model, criterion, optimizer, update_num, ignore_grad=True)
         arguments = (sample, model, criterion, optimizer, update_num, ignore_grad)
-        if self._saved_mb_per_second is None:
-            with count_saved_bytes(model) as saved:
+        if self._activation_mb_per_audio_second is None:
+            with count_activation_bytes(model) as saved:
                 loss, sample_size, logged = super().train_step(*arguments)
             seconds = sample["net_input"]["source"].numel() / self.cfg.sample_rate
-            self._saved_mb_per_second = saved.total / 1e6 / seconds
+            self._activation_mb_per_audio_second = saved.total / 1e6 / seconds
         else:
             loss, sample_size, logged = super().train_step(*arguments)
         # fairseq stops at gradients that are not finite before it reduces metrics
-        self._tell(self._health.check_finite(float(logged.get("loss", 0))))
+        self._warn(self._health.check_finite(float(logged.get("loss", 0))))
         return loss, sample_size, logged
 
     def valid_step(self, sample, model, criterion):
-        """As stock; each validation draws the same masks. A batch without a usable utterance counts nothing."""
+        """Run stock's step; each validation draws the same masks. A batch without a usable utterance counts nothing."""
         self._check_skipped()
         self._add_seeds(sample, VALIDATION)
         if not len(sample["id"]):
@@ -206,11 +207,11 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
         return super().valid_step(sample, model, criterion)
 
     def optimizer_step(self, optimizer, model, update_num):
-        """As stock; where no process had a usable utterance, weights and the optimizer's state stay as they are."""
+        """Run stock's step; where no process had a usable utterance, weights and optimizer stay as they are."""
         if any(p.grad is not None and p.grad.any() for p in reversed(list(model.parameters()))):
             return super().optimizer_step(optimizer, model, update_num)
-        if not self._told_nothing:
-            self._told_nothing = True
+        if not self._warned_of_no_gradient:
+            self._warned_of_no_gradient = True
             logger.warning(
                 "update %d has no gradient, since no utterance of its batches is usable or no frame is masked: "
                 "the weights stay as they are; further updates of this kind are not reported",
@@ -220,8 +221,9 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
             super().optimizer_step(optimizer, model, update_num)
 
     def reduce_metrics(self, logging_outputs, criterion) -> None:
-        """As stock, with ``peak_memory_gb`` and, of the first batch, ``saved_mb_per_second``: 10^6 bytes kept for
-        backward per second of audio, padding counted. In training, a look at the run's health."""
+        """Log stock's metrics, ``peak_memory_gb`` and, of the first batch, ``activation_mb_per_audio_second``: 10^6
+        bytes stored for the backward pass per second of audio, padding counted. In training, it also checks the run's
+        health."""
         logging_outputs = [logged for logged in logging_outputs if logged.get("nsentences", 1)]
         if not logging_outputs:
             metrics.log_scalar("loss", math.nan, weight=0, round=3)  # fairseq would log -1
@@ -229,16 +231,18 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
         super().reduce_metrics(logging_outputs, criterion)
         metrics.log_scalar("peak_memory_gb", peak_memory_gb(), weight=0, round=2)
         if criterion.training:
-            metrics.log_scalar("saved_mb_per_second", self._saved_mb_per_second or 0, weight=0, round=3)
+            metrics.log_scalar(
+                "activation_mb_per_audio_second", self._activation_mb_per_audio_second or 0, weight=0, round=3
+            )
             self._watch(logging_outputs)
 
     def explain_not_finite(self, trainer, samples) -> Optional[str]:
-        """Which utterances, or that it is the model, made an update's gradients NaN or infinite; see _not_finite."""
+        """Name the utterances, or the model, that made an update's gradients NaN or infinite; see _not_finite."""
         return explain_not_finite(trainer, samples, self.dataset(trainer.cfg.dataset.train_subset))
 
     @staticmethod
     def _count_nothing(step, needed: bool, *arguments, **more) -> Tuple[torch.Tensor, int, Dict[str, Any]]:
-        """What a step returns, without effect. Several processes compute it together, or wait for each other."""
+        """Return what a step returns, without effect. Several processes compute it together, or wait for each other."""
         if not needed and distributed_utils.get_data_parallel_world_size() == 1:
             return torch.zeros(()), 0, {"nsentences": 0}
         with torch.random.fork_rng(devices=[torch.cuda.current_device()] if torch.cuda.is_available() else []):
@@ -262,19 +266,19 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
                     f"task.max_skipped={self.cfg.max_skipped:g} allows; the log names each with its reason"
                 )
 
-    def _tell_batches(self, dataset: ResilientAudioDataset, iterator, max_tokens: Optional[int]) -> None:
+    def _log_batches(self, dataset: ResilientAudioDataset, iterator, max_tokens: Optional[int]) -> None:
         report = report_batches(
             iterator.frozen_batches, dataset.sizes, dataset.pad, dataset.max_sample_size, max_tokens
         )
         samples_per_hour = self.cfg.sample_rate * 3600
         accumulated = self.cfg.update_freq[0]
         processes = distributed_utils.get_data_parallel_world_size()
-        heard = report.heard / samples_per_hour * processes * accumulated
+        hours = report.samples / samples_per_hour * processes * accumulated
         logger.info(
-            "%.2f h of audio in %d files; one update hears about %.4g h (%d processes x %d accumulated batches); %s",
+            "%.2f h of audio in %d files; one update takes about %.4g h (%d processes x %d accumulated batches); %s",
             dataset.hours,
             len(dataset),
-            heard,
+            hours,
             processes,
             accumulated,
             report,
@@ -284,7 +288,7 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
         wanted = self.cfg.hours_per_update
         if wanted and full and not 0.9 < full / wanted < 1.1:
             logger.warning(
-                "the recipe means one update of full batches to hear %.4g h of audio, here it is %.4g h: "
+                "the recipe means one update of full batches to hold %.4g h of audio, here it is %.4g h: "
                 "set optimization.update_freq=[%d], or expect another outcome",
                 wanted,
                 full,
@@ -292,7 +296,7 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
             )
 
     @staticmethod
-    def _tell_wasteful_multiple(dataset: ResilientAudioDataset, iterator, multiple: int, **limits) -> None:
+    def _warn_of_wasteful_multiple(dataset: ResilientAudioDataset, iterator, multiple: int, **limits) -> None:
         if multiple == 1:
             return
         batches, fewest = len(iterator.frozen_batches), len(dataset.batch_by_size(dataset.ordered_indices(), **limits))
@@ -309,7 +313,7 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
             return float(sum(log.get(key, 0) for log in logging_outputs))
 
         frames = total("sample_size")
-        self._tell(self._health.check_masked(frames))
+        self._warn(self._health.check_masked(frames))
         if not frames:
             return
         has_codes = "code_perplexity" in logging_outputs[0]
@@ -319,23 +323,23 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
             code_perplexity=total("code_perplexity") / len(logging_outputs) if has_codes else None,
             num_negatives=self._num_negatives,
         )
-        self._tell(messages)
+        self._warn(messages)
 
     @staticmethod
-    def _tell(messages: List[str]) -> None:
+    def _warn(messages: List[str]) -> None:
         for message in messages:
             logger.warning("health: %s", message)
 
 
 @contextlib.contextmanager
 def _weights_kept(optimizer) -> Iterator[None]:
-    """A step inside changes neither weights nor their moments, while fairseq's loss scale and factors go on."""
+    """Keep weights and their moments through a step inside, while fairseq's loss scale and factors go on."""
     with mock.patch.object(optimizer.optimizer, "step", lambda *args, **kwargs: None):
         yield
 
 
 def _zero(value: Any) -> Any:
-    """Nothing, of the same type and shape, so that sums over processes go together."""
+    """Return nothing, of the same type and shape, so that sums over processes go together."""
     if torch.is_tensor(value):
         return torch.zeros_like(value)
     return np.zeros_like(value) if isinstance(value, np.ndarray) else type(value)()
@@ -349,7 +353,7 @@ def check_config(cfg: Wav2Vec2SummaryMixingTaskConfig) -> None:
     """
     for unread in (each for each in fields(Wav2Vec2SummaryMixingTaskConfig) if each.name not in READ):
         value = getattr(cfg, unread.name, None)
-        # common.tpu, which another group of the recipe says, must be off
+        # common.tpu, a field of another group of the recipe, must be off
         default = False if unread.name == "tpu" else unread.default
         if value is not None and not is_default(value, default) and not is_default(value, unread.default):
             raise UserError(
@@ -369,7 +373,7 @@ def check_config(cfg: Wav2Vec2SummaryMixingTaskConfig) -> None:
 
 
 def peak_memory_gb() -> float:
-    """Largest memory so far, in 10^9 bytes: of the GPU where there is one, else of this process."""
+    """Return the largest memory so far, in 10^9 bytes: of the GPU where there is one, else of this process."""
     if torch.cuda.is_available():
         return torch.cuda.max_memory_allocated() / 1e9
     kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,4 +1,4 @@
-"""Does the bench count what it says, alternate its candidates, and report without measuring?"""
+"""Does the bench count what it reports, alternate its candidates, and report without measuring?"""
 
 import dataclasses
 import json
@@ -6,14 +6,16 @@ import time
 
 import pytest
 import torch
+from tiny import ROOT
 
 from fairseq_summarymixing.bench import candidates, measure
 from fairseq_summarymixing.bench.parts import measure_parts
+from fairseq_summarymixing.bench.records import measured, read_records
 from fairseq_summarymixing.bench.report import report
 from fairseq_summarymixing.cli import main
 from fairseq_summarymixing.errors import UserError
 from fairseq_summarymixing.modules.attention import SelfAttention
-from fairseq_summarymixing.modules.lean.activation_memory import count_saved_bytes
+from fairseq_summarymixing.modules.lean.activation_memory import count_activation_bytes
 
 SMALL = dict(encoder_layers=2, encoder_embed_dim=32, encoder_ffn_embed_dim=48, encoder_attention_heads=4)
 
@@ -26,7 +28,7 @@ def tiny(monkeypatch):
         frontend = dataclasses.replace(shape.frontend, conv_feature_layers=layers, mel_conv_layers=((8, 3, 2),))
         encoder = dataclasses.replace(shape.encoder, **SMALL, conv_pos=16, conv_pos_groups=4)
         objective = dataclasses.replace(shape.objective, num_negatives=5, latent_vars=6, final_dim=12)
-        monkeypatch.setitem(candidates.SHAPES, name, candidates.Shape(frontend, encoder, objective))
+        monkeypatch.setitem(candidates.SHAPES, name, candidates.Shape(frontend, encoder, shape.masking, objective))
     monkeypatch.setattr(measure, "matmul_rate", lambda device, dtype: 1e9)
 
 
@@ -34,10 +36,10 @@ def records(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_saved_bytes_are_those_of_distinct_storages_without_parameters():
+def test_activation_bytes_are_those_of_distinct_storages_without_parameters():
     linear = torch.nn.Linear(8, 16)
     x = torch.randn(10, 8, requires_grad=True)
-    with count_saved_bytes(linear) as saved:
+    with count_activation_bytes(linear) as saved:
         y = linear(x)  # keeps x
         (y * y).sum()  # keeps y, twice the same
     assert saved.total == 4 * (10 * 8 + 10 * 16)
@@ -50,11 +52,11 @@ def test_every_candidate_is_measured_or_skipped_with_a_reason(work, shape, tmp_p
     command = ["bench", "run", "--work", work, "--shape", shape, "--seconds", "1,2", "--repeat", "1", "-o", str(out)]
     assert main(command) == 0
     found = records(out)
-    assert {one["candidate"] for one in found if one["seconds"] == 1.0} == set(candidates.CANDIDATES[work])
-    for one in found:
-        assert one.get("skipped") or (one["step"] > 0 and one["saved_bytes"] > 0 and one["machine"])
-        assert one["candidate"] not in candidates.OURS or "skipped" not in one
-        assert ("parts" in one) == (one["candidate"] in candidates.OURS and work != "mixer")
+    assert {record["candidate"] for record in found if record["seconds"] == 1.0} == set(candidates.CANDIDATES[work])
+    for record in found:
+        assert record.get("skipped") or (record["step"] > 0 and record["activation_bytes"] > 0 and record["machine"])
+        assert record["candidate"] not in candidates.OUR_MODELS or "skipped" not in record
+        assert ("parts" in record) == (record["candidate"] in candidates.OUR_MODELS and work != "mixer")
 
 
 @pytest.mark.parametrize("shape", ["base", "155m"])
@@ -63,7 +65,9 @@ def test_the_parts_are_the_whole(shape):
     parts = record["parts"]
     named = {"front end", "positions", "mixers", "feed-forwards", "norms, dropout, other", "quantiser and objective"}
     assert set(parts) == named | ({"convolution modules"} if shape == "155m" else set())
-    assert sum(part["saved_bytes"] for part in parts.values()) == pytest.approx(record["saved_bytes"], rel=0.05)
+    assert sum(part["activation_bytes"] for part in parts.values()) == pytest.approx(
+        record["activation_bytes"], rel=0.05
+    )
     for name in ("front end", "mixers", "feed-forwards", "quantiser and objective"):
         assert parts[name]["forward"] > 0 and parts[name]["backward"] > 0
 
@@ -93,8 +97,8 @@ def test_attention_without_dropout_is_the_twin_otherwise():
             candidates.build(work, "base", name, 1, 1, "cpu", torch.float32).module
             for name in ("self_attention_no_dropout", "self_attention")
         )
-        attention = [one for one in without.modules() if isinstance(one, SelfAttention)]
-        assert attention and all(one.dropout == 0 for one in attention)
+        attention = [module for module in without.modules() if isinstance(module, SelfAttention)]
+        assert attention and all(module.dropout == 0 for module in attention)
         assert without.state_dict().keys() == twin.state_dict().keys()
 
 
@@ -136,9 +140,9 @@ def test_a_grouped_convolution_costs_three_times_its_forward():
 def test_more_audio_costs_more():
     pytest.importorskip("torch.utils.flop_counter", reason="counts operations with torch >= 2.1")
     found = list(measure.measure("encoder", "base", [2, 4], names=["summary_mixing", "self_attention"], repeat=1))
-    by = {(one["candidate"], one["seconds"]): one for one in found}
+    by = {(record["candidate"], record["seconds"]): record for record in found}
     assert by["summary_mixing", 4]["flops"] == pytest.approx(2 * by["summary_mixing", 2]["flops"], rel=0.02)
-    assert by["self_attention", 4]["saved_bytes"] > by["self_attention", 2]["saved_bytes"]
+    assert by["self_attention", 4]["activation_bytes"] > by["self_attention", 2]["activation_bytes"]
 
 
 def test_the_report_holds_ratios_to_the_baseline_and_draws_plots(tmp_path):
@@ -148,7 +152,7 @@ def test_the_report_holds_ratios_to_the_baseline_and_draws_plots(tmp_path):
     measure.run(out, seconds=[1.0, 2.0], **options)
     text = report([out], ["self_attention", "summary_mixing"], out=tmp_path / "report")
     first, second = records(out)[:2]
-    assert f"| {first['saved_bytes'] / second['saved_bytes']:.3f} | 1.000 |" in text
+    assert f"| {first['activation_bytes'] / second['activation_bytes']:.3f} | 1.000 |" in text
     rows = [line for line in text.splitlines() if line.startswith(("| 1", "| 2"))]
     assert [row.split(" | ")[:2] for row in rows] == [
         ["| 1", "self_attention"],
@@ -169,13 +173,13 @@ def test_the_report_shows_parts(tmp_path):
     measure.run(out, work="encoder", shape="155m", seconds=[1.0], names=["summary_mixing"], repeat=1)
     text = report([out], ["summary_mixing"], out=tmp_path / "report")
     mixers = records(out)[0]["parts"]["mixers"]
-    assert f"| {mixers['forward'] + mixers['backward']:.3g} ({mixers['saved_bytes'] / 1e9:.3f}) |" in text
+    assert f"| {mixers['forward'] + mixers['backward']:.3g} ({mixers['activation_bytes'] / 1e9:.3f}) |" in text
     assert (tmp_path / "report" / "parts-encoder-155m-1-fp32-cpu.png").exists()
     with pytest.raises(UserError, match=r"`baselines` must be .* \(summary_mixing\); got fairseq"):
         report([out], ["fairseq"])
 
 
-def test_mistakes_are_told_in_one_line(tmp_path, capsys):
+def test_mistakes_are_one_line_errors(tmp_path, capsys):
     with pytest.raises(UserError, match="`names` of mixer are .*; got attention"):
         list(measure.measure("mixer", "base", [1], names=["attention"]))
     (tmp_path / "bad.jsonl").write_text("{}\n")
@@ -188,7 +192,7 @@ def test_mistakes_are_told_in_one_line(tmp_path, capsys):
 @pytest.mark.parametrize(
     "option, value", [("--seconds", "0"), ("--seconds", "nan"), ("--batch", "0"), ("--repeat", "0")]
 )
-def test_counts_below_one_are_told_in_one_line(option, value, tmp_path, capsys):
+def test_counts_below_one_are_one_line_errors(option, value, tmp_path, capsys):
     assert main(["bench", "run", option, value, "-o", str(tmp_path / "bench.jsonl")]) == 1
     assert f"{option} must be at least" in capsys.readouterr().err
 
@@ -201,3 +205,9 @@ def test_what_a_killed_run_left_is_reported(tmp_path, capsys):
     out.write_bytes(b"\xff\xfe")
     assert main(["bench", "report", str(out)]) == 1
     assert "is no text: expected the JSON lines of bench run" in capsys.readouterr().err
+
+
+def test_records_of_every_version_are_read():
+    records = measured(read_records([ROOT / "examples/benchmarks/cpu/bench.jsonl"]))
+    assert all(record["activation_bytes"] > 0 for record in records)
+    assert all("activation_bytes" in part for record in records for part in record.get("parts", {}).values())

@@ -49,7 +49,7 @@ def refuse(path, *parts):
 
 
 @pytest.mark.parametrize("kind", ["stock", "lite"])
-def test_pretrained_and_finetuned_checkpoints_say_what_they_are(reader, checkpoint, kind):
+def test_pretrained_and_finetuned_checkpoints_are_recognised(reader, checkpoint, kind):
     name = "wav2vec2" if kind == "stock" else "wav2vec2_summarymixing"
     found, inside = Checkpoint.read(checkpoint(kind)), Checkpoint.read(checkpoint(kind, ctc=True))
     assert (found.name, found.encoder_name, found.is_finetuned, found.is_ctc) == (name, name, False, False)
@@ -68,8 +68,8 @@ def test_weights_are_under_our_names_whatever_is_around_them(checkpoint, kind):
     assert any(name.startswith("encoder.layers.1.mixer.") for name in found.encoder_weights)
     assert {name.split(".")[0] for name in found.head_weights} == {"quantizer", "project_q", "final_proj"}
     assert list(inside.head_weights) == ["w2v_encoder.proj.weight", "w2v_encoder.proj.bias"]
-    for one in (found, inside):
-        assert len(one.encoder_weights) + len(one.head_weights) == len(one.weights)
+    for each in (found, inside):
+        assert len(each.encoder_weights) + len(each.head_weights) == len(each.weights)
 
 
 @pytest.mark.parametrize("kind", ["stock", "lite"])
@@ -105,7 +105,7 @@ def test_a_file_that_runs_code_is_refused_and_nothing_runs(reader, tmp_path, zip
     assert not created.exists()
 
 
-def test_a_missing_file_tells_which_there_are(tmp_path):
+def test_a_missing_file_is_an_error_that_lists_the_others(tmp_path):
     (tmp_path / "checkpoint_best.pt").write_bytes(b"")
     refuse(tmp_path / "checkpoint_lst.pt", "there is no checkpoint", "checkpoint_best.pt")
 
@@ -157,7 +157,7 @@ def test_parameters_without_a_configuration_are_named(tmp_path):
     refuse(path, "holds a list")
 
 
-def test_reading_says_nothing_and_leaves_logging_alone(checkpoint, capfd):
+def test_reading_prints_nothing_and_leaves_logging_alone(checkpoint, capfd):
     import logging
 
     before = logging.root.level, list(logging.root.handlers)

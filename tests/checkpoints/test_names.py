@@ -61,7 +61,7 @@ def test_every_parameter_has_its_place_in_transformers(recipe):
     assert all(back[there[name]] == name for name in shapes)
 
 
-def test_everything_unknown_is_told_at_once():
+def test_everything_unknown_is_listed_at_once():
     with pytest.raises(ValueError, match=r"unknown parameters: a\.b, c"):
         rename(["mask_emb", "a.b", "c"], SHARED_NAMES)
     with pytest.raises(ValueError, match=r"missing b, c; unknown d"):

@@ -30,7 +30,7 @@ SPOILED = {"nan": float("nan"), "inf": float("-inf"), "huge": -1e30}
 
 def spoil(weights, kind):
     """The same parameters, but for two values or the type of one of the last layer."""
-    name = next(one for one in weights if PARAMETER.search(one))
+    name = next(key for key in weights if PARAMETER.search(key))
     value = weights[name].clone()
     if kind in SPOILED:
         value.view(-1)[:2] = SPOILED[kind]
@@ -42,7 +42,7 @@ def spoil(weights, kind):
 def flip_bit(path):
     """The lowest bit of a byte in the middle of the largest part of a file of torch.save."""
     with zipfile.ZipFile(path) as archive:
-        part = max(archive.infolist(), key=lambda one: one.file_size)
+        part = max(archive.infolist(), key=lambda entry: entry.file_size)
     content = bytearray(path.read_bytes())
     content[part.header_offset + part.file_size // 2] ^= 1
     path.write_bytes(content)
@@ -99,7 +99,7 @@ def test_a_command_names_file_and_parameter_and_writes_nothing(checkpoint, corpu
         "decode": ["decode", path, "--data", corpus, "--split", "test", "--out", out],
         "export hf": ["export", "hf", path, out],
     }[command]
-    assert main([str(one) for one in arguments]) == 1
+    assert main([str(argument) for argument in arguments]) == 1
     assert_refused(capsys.readouterr().err, path, kind)
     assert not out.exists()
 

@@ -138,7 +138,7 @@ def test_end_of_epoch_values_do_where_there_are_no_others(write):
     assert "end-of-epoch" in run.notes[0]
 
 
-def test_two_validation_sets_are_told_apart(write):
+def test_two_validation_sets_are_distinguished(write):
     run = read_run(write("run", inner(10), valid(10, 1.0, "dev_clean"), valid(10, 2.0, "dev_other")), "run")
     assert (run.valid_subset, run.last("loss", valid=True)) == ("dev_clean", 1.0)
     assert "dev_other" in run.notes[0]
@@ -164,7 +164,7 @@ def test_peak_memory_is_what_was_logged_or_what_was_not_free(write):
     assert read_run(write("cpu", inner(10)), "cpu").peak_memory_gb is None
 
 
-def test_the_checkpoint_tells_model_mixer_and_parameters(write):
+def test_the_checkpoint_gives_model_mixer_and_parameters(write):
     folder = write("run", inner(10))
     (folder / "checkpoints").mkdir()
     model = {"_name": "wav2vec2_summarymixing", "mixer": "summary_mixing", "num_negatives": 100}
@@ -276,17 +276,25 @@ def test_a_run_keeps_its_colour_whatever_else_is_drawn(write):
     assert styles["run1"] == line_styles(runs[:3])["run1"]
 
 
-def test_what_no_run_tells_has_no_column(write):
+def test_what_no_run_logs_has_no_column(write):
     run = read_run(write("run", inner(10)), "run")
     headings, rows = table([run])
     assert "peak GB" not in headings and "valid loss" not in headings
     assert len(rows[0]) == len(headings)
 
 
-def test_without_matplotlib_one_line_says_what_to_install(write, tmp_path, monkeypatch, capsys):
+def test_without_matplotlib_one_line_names_what_to_install(write, tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
     assert main(["compare", str(write("run", inner(10))), "--out", str(tmp_path / "out")]) == 1
     error = capsys.readouterr().err
     assert error.startswith("error: compare needs matplotlib, which cannot be imported")
     assert error.endswith("pip install 'fairseq-summarymixing[report]'\n") and error.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("key", ["activation_mb_per_audio_second", "saved_mb_per_second"])
+def test_activation_memory_is_read_from_the_logs_of_every_version(key, write):
+    run = read_run(write("run", inner(10, **{key: 7.5}), inner(20, **{key: 7.5})), "run")
+    assert run.activation_mb_per_audio_second == 7.5
+    headings, [row] = table([run])
+    assert row[headings.index("activation MB / s of audio")] == "7.50"

@@ -22,7 +22,7 @@ from fairseq_summarymixing import __version__
 from fairseq_summarymixing.cli import main
 from fairseq_summarymixing.converters import export_hf as module
 from fairseq_summarymixing.converters.export_hf import export_hf
-from fairseq_summarymixing.converters.source import Source
+from fairseq_summarymixing.converters.export_source import ExportSource
 from fairseq_summarymixing.errors import UserError
 from fairseq_summarymixing.hf.code import MODELING, code_files, join
 
@@ -33,9 +33,9 @@ NATIVE = ("twin", "stock", "stock-group_norm")
 @pytest.mark.parametrize("kind", checkpoint_files.KINDS)
 def test_every_kind_is_exported_with_proof(checkpoint, tmp_path, kind, ctc, capsys):
     assert main(["export", "hf", str(checkpoint(kind, ctc)), str(tmp_path / "out")]) == 0
-    told = capsys.readouterr().out
-    assert "alone: 3 hidden states" in told and "padded: 3 hidden states" in told
-    assert ("logits" if ctc else "projected_quantized_states") in told
+    output = capsys.readouterr().out
+    assert "alone: 3 hidden states" in output and "padded: 3 hidden states" in output
+    assert ("logits" if ctc else "projected_quantized_states") in output
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"config.json", "model.safetensors", "preprocessor_config.json", "README.md"} <= names
     assert ("modeling_summarymixing.py" in names) == (kind not in NATIVE)
@@ -52,7 +52,7 @@ def test_the_blank_has_their_name_and_its_old_place(exported):
     assert config["pad_token_id"] == vocabulary["<pad>"] == 0 and config["vocab_size"] == len(vocabulary)
 
 
-def test_normalisation_is_what_the_task_said(tmp_path):
+def test_normalisation_is_the_tasks(tmp_path):
     for normalize in (False, True):
         path = checkpoint_files.pretrained(tmp_path / f"{normalize}.pt", "lite", normalize=normalize)
         export_hf(path, tmp_path / str(normalize))
@@ -77,14 +77,14 @@ def test_a_model_without_quantiser_is_exported_as_an_encoder(tmp_path):
 
 
 def test_wrong_numbers_leave_nothing(checkpoint, tmp_path, monkeypatch):
-    right = Source.hf_state
+    right = ExportSource.hf_state
 
     def wrong(self):
         state = right(self)
         state["wav2vec2.encoder.layers.1.mixer.summary.linear2.weight"][0, 0] += 0.01
         return state
 
-    monkeypatch.setattr(Source, "hf_state", wrong)
+    monkeypatch.setattr(ExportSource, "hf_state", wrong)
     with pytest.raises(UserError, match=r"hidden_states\.2 differs from fairseq's by .* nothing was written"):
         export_hf(checkpoint("lite"), tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
@@ -146,7 +146,7 @@ def test_the_code_is_that_of_plain_layers_and_does_nothing_when_imported():
     for text in code_files(__version__).values():
         assert not re.search(r"\bLean|/lean|mkldnn|autograd|register_(?!buffer)", text)
         for node in ast.parse(text).body:
-            # nothing is called for its effect: names are defined, tables of parts among them
+            # nothing is called for its effect: names are defined, tables of parts and fields with help texts among them
             assert isinstance(node, (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.Assign, ast.Expr))
             called = {ast.unparse(one.func) for one in calls_when_imported(node)}
             assert called <= {"Part", "option", "torch.no_grad"}, called

@@ -1,4 +1,4 @@
-"""Does a graph say what fairseq says, for any batch and length?"""
+"""Does a graph compute what fairseq computes, for any batch and length?"""
 
 import json
 
@@ -16,7 +16,7 @@ import checkpoint_files
 from fairseq_summarymixing.checkpoints import Checkpoint, state
 from fairseq_summarymixing.cli import main
 from fairseq_summarymixing.converters import graph, parity
-from fairseq_summarymixing.converters.source import read_source
+from fairseq_summarymixing.converters.export_source import read_export_source
 from fairseq_summarymixing.errors import UserError
 
 KINDS = [
@@ -32,7 +32,7 @@ KINDS = [
 
 
 @pytest.mark.parametrize("kind, ctc", KINDS)
-def test_a_torch_program_says_the_same(checkpoint, tmp_path, kind, ctc, capsys):
+def test_a_torch_program_computes_the_same(checkpoint, tmp_path, kind, ctc, capsys):
     file = tmp_path / "model.pt2"
     assert main(["export", "torch", str(checkpoint(kind, ctc)), str(file)]) == 0
     assert "largest difference from fairseq, short" in capsys.readouterr().out
@@ -47,13 +47,13 @@ def test_a_torch_program_says_the_same(checkpoint, tmp_path, kind, ctc, capsys):
 
 
 @pytest.mark.parametrize("kind, ctc", KINDS)
-def test_onnxruntime_says_the_same(checkpoint, tmp_path, kind, ctc):
+def test_onnxruntime_computes_the_same(checkpoint, tmp_path, kind, ctc):
     onnxruntime = pytest.importorskip("onnxruntime", reason="the onnx extra is not installed")
     file = tmp_path / "model.onnx"
     assert main(["export", "onnx", str(checkpoint(kind, ctc)), str(file)]) == 0
     session = onnxruntime.InferenceSession(str(file))
-    assert [one.name for one in session.get_inputs()] == ["input_values", "attention_mask"]
-    assert [one.name for one in session.get_outputs()] == ["logits" if ctc else "features", "output_lengths"]
+    assert [tensor.name for tensor in session.get_inputs()] == ["input_values", "attention_mask"]
+    assert [tensor.name for tensor in session.get_outputs()] == ["logits" if ctc else "features", "output_lengths"]
     metadata = session.get_modelmeta().custom_metadata_map
     assert metadata["sample_rate"] == "16000"
     assert not ctc or json.loads(metadata["symbols"])[0] == "<s>"
@@ -62,7 +62,7 @@ def test_onnxruntime_says_the_same(checkpoint, tmp_path, kind, ctc):
 
 def test_normalisation_is_inside(tmp_path):
     path = checkpoint_files.pretrained(tmp_path / "normalised.pt", "stock", normalize=True)
-    model = graph.waveform_model(read_source(Checkpoint.read(path)))
+    model = graph.waveform_model(read_export_source(Checkpoint.read(path)))
     wave = torch.randn(2, 16000)
     mask = torch.ones(2, 16000, dtype=torch.int64)
     mask[1, 12000:] = 0

@@ -38,7 +38,7 @@ def test_there_and_back_is_bit_identical(checkpoint, exported, tmp_path, kind, c
     assert_same(parameters(tmp_path / "back.pt"), parameters(checkpoint(kind, ctc)))
     paths = (tmp_path / "back.pt", checkpoint(kind, ctc))
     fields, before = (torch.load(path, weights_only=False)["cfg"]["model"] for path in paths)
-    inner = [one["w2v_args"]["model"] if ctc else one for one in (fields, before)]
+    inner = [each["w2v_args"]["model"] if ctc else each for each in (fields, before)]
     inner[1].pop("init_from", None)  # may be a path
     assert inner[0] == inner[1]
 
@@ -81,7 +81,7 @@ def public(folder, head, **fields):
 @pytest.mark.parametrize(
     "fields", [{}, {"feat_extract_norm": "layer", "do_stable_layer_norm": True, "conv_bias": True}]
 )
-def test_a_public_checkpoint_says_the_same_in_fairseq(tmp_path, fields):
+def test_a_public_checkpoint_computes_the_same_in_fairseq(tmp_path, fields):
     model = public(tmp_path, "Wav2Vec2ForPreTraining", **fields)
     import_hf(tmp_path, tmp_path / "stock.pt")
     checkpoint = Checkpoint.read(tmp_path / "stock.pt")
@@ -169,7 +169,7 @@ def test_an_encoder_alone_is_for_init_from(tmp_path):
 def test_a_vocabulary_in_another_order_is_refused(exported, tmp_path):
     folder = copy(exported("lite", ctc=True), tmp_path / "out")
     symbols = list(json.loads((folder / "vocab.json").read_text()))
-    (folder / "vocab.json").write_text(json.dumps({one: index for index, one in enumerate(reversed(symbols))}))
+    (folder / "vocab.json").write_text(json.dumps({symbol: index for index, symbol in enumerate(reversed(symbols))}))
     with pytest.raises(UserError, match=r"must number 10 symbols from 0 on, first <pad>"):
         import_hf(folder, tmp_path / "back.pt")
 

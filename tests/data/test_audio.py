@@ -12,7 +12,7 @@ from fairseq_summarymixing.data.audio import (
 
 
 @pytest.mark.parametrize("ending", ["wav", "flac", "ogg"])
-def test_a_header_tells_frames_rate_and_channels(tmp_path, write_tone, ending):
+def test_a_header_gives_frames_rate_and_channels(tmp_path, write_tone, ending):
     info = probe(write_tone(tmp_path / f"a.{ending}", 0.5, 8000, channels=2))
     assert (info.frames, info.sample_rate, info.channels, info.seconds) == (4000, 8000, 2, 0.5)
 

@@ -49,7 +49,7 @@ def test_librispeech_reports_damaged_recordings(librispeech, tmp_path, run):
     assert len(read_manifest(tmp_path / "out" / "train.tsv")[1]) == 3
 
 
-def test_librispeech_says_in_one_line_what_is_missing(librispeech, tmp_path, run):
+def test_what_librispeech_lacks_is_a_one_line_error(librispeech, tmp_path, run):
     for arguments, message in (
         ((tmp_path, tmp_path / "out"), "holds none of train-clean-100"),
         ((librispeech, tmp_path / "out", "--valid", "dev-clean"), "holds no dev-clean, only"),
@@ -106,7 +106,7 @@ def test_the_seed_decides_and_passes_join_the_training_recordings_again(digits, 
     assert (tmp_path / "a" / "audio" / name).read_bytes() == (tmp_path / "b" / "audio" / name).read_bytes()
 
 
-def test_digits_says_in_one_line_what_is_wrong(digits, tmp_path, run):
+def test_what_is_wrong_with_digits_is_a_one_line_error(digits, tmp_path, run):
     (digits / "1_ben_0.wav").write_bytes(b"")
     for arguments, message in (
         ((tmp_path,), "holds no files named like"),

@@ -104,7 +104,7 @@ def test_a_full_disk_while_resampling_is_one_clear_line(corpus, tmp_path, monkey
     assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
 
 
-def test_without_scipy_resampling_says_what_to_install(tmp_path, write_tone, monkeypatch):
+def test_without_scipy_the_error_names_what_to_install(tmp_path, write_tone, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "scipy", None)
     monkeypatch.setitem(__import__("sys").modules, "scipy.signal", None)
     write_tone(tmp_path / "src" / "a.wav", rate=8000)

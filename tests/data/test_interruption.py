@@ -5,7 +5,7 @@ import sys
 import time
 
 import pytest
-from tiny import hear_ctrl_c
+from tiny import accept_ctrl_c
 
 pytest.importorskip("scipy")
 
@@ -40,7 +40,7 @@ def stop_after_a_few_copies(corpus, out, signal_number):
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        preexec_fn=hear_ctrl_c,
+        preexec_fn=accept_ctrl_c,
     )
     while len(list(out.glob("audio/*.flac"))) < 3:
         assert process.poll() is None, process.communicate()

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from tiny import hear_ctrl_c
+from tiny import accept_ctrl_c
 
 from fairseq_summarymixing.data.manifest import read_manifest
 from fairseq_summarymixing.data.segmentation import segments
@@ -30,7 +30,7 @@ SPEECH = {
 
 
 def write_recording(corpus, name, speech, seconds=10.0, **options):
-    """Noise where there is speech, which tells every sample from every other, and digital zero elsewhere."""
+    """Noise where there is speech, which makes every sample differ from every other, and digital zero elsewhere."""
     samples = np.zeros(round(seconds * 16000), dtype=np.int16)
     random = np.random.RandomState(len(name))
     for start, stop in speech:
@@ -237,7 +237,7 @@ def test_a_stopped_run_is_completed_by_the_next(tmp_path, run, signal_number):
     command = [sys.executable, str(SCRIPT), str(corpus), str(out), *LENGTHS, "--workers", "1"]
     environment = {**os.environ, "PYTHONPATH": str(SCRIPT.parents[1])}
     process = subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hear_ctrl_c
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=accept_ctrl_c
     )
     notes = out / "audio" / "sources.tsv"
     while not notes.exists() or notes.read_text().count("\n") < 6:
@@ -284,7 +284,7 @@ def test_valid_is_a_folder_of_recordings_or_a_manifest(librilight, tmp_path, run
     assert read_manifest(again / "valid.tsv") == expected
 
 
-def test_mistakes_are_told_in_one_line_before_anything_is_written(librilight, tmp_path, run, write_tone):
+def test_mistakes_are_one_line_errors_before_anything_is_written(librilight, tmp_path, run, write_tone):
     slow = write_tone(tmp_path / "slow" / "a.flac", rate=8000).parent
     (tmp_path / "nothing").mkdir()
     for arguments, message in (

@@ -57,7 +57,7 @@ def corpus(tmp_path_factory):
     random = np.random.default_rng(0)
     for split, count in (("train", 8), ("test", 7)):
         words = [["".join(random.choice(list(LETTERS), 3)) for _ in range(1 + index % 3)] for index in range(count)]
-        write_split(folder, split, [" ".join(one) for one in words])
+        write_split(folder, split, [" ".join(sentence) for sentence in words])
     return folder
 
 

@@ -1,4 +1,4 @@
-"""Does a language model change what is heard as it should, and is every answer on disk?"""
+"""Does a language model change the words as it should, and is every answer on disk?"""
 
 import json
 
@@ -52,11 +52,11 @@ def test_the_language_model_decides_between_close_words(files):
 
 def test_tuning_takes_the_best_pair(files):
     decoder = BeamDecoder(BeamSearch(*files, lm_weight=0.0), SYMBOLS, 0)
-    told = tune(decoder, [emissions()], lambda answers: float(spell(answers[0]) != "HI|"))
+    message = tune(decoder, [emissions()], lambda answers: float(spell(answers[0]) != "HI|"))
     assert decoder.lm_weight in LM_WEIGHTS and decoder.word_score in WORD_SCORES
     assert spell(decoder(emissions())[0]) == "HI|"
-    assert f"best: lm_weight {decoder.lm_weight:g}, word_score {decoder.word_score:g}" in told.splitlines()[-1]
-    assert told.endswith("(at the edge of what was tried: there may be better ones)")
+    assert f"best: lm_weight {decoder.lm_weight:g}, word_score {decoder.word_score:g}" in message.splitlines()[-1]
+    assert message.endswith("(at the edge of what was tried: there may be better ones)")
 
 
 def test_no_frames_and_no_speech_are_empty(files):
@@ -77,7 +77,7 @@ def test_no_frames_and_no_speech_are_empty(files):
         ("", "holds no words"),
     ],
 )
-def test_a_wrong_lexicon_is_told_with_its_line(files, text, message):
+def test_a_wrong_lexicon_is_an_error_with_its_line(files, text, message):
     files[1].write_text(text)
     with pytest.raises(UserError, match=message):
         BeamDecoder(BeamSearch(*files), SYMBOLS, 0)
@@ -90,7 +90,7 @@ def test_answers_are_the_lexicons_words(files, capsys):
     assert "1 words of the lexicon, such as 'unheard', are unknown" in capsys.readouterr().err
 
 
-def test_wrong_options_and_files_are_told(files, tmp_path, capfd):
+def test_wrong_options_and_files_are_errors(files, tmp_path, capfd):
     with pytest.raises(UserError, match="`lm`: there is no file"):
         BeamSearch(tmp_path / "none.arpa", files[1])
     with pytest.raises(UserError, match="`lm_weight` must be a number; got nan"):
@@ -100,7 +100,7 @@ def test_wrong_options_and_files_are_told(files, tmp_path, capfd):
     files[0].write_text("no language model")
     with pytest.raises(UserError, match="lm.arpa cannot be read"):
         BeamDecoder(BeamSearch(*files), SYMBOLS, 0)
-    with pytest.raises(UserError, match="says where words end"):
+    with pytest.raises(UserError, match="marks where words end"):
         BeamDecoder(BeamSearch(*files), ["<s>", "H", "E", "I"], 0)
 
 
@@ -120,12 +120,12 @@ def test_decoding_with_all_options(finetuned, corpus, tmp_path, capsys):
     assert {word for line in hypotheses for word in line.split()} <= words
     ranked = [line.split("\t") for line in (tmp_path / "out" / "nbest.tsv").read_text().splitlines()]
     assert [row[3] for row in ranked if row[1] == "1"] == hypotheses
-    spoken = [line.split() for line in (tmp_path / "out" / "hypotheses.ctm").read_text().splitlines()]
-    assert [one[4] for one in spoken] == [word for line in hypotheses for word in line.split()]
-    assert all(0 <= float(one[2]) < 2 and float(one[3]) > 0 for one in spoken)
+    lines = [line.split() for line in (tmp_path / "out" / "hypotheses.ctm").read_text().splitlines()]
+    assert [fields[4] for fields in lines] == [word for line in hypotheses for word in line.split()]
+    assert all(0 <= float(fields[2]) < 2 and float(fields[3]) > 0 for fields in lines)
 
 
-def test_options_that_need_a_language_model_say_so(finetuned, corpus, capsys):
+def test_options_that_need_a_language_model_are_errors_without(finetuned, corpus, capsys):
     arguments = ["decode", str(finetuned["wav2vec2"]), "--data", str(corpus), "--split", "test", "--nbest", "2"]
     assert main(arguments) == 1
     assert "belong together" in capsys.readouterr().err
@@ -135,6 +135,6 @@ def test_greedy_decoding_has_times_too(finetuned, corpus, tmp_path):
     for name, path in finetuned.items():
         arguments = ["decode", str(path), "--data", str(corpus), "--split", "test", "--timestamps"]
         assert main([*arguments, "--out", str(tmp_path / name)]) == 0
-        spoken = (tmp_path / name / "hypotheses.ctm").read_text().split("\n")
+        lines = (tmp_path / name / "hypotheses.ctm").read_text().split("\n")
         words = (tmp_path / name / "hypotheses.wrd").read_text().split()
-        assert [line.split()[4] for line in spoken if line] == words
+        assert [line.split()[4] for line in lines if line] == words

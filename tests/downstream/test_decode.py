@@ -98,7 +98,7 @@ def test_files_are_in_manifest_order_and_agree_with_the_result(finetuned, corpus
     ]
 
 
-def test_the_answer_lies_beside_the_checkpoint_unless_told(finetuned, corpus, tmp_path):
+def test_the_answer_lies_beside_the_checkpoint_by_default(finetuned, corpus, tmp_path):
     checkpoint = tmp_path / "run" / "checkpoint_best.pt"
     checkpoint.parent.mkdir()
     shutil.copy(finetuned["wav2vec2"], checkpoint)
@@ -273,11 +273,11 @@ def test_from_the_command_line_a_mistake_is_one_line(corpus, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("name", ["wav2vec2", "wav2vec2_summarymixing"])
-def test_long_utterances_are_heard_as_in_one_pass(name, finetuned, corpus, tmp_path, monkeypatch):
+def test_long_utterances_are_decoded_as_in_one_pass(name, finetuned, corpus, tmp_path, monkeypatch):
     whole = verb.decode(finetuned[name], corpus, "test", tmp_path / "whole", Batching(batch_seconds=0))
-    blocks = verb.decode(finetuned[name], corpus, "test", tmp_path / "blocks", Batching(block_seconds=1))
-    assert blocks["wer"] == whole["wer"] and blocks["cer"] == whole["cer"]
-    read = [(tmp_path / folder / "hypotheses.ltr").read_text() for folder in ("whole", "blocks")]
+    chunks = verb.decode(finetuned[name], corpus, "test", tmp_path / "chunks", Batching(block_seconds=1))
+    assert chunks["wer"] == whole["wer"] and chunks["cer"] == whole["cer"]
+    read = [(tmp_path / folder / "hypotheses.ltr").read_text() for folder in ("whole", "chunks")]
     assert read[0] == read[1] and any(read[0].split())
     if name == "wav2vec2":
         monkeypatch.setattr("fairseq_summarymixing.downstream.encoder.MAX_ATTENTION_SECONDS", 1)

@@ -1,4 +1,4 @@
-"""Does ``features`` write what the model says, of any recording and checkpoint, whole or not at all?"""
+"""Does ``features`` write what the model computes, of any recording and checkpoint, whole or not at all?"""
 
 import os
 
@@ -186,7 +186,7 @@ def test_a_file_that_is_not_whole_is_made_anew(name, made, pretrained, tmp_path,
         capsys.readouterr()
         assert features(checkpoint, audio, out=made, options=["--layers", "0,1"]) == 0
         output = capsys.readouterr()
-        assert f"{made / name} is damaged, and made anew\n" in output.err
+        assert f"{made / name} is damaged, and written again\n" in output.err
         assert "1 recordings: " in output.out
         assert contents(made) == right
     assert features(checkpoint, audio, out=made, options=["--layers", "0,1"]) == 0
@@ -222,10 +222,10 @@ def test_blocks_are_seconds_whatever_the_front_end(tmp_path, monkeypatch, stride
     layers = str([(16, 10 if stride == 5 else 3, stride) for stride in strides])
     path = checkpoint_files.pretrained(tmp_path / "model.pt", "summary_mixing", conv_feature_layers=layers)
     encoder = load_encoder(Checkpoint.read(path), CPU, block_seconds=2.0)
-    blocks = []
-    monkeypatch.setattr(module, "represent_in_blocks", lambda model, wave, block, hear: blocks.append(block))
-    encoder.represent(torch.zeros(16000))
-    assert blocks == [2 * rate] and len(encoder.times(160000)) == pytest.approx(10 * rate, abs=2)
+    chunks = []
+    monkeypatch.setattr(module, "encode_in_chunks", lambda model, wave, chunk, on_chunk: chunks.append(chunk))
+    encoder.encode(torch.zeros(16000))
+    assert chunks == [2 * rate] and len(encoder.times(160000)) == pytest.approx(10 * rate, abs=2)
 
 
 def test_recordings_of_one_name_are_kept_apart(pretrained, tmp_path, capsys):
@@ -254,14 +254,14 @@ def test_self_attention_refuses_long_recordings_or_sees_windows(pretrained, reco
 
 
 class CausalMixing(SummaryMixing):
-    """Each frame beside the mean up to itself. It has all methods of its parent, which say nothing of that."""
+    """Each frame beside the mean up to itself. It has all methods of its parent, which cannot compute that."""
 
     def forward(self, x, padding_mask=None):
         mean = self.summary(x).cumsum(dim=1) / torch.arange(1, x.shape[1] + 1).view(1, -1, 1)
         return torch.cat([self.mix(x[:, [t]], mean[:, [t]]) for t in range(x.shape[1])], dim=1)
 
 
-def test_a_mixer_that_does_not_say_that_it_computes_in_chunks_is_run_in_one_pass(
+def test_a_mixer_that_does_not_declare_that_it_computes_in_chunks_is_run_in_one_pass(
     pretrained, recordings, tmp_path, monkeypatch, capsys
 ):
     import soundfile
@@ -286,7 +286,7 @@ def test_a_mixer_that_does_not_say_that_it_computes_in_chunks_is_run_in_one_pass
 
 
 @pytest.mark.parametrize(
-    "options, told",
+    "options, message",
     [
         (["--layers", "3"], "--layers go from 0, the first layer's input, to 2; got 3"),
         (["--layers", "last"], "--layers must be numbers"),
@@ -295,10 +295,10 @@ def test_a_mixer_that_does_not_say_that_it_computes_in_chunks_is_run_in_one_pass
         (["--layers", ""], "--layers must be numbers"),
     ],
 )
-def test_mistakes_are_told_in_one_line(options, told, pretrained, recordings, tmp_path, capsys):
+def test_mistakes_are_one_line_errors(options, message, pretrained, recordings, tmp_path, capsys):
     checkpoint = pretrained["wav2vec2_summarymixing"]
     assert features(checkpoint, recordings / "long.wav", out=tmp_path, options=options) == 1
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
@@ -307,14 +307,14 @@ def test_bad_audio_and_foreign_checkpoints_are_named(pretrained, recordings, tmp
     (tmp_path / "text.wav").write_text("no audio")
     tiny.write_wave(tmp_path / "short.wav", tiny.tone(0.01))
     out = tmp_path / "out"
-    for path, told in (
+    for path, message in (
         ("", "is a folder"),
         ("text.wav", "cannot use"),
         ("short.wav", "fewer than one frame"),
         ("none.wav", "cannot use"),
     ):
         assert features(checkpoint, tmp_path / path, out=out) == 1
-        assert told in capsys.readouterr().err
+        assert message in capsys.readouterr().err
     assert features(tmp_path / "text.wav", recordings / "long.wav", out=out) == 1
     assert "is no checkpoint" in capsys.readouterr().err
     assert not out.exists() or not list(out.iterdir())

@@ -18,8 +18,8 @@ def test_greedy_decoding_equals_the_obvious_loop():
     emissions = torch.randn(5, 40, 4)
     lengths = torch.tensor([40, 1, 17, 0, 2])
     for blank in (0, 3):
-        for one, length in zip(emissions, lengths):
-            assert ctc_greedy(one[:length], blank).tokens == slow_greedy(one, length, blank)
+        for utterance, length in zip(emissions, lengths):
+            assert ctc_greedy(utterance[:length], blank).tokens == slow_greedy(utterance, length, blank)
 
 
 def test_a_blank_between_equal_tokens_keeps_both():
@@ -39,4 +39,4 @@ def test_words_have_the_times_of_their_letters():
     hypothesis = Hypothesis([2, 3, 1, 1, 3], [0, 4, 5, 8, 10])
     words = word_times(hypothesis, symbols, "|", seconds=0.02, first=0.01)
     assert [word for word, _, _ in words] == ["AB", "B"]
-    assert torch.tensor([one[1:] for one in words]).allclose(torch.tensor([[0.01, 0.11], [0.21, 0.23]]))
+    assert torch.tensor([word[1:] for word in words]).allclose(torch.tensor([[0.01, 0.11], [0.21, 0.23]]))

@@ -2,7 +2,7 @@
 
     python s3prl_user.py DIR REFERENCE.npz
 
-REFERENCE holds what fairseq said: hidden_states.K.alone and hidden_states.K.padded, wave.* and mask.*.
+REFERENCE holds what fairseq computed: hidden_states.K.alone and hidden_states.K.padded, wave.* and mask.*.
 """
 
 import contextlib
@@ -59,13 +59,13 @@ def same_numbers():
     upstream = load().upstream
     for name in ("alone", "padded"):
         if name == "padded" and not upstream.masked:
-            continue  # such a model is not told of padding, in transformers either
+            continue  # such a model gets no padding mask, in transformers either
         waves, expected, real = case(name)
         with torch.no_grad():
             output = upstream(waves)
         for k, found in enumerate(output["hidden_states"]):
             if k == layers - 1 and not ours:
-                continue  # transformers 4 gives it behind the final norm, 5 before
+                continue  # transformers 4 gives it after the final norm, 5 before
             difference = (expected[k] - found)[real].abs().max() / expected[k].abs().max().clamp(min=1)
             assert difference < 1e-5, (name, k, difference)
         assert not ours or torch.equal(output["last_hidden_state"], output["hidden_states"][-1])
@@ -78,8 +78,8 @@ def lengths_and_layers():
     wave, lengths = torch.randn(2, 32000), torch.tensor([16000, 32000])
     with torch.no_grad():
         states, state_lengths = upstream(wave, lengths)
-    assert all(one.shape == (2, 100, settings["hidden_size"]) for one in states)
-    assert all(one.tolist() == [50, 100] for one in state_lengths)
+    assert all(state.shape == (2, 100, settings["hidden_size"]) for state in states)
+    assert all(lengths.tolist() == [50, 100] for lengths in state_lengths)
     upstream(torch.randn(1, 200), torch.tensor([200]))  # less than a frame
 
 
@@ -109,7 +109,7 @@ def featurizers():
     waves = [torch.randn(16000), torch.randn(32000)]
     for featurizer in (runner, last):
         found = featurizer(waves, upstream.upstream(waves))
-        assert [len(one) for one in found] in ([50, 99], [50, 100]) and featurizer.downsample_rate == 320
+        assert [len(state) for state in found] in ([50, 99], [50, 100]) and featurizer.downsample_rate == 320
     assert runner.output_dim == settings["hidden_size"] and runner.layer_num == layers
 
 
@@ -118,8 +118,8 @@ def trains():
     for _ in range(8):
         states, _ = upstream(torch.randn(2, 16000), torch.tensor([16000, 12000]))
         assert len(states) == layers
-    sum(one.sum() for one in states).backward()
-    assert all(one.grad.isfinite().all() for one in upstream.parameters() if one.grad is not None)
+    sum(state.sum() for state in states).backward()
+    assert all(parameter.grad.isfinite().all() for parameter in upstream.parameters() if parameter.grad is not None)
 
 
 def half_precision_and_mistakes():

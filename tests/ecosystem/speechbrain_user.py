@@ -2,7 +2,7 @@
 
     python speechbrain_user.py DIR REFERENCE.npz
 
-REFERENCE holds what fairseq said: hidden_states.K.alone and hidden_states.K.padded, wave.* and mask.*.
+REFERENCE holds what fairseq computed: hidden_states.K.alone and hidden_states.K.padded, wave.* and mask.*.
 """
 
 import json
@@ -38,7 +38,7 @@ layers = settings["num_hidden_layers"] + 1
 ours = settings["model_type"] == "summarymixing"
 waveform_group_norm = settings["feat_extract_norm"] == "group" and settings.get("frontend", "waveform") == "waveform"
 trust = {"trust_remote_code": True} if "auto_map" in settings else {}
-# transformers 4 gives the last layer of its own classes behind the final norm, 5 before
+# transformers 4 gives the last layer of its own classes after the final norm, 5 before
 compared = layers if ours else layers - 1
 
 
@@ -73,7 +73,7 @@ def weighted_ssl_model():
     assert model.weights.grad.isfinite().all()
     frozen = load(freeze=True, layernorm=True)
     assert not frozen(torch.randn(1, 16000))[0].isnan().any()
-    assert not any(one.requires_grad for one in frozen.model.parameters())
+    assert not any(parameter.requires_grad for parameter in frozen.model.parameters())
 
 
 def wav2vec2():
@@ -115,7 +115,7 @@ def lengths():
         with torch.no_grad():
             together = model(batch)
             alone = [model(wave.unsqueeze(0))[0] for wave in waves]
-        return max(difference(one, together[k, : len(one)]) for k, one in enumerate(alone))
+        return max(difference(output, together[k, : len(output)]) for k, output in enumerate(alone))
 
     plain = worst(load())
     assert plain > 1e-3, plain

@@ -19,7 +19,7 @@ import numpy as np
 
 from fairseq_summarymixing.checkpoints import Checkpoint
 from fairseq_summarymixing.converters import parity
-from fairseq_summarymixing.converters.source import read_source
+from fairseq_summarymixing.converters.export_source import read_export_source
 
 HERE = Path(__file__).parent
 FEW = [(kind, ctc) for kind in ("paper", "twin", "stock") for ctc in (False, True)] + [("summary_mixing", False)]
@@ -28,7 +28,7 @@ TRANSFORMERS = FEW + CTC + [("stock-same_width", False)]
 
 
 def reference(source, path):
-    """What fairseq says of random utterances, for the scripts."""
+    """Write what fairseq computes of random utterances, for the scripts."""
     arrays = {}
     for case, lengths in parity.CASES.items():
         wave, padding_mask = parity.example(lengths)
@@ -64,7 +64,7 @@ def environment(name):
 
 
 def use(python, script, checkpoint, exported, tmp_path, kind, ctc):
-    file = reference(read_source(Checkpoint.read(checkpoint(kind, ctc))), tmp_path / "reference.npz")
+    file = reference(read_export_source(Checkpoint.read(checkpoint(kind, ctc))), tmp_path / "reference.npz")
     return run(python, script, exported(kind, ctc), file)
 
 

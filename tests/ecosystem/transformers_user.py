@@ -2,7 +2,7 @@
 
     python transformers_user.py DIR REFERENCE.npz
 
-REFERENCE holds what fairseq said: NAME.alone and NAME.padded for hidden_states.K and logits, wave.* and mask.*.
+REFERENCE holds what fairseq computed: NAME.alone and NAME.padded for hidden_states.K and logits, wave.* and mask.*.
 """
 
 import json
@@ -71,7 +71,7 @@ def same_numbers():
             )
             for name in names:
                 if name == f"hidden_states.{settings['num_hidden_layers']}" and not trust:
-                    continue  # of their own classes, transformers 4 gives it behind the final norm, 5 before
+                    continue  # of their own classes, transformers 4 gives it after the final norm, 5 before
                 if name.startswith("hidden"):
                     found = output.hidden_states[int(name.split(".")[1])]
                 elif name in output:
@@ -107,7 +107,7 @@ def every_layer_in_training():
 def gradients(model, **inputs):
     model.zero_grad()
     model(**inputs).loss.backward()
-    return {name: one.grad.clone() for name, one in model.named_parameters() if one.grad is not None}
+    return {name: parameter.grad.clone() for name, parameter in model.named_parameters() if parameter.grad is not None}
 
 
 def heads_train():
@@ -118,7 +118,7 @@ def heads_train():
     model.eval()  # gradients of the same function twice
     inputs = dict(input_values=wave, attention_mask=mask, labels=torch.tensor([[5, 6, 7], [5, 6, -100]]))
     plain = gradients(model, **inputs)
-    assert plain and all(one.isfinite().all() for one in plain.values())
+    assert plain and all(gradient.isfinite().all() for gradient in plain.values())
     model.train()
     for module in model.modules():
         for name in ("p", "dropout"):
@@ -134,7 +134,9 @@ def heads_train():
     classifier = load(AutoModelForAudioClassification, num_labels=3)
     assert gradients(classifier, input_values=wave, attention_mask=mask, labels=torch.tensor([0, 2]))
     classifier.freeze_feature_encoder()
-    assert not any(one.requires_grad for name, one in classifier.named_parameters() if "feature_extractor" in name)
+    assert not any(
+        parameter.requires_grad for name, parameter in classifier.named_parameters() if "feature_extractor" in name
+    )
 
 
 def pretraining_goes_on():
@@ -184,7 +186,7 @@ def pipelines():
         ids = load(AutoModelForCTC).eval()(**inputs).logits.argmax(-1)
     assert text == processor.batch_decode(ids)[0]
     chunked = recognise(dict(sound), chunk_length_s=2, stride_length_s=0.5, return_timestamps="char")
-    assert all(one["timestamp"][0] <= 3.1 for one in chunked["chunks"])
+    assert all(word["timestamp"][0] <= 3.1 for word in chunked["chunks"])
     recognise(dict(sound), return_timestamps="word")
 
 
@@ -195,8 +197,8 @@ def trainer():
     data = [{"input_values": torch.randn(8000).numpy(), "label": index % 2} for index in range(4)]
 
     def collate(items):
-        waves = torch.tensor(np.stack([one["input_values"] for one in items]))
-        return {"input_values": waves, "labels": torch.tensor([one["label"] for one in items])}
+        waves = torch.tensor(np.stack([item["input_values"] for item in items]))
+        return {"input_values": waves, "labels": torch.tensor([item["label"] for item in items])}
 
     with tempfile.TemporaryDirectory() as folder:
         arguments = TrainingArguments(

@@ -1,4 +1,4 @@
-"""Does the fairseq model honour a stock recipe, or say which field it cannot?"""
+"""Does the fairseq model honour a stock recipe, or name the field that it cannot?"""
 
 import pytest
 import torch

@@ -105,13 +105,15 @@ def behaviour(model):
     losses = [output["x"][:, 0].mean(), *model.get_extra_losses(output)]
     sum(losses).backward()
     first = next(iter(model.feature_extractor.parameters())).grad
-    return settings, [one.item() for one in losses], None if first is None else first.norm().item(), output["x"].shape
+    return settings, [loss.item() for loss in losses], None if first is None else first.norm().item(), output["x"].shape
 
 
 CHOSEN = [{}] + [{choice: value} for choice, values in CHOICES.items() for value in values]
 
 
-@pytest.mark.parametrize("chosen", CHOSEN, ids=lambda one: " ".join(f"{key}={value}" for key, value in one.items()))
+@pytest.mark.parametrize(
+    "chosen", CHOSEN, ids=lambda choice: " ".join(f"{key}={value}" for key, value in choice.items())
+)
 def test_every_field_changes_the_model_or_is_refused_by_name(chosen):
     usual = dict(frontend="waveform", mixer="summary_mixing", encoder_layer="transformer", positions="conv")
     chosen = {**usual, "quantize_targets": True, **chosen}
@@ -222,10 +224,10 @@ def test_a_checkpoint_whose_training_ignored_a_field_is_read_with_a_warning(capl
 
 
 def test_the_fields_that_fine_tuning_writes_into_the_pretrained_models_configuration_are_all_read_or_its_defaults():
-    """fairseq's wav2vec_ctc overrides by name (Wav2VecEncoder.__init__), also where its own recipe says nothing."""
+    """fairseq's wav2vec_ctc overrides by name (Wav2VecEncoder.__init__), also where its own recipe sets nothing."""
     from fairseq.models.wav2vec.wav2vec2_asr import Wav2Vec2CtcConfig
 
-    defaults = {one.name: one.default for one in dataclasses.fields(Wav2Vec2CtcConfig) if one.name in FIELDS}
+    defaults = {field.name: field.default for field in dataclasses.fields(Wav2Vec2CtcConfig) if field.name in FIELDS}
     for mixer in MIXERS:
         build_for_checkpoint(mixer=mixer, **{**defaults, "encoder_layerdrop": 0.1})
 

@@ -29,12 +29,12 @@ def test_all_but_the_mixers_is_taken_of_self_attention(checkpoint, tmp_path, sou
     model = model_of(checkpoint_files.pretrained(tmp_path / "new.pt", "summary_mixing", **same))
     before = {name: value.clone() for name, value in model.state_dict().items()}
     found = read_encoder(checkpoint(source, ctc))
-    told = warm_start(model, checkpoint(source, ctc))
+    report = warm_start(model, checkpoint(source, ctc))
     for name, value in model.state_dict().items():
         new = ".mixer." in name or name not in found
         assert torch.equal(value, before[name] if new else found[name]), name
         assert not new or ".mixer." in name or (ctc and name.startswith(("quantizer", "project_q", "final_proj")))
-    lines = {line.split()[0]: line.split()[1:] for line in told.splitlines()}
+    lines = {line.split()[0]: line.split()[1:] for line in report.splitlines()}
     assert len(lines["encoder.layers.*.mixer"]) == 2  # new and left, none taken
     assert lines["parameters"] == ["taken", "new", "left"]
 

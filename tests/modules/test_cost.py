@@ -24,8 +24,8 @@ def operations(module, frames):
     return counter.get_total_flops()
 
 
-def saved_bytes(module, frames):
-    """Bytes of the distinct storages that autograd keeps for backward."""
+def activation_bytes(module, frames):
+    """Bytes of the distinct storages that autograd stores for the backward pass."""
     storages = {}
 
     def keep(tensor):
@@ -74,8 +74,8 @@ def test_operations_grow_linearly(make):
 
 
 @pytest.mark.parametrize("make", LINEAR.values(), ids=LINEAR.keys())
-def test_bytes_saved_for_backward_grow_linearly(make):
-    assert growth(saved_bytes, make()) == pytest.approx(1, abs=0.01)
+def test_activation_memory_grows_linearly(make):
+    assert growth(activation_bytes, make()) == pytest.approx(1, abs=0.01)
 
 
 def test_the_count_sees_the_quadratic_part_of_self_attention():

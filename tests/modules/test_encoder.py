@@ -122,7 +122,7 @@ def test_positions_are_as_long_as_the_input_and_weight_norm_is_its_formula():
         ({"activation_fn": "gleu"}, "activation must be one of"),
     ],
 )
-def test_a_configuration_that_cannot_be_built_says_why(change, message):
+def test_a_configuration_that_cannot_be_built_is_an_error(change, message):
     with pytest.raises(ValueError, match=message):
         tiny(**change)
 

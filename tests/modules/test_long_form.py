@@ -1,4 +1,4 @@
-"""Is a recording block by block the same as in one pass, in memory of a block and one hidden state per frame?"""
+"""Is a recording chunk by chunk the same as in one pass, in memory of a chunk and one hidden state per frame?"""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from largest import Largest
 from fairseq_summarymixing.modules.config import EncoderConfig, FrontendConfig, MaskingConfig
 from fairseq_summarymixing.modules.conformer import ConformerLayer, ConvolutionModule
 from fairseq_summarymixing.modules.frontend import LogMelExtractor
-from fairseq_summarymixing.modules.long_form import chunking_obstacle, represent_in_blocks
+from fairseq_summarymixing.modules.long_form import chunking_obstacle, encode_in_chunks
 from fairseq_summarymixing.modules.speech_encoder import SpeechEncoder
 from fairseq_summarymixing.modules.summary_mixing import SummaryMixing
 
@@ -34,25 +34,25 @@ def build(
     return model.eval()
 
 
-def check(model, wave, block):
+def check(model, wave, chunk):
     expected = model.encode(wave.unsqueeze(0))
-    heard = [torch.full_like(state[0], torch.nan) for state in expected.hidden_states]
+    received = [torch.full_like(state[0], torch.nan) for state in expected.hidden_states]
 
-    def hear(number, first, x):
-        heard[number][first : first + len(x)] = x
+    def on_chunk(number, first, x):
+        received[number][first : first + len(x)] = x
 
-    x = represent_in_blocks(model, wave, block, hear)
+    x = encode_in_chunks(model, wave, chunk, on_chunk)
     torch.testing.assert_close(x, expected.x, atol=1e-4, rtol=1e-4)
-    for found, state in zip(heard, expected.hidden_states):
+    for found, state in zip(received, expected.hidden_states):
         torch.testing.assert_close(found, state[0], atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("frontend", FRONTENDS)
-@pytest.mark.parametrize("block", [1, 2, 7, 64, 1000])
+@pytest.mark.parametrize("chunk", [1, 2, 7, 64, 1000])
 @pytest.mark.parametrize("samples", [2000, 12345])
-def test_every_front_end_is_exact(frontend, block, samples):
+def test_every_front_end_is_exact(frontend, chunk, samples):
     wave = 0.3 + torch.randn(samples)  # not normalised
-    check(build(frontend), wave, block)
+    check(build(frontend), wave, chunk)
 
 
 @pytest.mark.parametrize("mixer", ["summary_mixing", "summary_mixing_lite"])
@@ -61,8 +61,8 @@ def test_every_front_end_is_exact(frontend, block, samples):
 @pytest.mark.parametrize("first", [False, True])
 def test_every_encoder_is_exact(mixer, encoder_layer, positions, conv_pos, first):
     fields = dict(mixer=mixer, encoder_layer=encoder_layer, positions=positions, first=first, conv_pos=conv_pos)
-    for block in (1, 3, 20):
-        check(build("layer_norm", **fields), torch.randn(4321), block)
+    for chunk in (1, 3, 20):
+        check(build("layer_norm", **fields), torch.randn(4321), chunk)
 
 
 def test_audio_of_one_frame():
@@ -75,14 +75,14 @@ def test_nothing_larger_than_one_hidden_state_per_frame_is_made(frontend):
     model = build(frontend, encoder_embed_dim=96, encoder_ffn_embed_dim=384)
     wave = torch.randn(320_000)
     with Largest() as seen:
-        states = represent_in_blocks(model, wave, 50)
+        states = encode_in_chunks(model, wave, 50)
     whole = states.numel() * states.element_size()
     audio = (len(wave) + 400) * 4
     assert seen.bytes <= max(whole, audio)
 
 
 class CausalSummary(SummaryMixing):
-    """Each frame beside the mean up to itself, with all of the parent's methods: the mean of all says nothing of it."""
+    """Each frame beside the mean up to itself, with all of the parent's methods: the mean of all cannot give it."""
 
     def forward(self, x, padding_mask=None):
         counts = torch.arange(1, x.shape[1] + 1).view(1, -1, 1)
@@ -113,7 +113,7 @@ def changed(model, path, kind):
 
 
 @pytest.mark.parametrize(
-    "path, kind, told",
+    "path, kind, named",
     [
         ("mixer", CausalSummary, "CausalSummary"),
         ("convolution", CausalConvolution, "CausalConvolution"),
@@ -121,10 +121,10 @@ def changed(model, path, kind):
     ],
     ids=["mixer", "convolution", "layer"],
 )
-def test_a_subclass_does_not_inherit_that_it_computes_in_blocks(path, kind, told):
+def test_a_subclass_does_not_inherit_that_it_computes_in_chunks(path, kind, named):
     model = changed(build(), path, kind)
-    with pytest.raises(ValueError, match=f"{told} does not declare computes_in_chunks; call encode"):
-        represent_in_blocks(model, torch.randn(4000), 10)
+    with pytest.raises(ValueError, match=f"{named} does not declare computes_in_chunks; call encode"):
+        encode_in_chunks(model, torch.randn(4000), 10)
 
 
 def test_neither_does_a_front_end_nor_a_part_whose_call_is_not_its_classs():
@@ -133,7 +133,7 @@ def test_neither_does_a_front_end_nor_a_part_whose_call_is_not_its_classs():
     replaced, hooked = build(), build()
     replaced.encoder.layers[1].mixer.forward = lambda x, padding_mask=None: x
     hooked.encoder.layers[2].register_forward_hook(lambda module, inputs, x: 2 * x)
-    obstacles = [chunking_obstacle(one) for one in (model, replaced, hooked)]
+    obstacles = [chunking_obstacle(each) for each in (model, replaced, hooked)]
     assert obstacles == ["OtherMel", "SummaryMixing", "ConformerLayer"]
 
 
@@ -141,11 +141,11 @@ def test_a_subclass_that_declares_it_again_does():
     check(changed(build(), "mixer", DeclaredAgain), torch.randn(4321), 7)
 
 
-def test_what_cannot_be_done_in_blocks_is_refused():
-    with pytest.raises(ValueError, match="cannot be computed block by block: SelfAttention does not declare"):
-        represent_in_blocks(build(mixer="self_attention"), torch.randn(4000), 10)
+def test_what_cannot_be_done_in_chunks_is_refused():
+    with pytest.raises(ValueError, match="cannot be computed chunk by chunk: SelfAttention does not declare"):
+        encode_in_chunks(build(mixer="self_attention"), torch.randn(4000), 10)
     with pytest.raises(ValueError, match="evaluation mode"):
-        represent_in_blocks(build().train(), torch.randn(4000), 10)
+        encode_in_chunks(build().train(), torch.randn(4000), 10)
     for frontend in FRONTENDS:
         with pytest.raises(ValueError, match="audio must have at least"):
-            represent_in_blocks(build(frontend), torch.randn(20), 10)
+            encode_in_chunks(build(frontend), torch.randn(20), 10)

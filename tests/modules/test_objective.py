@@ -28,7 +28,7 @@ def test_spans_mask_about_the_published_share():
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 5, 10, 11, 30])
-def test_masks_leave_something_to_hear_at_any_length(size):
+def test_masks_leave_frames_unmasked_at_any_length(size):
     for generator in utterance_generators(range(50)):
         mask = sample_spans(size, 0.65, 10, generator, min_spans=2)
         assert mask.shape == (size,)

@@ -1,4 +1,4 @@
-"""Does an import change no more of fairseq than README says, and a command of fairseq's all of it?"""
+"""Does an import change no more of fairseq than README lists, and a command of fairseq's all of it?"""
 
 import json
 import subprocess

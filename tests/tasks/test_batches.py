@@ -1,4 +1,4 @@
-"""Which utterances share a batch: is little wasted, is it drawn anew each epoch, and can it be repeated?"""
+"""Which utterances share a batch: is little wasted, is it redrawn each epoch, and can it be repeated?"""
 
 import logging
 import re
@@ -34,7 +34,7 @@ def corpus(tmp_path_factory):
 
 
 def make_task(corpus, lengths=None, **more):
-    """A task whose train.tsv names utterances of ``lengths``, which can be batched but not heard."""
+    """A task whose train.tsv names utterances of ``lengths``, which can be batched but not loaded."""
     changes = {"task.enable_padding": True, **dotted(more)}
     task = tasks.setup_task(compose(*RECIPE, {**TINY_PRETRAINING, "task.data": str(corpus), **changes}).task)
     for split in ("train", "valid"):
@@ -94,7 +94,7 @@ def test_every_batch_is_within_max_tokens_and_every_utterance_in_one_batch(pad, 
     assert len(indices) == 2003 if multiple == 1 else len(indices) > 2003 - multiple
 
 
-def test_an_utterance_above_max_sample_size_counts_as_long_as_it_is_heard(corpus):
+def test_an_utterance_above_max_sample_size_counts_as_long_as_its_crop(corpus):
     task = make_task(corpus, np.full(40, 1000 * RATE), task__max_sample_size=20 * RATE)
     assert [len(batch) for batch in batches_of(task, 1)] == [18, 18, 4]
 
@@ -131,15 +131,15 @@ def test_two_processes_share_the_batches_of_one(corpus):
     assert abs(len(parts[0]) - len(parts[1])) <= 1
 
 
-def test_a_resume_in_the_middle_of_an_epoch_hears_what_was_left(corpus):
+def test_a_resume_in_the_middle_of_an_epoch_takes_what_was_left(corpus):
     # the second epoch of a run that was never stopped; then stopped after 3 batches
     task = make_task(corpus)
     for epoch in (1, 2):
         iterator = iterate(task, epoch=epoch, max_tokens=4 * RATE)
-        heard = iterator.next_epoch_itr()
-        batches = [next(heard) for _ in range(3)]
+        epoch_iterator = iterator.next_epoch_itr()
+        batches = [next(epoch_iterator) for _ in range(3)]
     state = iterator.state_dict()
-    left = list(heard)
+    left = list(epoch_iterator)
     assert state["epoch"] == 2 and len(left) > 3
     resumed = iterate(make_task(corpus), epoch=state["epoch"], max_tokens=4 * RATE)
     resumed.load_state_dict(state)
@@ -152,7 +152,7 @@ def test_a_resume_in_the_middle_of_an_epoch_hears_what_was_left(corpus):
     assert sorted(ids.tolist()) == list(range(24))
 
 
-def test_each_validation_hears_the_same_batches(corpus):
+def test_each_validation_takes_the_same_batches(corpus):
     task = make_task(corpus)
 
     def validate():
@@ -167,7 +167,7 @@ def test_each_validation_hears_the_same_batches(corpus):
     assert validate() == first
 
 
-def test_the_start_of_a_run_tells_what_its_batches_waste(corpus, caplog):
+def test_the_start_of_a_run_logs_what_its_batches_waste(corpus, caplog):
     lengths = libri_light_like(3000)
     settings = dict(task__max_sample_size=480000, task__hours_per_update=None)
     with caplog.at_level(logging.INFO):
@@ -175,18 +175,18 @@ def test_the_start_of_a_run_tells_what_its_batches_waste(corpus, caplog):
             for pad in (True, False):
                 task = make_task(corpus, lengths, task__enable_padding=pad, **settings)
                 iterate(task, required_batch_size_multiple=multiple)
-    told = [line for line in caplog.messages if "one update hears about" in line]
-    assert "hears about 0.09" in told[0]  # 360 s are 0.1 h
+    logged = [line for line in caplog.messages if "one update takes about" in line]
+    assert "takes about 0.09" in logged[0]  # 360 s are 0.1 h
     batches = r"; batches take 9\d\.\d % of dataset\.max_tokens, "
-    assert re.search(batches + r"hold 0\.[4-9] % padding and crop 0\.0 % of the audio$", told[0])
-    assert re.search(batches + r"hold 0\.0 % padding and crop 0\.[4-9] % of the audio$", told[1])
+    assert re.search(batches + r"hold 0\.[4-9] % padding and crop 0\.0 % of the audio$", logged[0])
+    assert re.search(batches + r"hold 0\.0 % padding and crop 0\.[4-9] % of the audio$", logged[1])
     wasteful = [line for line in caplog.messages if "required_batch_size_multiple" in line]
     assert len(wasteful) == 2 and wasteful[0].startswith("dataset.required_batch_size_multiple=8 makes ")
 
 
 @pytest.mark.parametrize("mixer", MIXERS)
 def test_a_padded_batch_trains_as_its_utterances_would_alone(mixer, corpus):
-    # What is drawn or averaged over a whole batch is off: dropout, and the losses beside the contrastive one
+    # What is drawn or averaged over a whole batch is off: dropout, and the losses beside the contrastive loss
     off = ["dropout", "attention_dropout", "activation_dropout", "encoder_layerdrop"]
     off += ["dropout_input", "dropout_features"]
     changes = {f"model__{name}": 0.0 for name in off}

@@ -1,4 +1,4 @@
-"""Does pre-training survive a real corpus, and say in one line what it cannot survive?"""
+"""Does pre-training survive a real corpus, and end in a one-line error where it cannot?"""
 
 import logging
 import re
@@ -79,9 +79,9 @@ def test_too_many_unusable_files_stop_the_run_with_one_line(tmp_path):
     assert status == 1
     assert "Traceback" not in output
     # workers may still warn of files after it
-    told = [line for line in output.splitlines() if line.startswith("error: ")]
-    assert len(told) == 1
-    assert " of 13 files of train.tsv are unusable, more than task.max_skipped=0.01 allows" in told[0]
+    errors = [line for line in output.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert " of 13 files of train.tsv are unusable, more than task.max_skipped=0.01 allows" in errors[0]
 
 
 @pytest.mark.parametrize("channels", [1, 2])
@@ -181,7 +181,7 @@ def test_a_users_mistake_ends_the_command_with_one_line(change, message, tmp_pat
     assert output.splitlines()[-1].startswith(message)
 
 
-def test_the_hours_of_audio_per_update_are_told_and_compared_with_the_recipes(tmp_path, caplog):
+def test_the_hours_of_audio_per_update_are_logged_and_compared_with_the_recipes(tmp_path, caplog):
     corpus = write_corpus(tmp_path / "corpus", clips=8)
     hours = 64000 / 16000 / 3600  # dataset.max_tokens
     for updates in (1, 40):  # the second goes on in a later epoch
@@ -189,7 +189,7 @@ def test_the_hours_of_audio_per_update_are_told_and_compared_with_the_recipes(tm
         changes = dict(optimization__update_freq=[2], optimization__max_update=updates)
         with caplog.at_level(logging.INFO):
             train(*RECIPE, settings(corpus, tmp_path, task__hours_per_update=6 * hours, **changes))
-        assert caplog.text.count("one update hears about") == 1
+        assert caplog.text.count("one update takes about") == 1
         assert "(1 processes x 2 accumulated batches)" in caplog.text
         assert caplog.text.count("set optimization.update_freq=[6]") == 1
     caplog.clear()
@@ -207,18 +207,18 @@ def test_a_recipe_trains_another_mixer_by_one_field(mixer, tmp_path, caplog):
     assert state["cfg"]["model"]["mixer"] == mixer
     moments = state["last_optimizer_state"]["state"].values()
     assert len(moments) == len(state["model"])  # every parameter had a gradient
-    assert all(one["exp_avg"].isfinite().all() and one["exp_avg"].any() for one in moments)
+    assert all(state["exp_avg"].isfinite().all() and state["exp_avg"].any() for state in moments)
 
 
 def test_peak_memory_is_logged(tmp_path, caplog):
     corpus = write_corpus(tmp_path / "corpus")
     with caplog.at_level(logging.INFO):
         train(*RECIPE, settings(corpus, tmp_path))
-    for key in ("peak_memory_gb", "saved_mb_per_second"):
+    for key in ("peak_memory_gb", "activation_mb_per_audio_second"):
         assert re.search(f'"{key}": "[0-9.]*[1-9]', caplog.text)
 
 
-def test_the_health_monitor_tells_each_known_failure_once():
+def test_the_health_monitor_warns_of_each_known_failure_once():
     monitor = HealthMonitor(patience=10)
     healthy = [monitor.update(loss, 0.2, 50.0, 100) for loss in np.linspace(6.658, 3, 200)]
     assert not any(healthy)
@@ -234,7 +234,7 @@ def test_the_health_monitor_tells_each_known_failure_once():
     assert sum(map(len, empty)) == 1 and "model.mask_prob" in empty[9][0]
 
 
-def test_files_too_short_by_the_manifest_are_told(tmp_path, caplog):
+def test_files_too_short_by_the_manifest_are_logged(tmp_path, caplog):
     corpus = write_corpus(tmp_path / "corpus", clips=4)
     with open(corpus / "train.tsv", "a") as manifest:
         manifest.write("audio/short.wav\t1000\n")
@@ -242,15 +242,15 @@ def test_files_too_short_by_the_manifest_are_told(tmp_path, caplog):
     assert "1 of 5 files are shorter than task.min_sample_size=4000 samples" in caplog.text
 
 
-def test_a_bf16_run_hears_waveforms_in_full_precision(tmp_path, monkeypatch):
+def test_a_bf16_run_takes_waveforms_in_full_precision(tmp_path, monkeypatch):
     from fairseq_summarymixing.modules.log_mel import LogMel
 
-    heard = []
+    waves = []
     forward = LogMel.forward
     monkeypatch.setattr(
-        LogMel, "forward", lambda self, wave, lengths: heard.append(wave) or forward(self, wave, lengths)
+        LogMel, "forward", lambda self, wave, lengths: waves.append(wave) or forward(self, wave, lengths)
     )
     settings = {**TINY_LOG_MEL, "common.bf16": True, **paths(write_corpus(tmp_path), tmp_path)}
     train("pretraining", "summarymixing_155m_librilight", settings)
-    assert heard and all(wave.dtype == torch.float64 for wave in heard)
-    assert any((wave != wave.bfloat16()).any() for wave in heard)
+    assert waves and all(wave.dtype == torch.float64 for wave in waves)
+    assert any((wave != wave.bfloat16()).any() for wave in waves)

@@ -41,8 +41,8 @@ def other_value(name):
 
 
 def is_read(name):
-    """Whether our task or fairseq's says ``cfg.name``, or asks a configuration for it."""
-    sources = [inspect.getsource(one) for one in (module, fairseq_task, audio_pretraining.AudioPretrainingTask)]
+    """Whether our task or fairseq's reads ``cfg.name``, or asks a configuration for it."""
+    sources = [inspect.getsource(owner) for owner in (module, fairseq_task, audio_pretraining.AudioPretrainingTask)]
     return any(f"cfg.{name}" in source or f'cfg, "{name}"' in source for source in sources)
 
 

@@ -1,4 +1,4 @@
-"""Does a run say which of its utterances no batch holds, in every task, and train on sets smaller than a batch?"""
+"""Does a run log which of its utterances no batch holds, in every task, and train on sets smaller than a batch?"""
 
 import logging
 

@@ -192,7 +192,7 @@ def test_labels_that_do_not_match(files, message, corpus, pretrained, tmp_path):
         train(*FINETUNING, finetuning(data, tmp_path / "run", pretrained))
 
 
-def test_letters_outside_the_dictionary_are_told(corpus, pretrained, tmp_path, caplog):
+def test_letters_outside_the_dictionary_are_logged(corpus, pretrained, tmp_path, caplog):
     data = spoilt(corpus, tmp_path / "data", train__ltr="A Ü |\nB Ü |\nA ß |\nB A |\n")
     train(*FINETUNING, finetuning(data, tmp_path / "run", pretrained))
     assert "train.ltr are outside the dictionary and train as <unk>: 'Ü' (2), 'ß' (1)" in caplog.text

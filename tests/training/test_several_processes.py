@@ -202,7 +202,7 @@ print("done")
         ]
         out, err = both[0].communicate(timeout=60)
         assert both[0].returncode == status, err
-        assert ("process 1 on" in err and "its log says why" in err) == (ending == "fails") != ("done" in out)
+        assert ("process 1 on" in err and "its log has the reason" in err) == (ending == "fails") != ("done" in out)
         both[1].communicate(timeout=60)
 
 

@@ -1,1 +1,1 @@
-"""A corpus of synthetic speech, made from nothing, to show and test the whole job with."""
+"""Make a corpus of synthetic speech from nothing, to show and test the whole job with."""

@@ -1,4 +1,4 @@
-"""eSpeak NG by ctypes, through the library that the package espeakng-loader brings."""
+"""Call eSpeak NG by ctypes, through the library that the package espeakng-loader brings."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes
 
 
 class Espeak:
-    """One per process, and only one corpus per process.
+    """The speech synthesiser eSpeak NG: one per process, and only one corpus per process.
 
     The breath in its voices goes on from sentence to sentence: the same sentences in the same order from a
     fresh process with the same seed give the same samples, anything else does not.
     """
 
     def __init__(self, seed: int) -> None:
-        """Raises UserError when espeakng-loader is not installed or its voices are not found."""
+        """Load the library; raises UserError when espeakng-loader is not installed or its voices are not found."""
         require("demo", "espeakng_loader", purpose="synthetic speech")
         import espeakng_loader
 
@@ -50,7 +50,7 @@ class Espeak:
         self._library.espeak_SetSynthCallback(self._callback)
 
     def speak(self, text: str, language: str, variant: str, words_per_minute: int, pitch: int) -> np.ndarray:
-        """Say ``text``; returns (frames,) float32 at ``sample_rate``. pitch: 0 to 100, 50 is normal.
+        """Synthesise ``text``; returns (frames,) float32 at ``sample_rate``. pitch: 0 to 100, 50 is normal.
 
         Raises:
             UserError: eSpeak NG does not know the language.

@@ -1,4 +1,4 @@
-"""A demo corpus of synthetic speech with transcripts: many voices, few words, the same for the same seed."""
+"""Make a demo corpus of synthetic speech with transcripts: many voices, few words, the same for the same seed."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ SPEAK = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from {0} impor
 def make_corpus(out: str | Path, minutes: float, seed: int, languages: Sequence[str] = tuple(VOCABULARY)) -> str:
     """Write OUT/audio/VOICE/VOICE-0001.flac (16 kHz) and OUT/transcripts.tsv (path, upper-case text).
 
-    Each voice speaks every language in turn. The corpus appears whole or not at all; one that is there with
-    the same settings is kept. The same settings give bit-identical audio wherever espeakng-loader is the
-    same. Returns a line to print.
+    Each voice speaks every language in turn. The corpus appears whole or not at all; a corpus that is there with the
+    same settings is kept. The same settings give bit-identical audio wherever espeakng-loader is the same. Returns a
+    line to print.
 
     Raises:
         UserError: an unknown language, minutes not above 0, OUT holds something else, espeakng-loader or
@@ -49,7 +49,7 @@ def make_corpus(out: str | Path, minutes: float, seed: int, languages: Sequence[
         raise UserError(f"`seed` must be from 0 to {2**32 - 1}; got {seed}")
     unknown = [language for language in languages if language not in VOCABULARY]
     if unknown or not languages or len(set(languages)) < len(languages):
-        raise UserError(f"`languages` must be different ones of {','.join(VOCABULARY)}; got {','.join(languages)!r}")
+        raise UserError(f"`languages` must be different, of {','.join(VOCABULARY)}; got {','.join(languages)!r}")
     settings = {"version": 1, "minutes": float(minutes), "seed": seed, "languages": list(languages)}
     if _is_finished(out, settings):
         return f"{out} is there already with these settings; kept"
@@ -60,7 +60,7 @@ def make_corpus(out: str | Path, minutes: float, seed: int, languages: Sequence[
 
 
 def _is_finished(out: Path, settings: dict) -> bool:
-    """True when OUT holds this very corpus, False when it is empty or absent, UserError for anything else."""
+    """Return whether OUT holds this very corpus; raises UserError unless it does, is empty or is absent."""
     if not out.exists():
         return False
     if not out.is_dir():
@@ -77,7 +77,8 @@ def _is_finished(out: Path, settings: dict) -> bool:
 
 
 def _run_in_fresh_process(folder: Path, settings: dict) -> None:
-    """Only a fresh process gives the same audio again; its mistakes come back as one line on its stdout."""
+    """Make the audio in a fresh process, which alone gives the same audio again; its mistakes come back as one line on
+    its stdout."""
     arguments = [json.dumps(_search_path()), str(folder), json.dumps(settings), str(os.getpid())]
     finished = subprocess.run(
         [sys.executable, "-I", "-c", SPEAK.format(__name__), *arguments],
@@ -91,7 +92,7 @@ def _run_in_fresh_process(folder: Path, settings: dict) -> None:
 
 
 def _search_path() -> list[str]:
-    """Where this process finds modules, without the current folder, unless this package lies there."""
+    """Return where this process finds modules, without the current folder, unless this package lies there."""
     here, around = os.path.realpath(os.getcwd()), str(Path(__file__).resolve().parents[3])
     places = {str(entry): os.path.realpath(entry) for entry in sys.path if entry}
     kept = [entry for entry, place in places.items() if place != here or place == around]
@@ -141,7 +142,7 @@ def _end_without(parent: int) -> None:
 
 
 def _say_sentence(espeak: Espeak, random, language: str, voice: tuple) -> tuple[str, np.ndarray]:
-    """A random sentence as (text, (frames,) at 16 kHz), drawn again until its length is in SECONDS."""
+    """Return a random sentence as (text, (frames,) at 16 kHz), redrawn until its length is in SECONDS."""
     _, variant, words_per_minute, pitch = voice
     while True:
         words = random.choice(VOCABULARY[language], size=random.randint(WORDS[0], WORDS[1] + 1), replace=False)

@@ -1,4 +1,4 @@
-"""The verb ``synth``: its options, and what they call."""
+"""The verb ``synth``: its options and the functions that they call."""
 
 import argparse
 

@@ -1,1 +1,1 @@
-"""From long recordings with marks of where there is speech to segments of a length to train on."""
+"""Cut long recordings with marks of speech into segments of a length to train on."""

@@ -1,4 +1,4 @@
-"""From long recordings with marks of speech to segments, train.tsv and what was kept and lost."""
+"""Cut a corpus of long recordings with marks of speech: write segments, train.tsv and what was kept and lost."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..rows import read_rows
 from ..sources import Sources
 from .segment_summary import describe, summarize, write_speakers
 from .segments import segment
-from .stitching import Span
+from .stitching import Stretch
 
 
 def make_segments(
@@ -26,7 +26,7 @@ def make_segments(
     out: Path,
     *,
     marks_of: Callable[[Path], Path],
-    read_speech: Callable[[Path], list[Span]],
+    read_speech: Callable[[Path], list[Stretch]],
     seconds: tuple[float, float],
     valid: Path | None = None,
     workers: int | None = None,
@@ -79,7 +79,7 @@ def make_segments(
 
 
 def keep_settings(out: Path, settings: dict) -> None:
-    """Write OUT/settings.json. Raises UserError when OUT was begun with others: its segments would not fit."""
+    """Write OUT/settings.json; raises UserError when OUT was begun with other settings: its segments would not fit."""
     path = out / "settings.json"
     try:
         begun = json.loads(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""What cutting a corpus into segments kept and lost, per reason, per speaker and by length."""
+"""Summarise what cutting a corpus into segments kept and lost, per reason, per speaker and by length."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ HOUR = 3600 * SAMPLE_RATE  # samples
 
 
 def summarize(recordings: Sequence[Segmented]) -> dict:
-    """Counts and hours, ready for JSON. hours_of_speech = hours_kept + those of all reasons in left_out.
+    """Return counts and hours, ready for JSON. hours_of_speech = hours_kept + those of all reasons in left_out.
 
     A reason is a problem's text before its colon. Speech is counted as far as it is known: a recording whose marks
     cannot be read counts with none. lengths: segments by "from-to" in seconds, ``to`` excluded but in the last.
     """
     left_out: dict[str, dict] = {}
-    for one in recordings:
-        if one.problem is not None:
-            reason = left_out.setdefault(one.problem.partition(":")[0], {"recordings": 0, "hours": 0.0})
+    for recording in recordings:
+        if recording.problem is not None:
+            reason = left_out.setdefault(recording.problem.partition(":")[0], {"recordings": 0, "hours": 0.0})
             reason["recordings"] += 1
-            reason["hours"] += one.speech / HOUR
-    frames = [row.frames for one in recordings for row in one.rows]
+            reason["hours"] += recording.speech / HOUR
+    frames = [row.frames for recording in recordings for row in recording.rows]
     hours = [hours for _, _, hours in per_speaker(recordings).values()]
     width = BIN_SECONDS * SAMPLE_RATE
     last = (max(frames, default=1) - 1) // width
     bins = Counter(min(count // width, last) * BIN_SECONDS for count in frames)
     return {
         "recordings": len(recordings),
-        "recordings_kept": sum(one.problem is None for one in recordings),
+        "recordings_kept": sum(recording.problem is None for recording in recordings),
         "segments": len(frames),
-        "hours_of_speech": sum(one.speech for one in recordings) / HOUR,
+        "hours_of_speech": sum(recording.speech for recording in recordings) / HOUR,
         "hours_kept": sum(frames) / HOUR,
         "left_out": dict(sorted(left_out.items())),
         "speakers": len(hours),
@@ -52,18 +52,18 @@ def summarize(recordings: Sequence[Segmented]) -> dict:
 
 
 def per_speaker(recordings: Sequence[Segmented]) -> dict[str, tuple[int, int, float]]:
-    """{speaker: (recordings, segments, hours kept)} of the speakers of whom something was kept, sorted."""
+    """Return {speaker: (recordings, segments, hours kept)} of the speakers with a segment, sorted."""
     counts = defaultdict(lambda: [0, 0, 0])
-    for one in recordings:
-        if one.problem is None:
-            frames = sum(row.frames for row in one.rows)
-            for index, count in enumerate((1, len(one.rows), frames)):
-                counts[one.speaker][index] += count
+    for recording in recordings:
+        if recording.problem is None:
+            frames = sum(row.frames for row in recording.rows)
+            for index, count in enumerate((1, len(recording.rows), frames)):
+                counts[recording.speaker][index] += count
     return {speaker: (*counts[speaker][:2], counts[speaker][2] / HOUR) for speaker in sorted(counts)}
 
 
 def write_speakers(folder: Path, recordings: Sequence[Segmented]) -> None:
-    """FOLDER/speakers.tsv: speaker, recordings, segments, hours."""
+    """Write FOLDER/speakers.tsv: speaker, recordings, segments, hours."""
     with atomic_write(folder / "speakers.tsv") as file:
         file.write("speaker\trecordings\tsegments\thours\n")
         for speaker, (count, segments, hours) in per_speaker(recordings).items():
@@ -71,7 +71,7 @@ def write_speakers(folder: Path, recordings: Sequence[Segmented]) -> None:
 
 
 def describe(summary: dict) -> str:
-    """The lines to print."""
+    """Return the lines to print."""
     per_speaker = "/".join(f"{hours:.2f}" for hours in summary["hours_per_speaker"].values())
     lines = [
         f"recordings: {summary['recordings']}, {summary['recordings_kept']} of them kept",

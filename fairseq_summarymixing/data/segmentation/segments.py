@@ -1,4 +1,4 @@
-"""One long recording on its way into segments."""
+"""Cut one long recording into segments."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import soundfile
 from ..audio import SAMPLE_RATE, BadAudio, is_whole, probe, write_flac
 from ..manifest import Row, unwritable
 from ..sources import Sources, identity
-from .stitching import Span, stitch
+from .stitching import Stretch, stitch
 
 OVERHANG = SAMPLE_RATE  # one second; speech found in another copy of the recording may end this much after it
 
 
 @dataclass
 class Segmented:
-    """What became of a recording: samples of speech in it, as far as known; its segments, or why there are none."""
+    """The result of a recording: samples of speech in it, as far as known; its segments, or why there are none."""
 
     speaker: str
     speech: int = 0
@@ -32,7 +32,7 @@ def segment(
     *,
     recording_of: Mapping[str, Path],
     marks_of: Callable[[Path], Path],
-    read_speech: Callable[[Path], list[Span]],
+    read_speech: Callable[[Path], list[Stretch]],
     folder: Path,
     sources: Sources,
     lengths: tuple[int, int],
@@ -42,8 +42,8 @@ def segment(
     Args:
         name: SPEAKER/...; the segments' names begin with it.
         recording_of: the audio file of a name.
-        marks_of: the file, beside a recording, that says where there is speech.
-        read_speech: reads that file, see ``spans_of``; raises BadAudio.
+        marks_of: the file, beside a recording, that holds where there is speech.
+        read_speech: reads that file, see ``stretches_of``; raises BadAudio.
         sources: notes of what the segments in FOLDER were made of.
         lengths: shortest and longest segment in samples, see ``stitch``.
 
@@ -70,30 +70,31 @@ def segment(
     return result
 
 
-def spans_of(intervals: object) -> list[Span]:
-    """[[start, end], ...] in seconds, as read from JSON, in samples.
+def stretches_of(intervals: object) -> list[Stretch]:
+    """Convert stretches of speech, [[start, end], ...] in seconds as read from JSON, to samples.
 
     Raises:
         BadAudio: no such list, none in it, or not in order.
     """
     try:
         seconds = [(float(start), float(end)) for start, end in intervals]
-        spans = [(round(start * SAMPLE_RATE), round(end * SAMPLE_RATE)) for start, end in seconds]
+        stretches = [(round(start * SAMPLE_RATE), round(end * SAMPLE_RATE)) for start, end in seconds]
     except (TypeError, ValueError, OverflowError) as error:
         raise BadAudio("voice activity unreadable: expected [[start, end], ...] in seconds") from error
-    if all(start == stop for start, stop in spans):
+    if all(start == stop for start, stop in stretches):
         raise BadAudio("no voice activity")
     previous = 0  # where the interval before ends
-    for start, stop in spans:
+    for start, stop in stretches:
         if not previous <= start <= stop:
             start, stop, previous = (f"{samples / SAMPLE_RATE:.2f}" for samples in (start, stop, previous))
             raise BadAudio(f"voice activity out of order: {start} to {stop} s, after {previous} s")
         previous = stop
-    return [(start, stop) for start, stop in spans if start < stop]
+    return [(start, stop) for start, stop in stretches if start < stop]
 
 
-def within(speech: Sequence[Span], frames: int) -> list[Span]:
-    """The part of ``speech`` that lies within a recording. Raises BadAudio when it ends much later (OVERHANG)."""
+def within(speech: Sequence[Stretch], frames: int) -> list[Stretch]:
+    """Return the part of ``speech`` that lies within a recording; raises BadAudio when it ends much later
+    (OVERHANG)."""
     if speech[-1][1] > frames + OVERHANG:
         marked, there = speech[-1][1] / SAMPLE_RATE, frames / SAMPLE_RATE
         raise BadAudio(f"voice activity outside the recording: up to {marked:.2f} s, the recording has {there:.2f} s")
@@ -102,7 +103,7 @@ def within(speech: Sequence[Span], frames: int) -> list[Span]:
 
 def write_segments(
     recording: Path,
-    segments: Sequence[Sequence[Span]],
+    segments: Sequence[Sequence[Stretch]],
     folder: Path,
     name: str,
     version: tuple[int, ...],
@@ -110,8 +111,8 @@ def write_segments(
 ) -> list[Row]:
     """Write FOLDER/NAME-000.flac and so on, 16-bit, each whole or not at all; returns a row for each.
 
-    Segments that are there, sound and of this ``version`` are kept; nothing is decoded when none is missing.
-    Otherwise decodes only what goes into the missing ones and holds one in memory.
+    Segments that are there, sound and of this ``version`` are kept; nothing is decoded when none is missing. Otherwise
+    decodes only what goes into the missing segments and holds one segment in memory.
 
     Args:
         recording: 16 kHz, mono.
@@ -124,38 +125,38 @@ def write_segments(
         UserError: a segment cannot be written.
     """
     rows = [
-        Row(f"{name}-{number:03d}.flac", sum(stop - start for start, stop in spans))
-        for number, spans in enumerate(segments)
+        Row(f"{name}-{number:03d}.flac", sum(stop - start for start, stop in stretches))
+        for number, stretches in enumerate(segments)
     ]
     missing = {
-        row.path: spans
-        for row, spans in zip(rows, segments)
+        row.path: stretches
+        for row, stretches in zip(rows, segments)
         if sources.get(row.path) != version or not is_whole(folder / row.path, row.frames)
     }
     for path in missing:
         if sources.get(path) is not None:
             sources.note(path, ())
     if missing:
-        _copy(recording, {folder / path: spans for path, spans in missing.items()})
+        _copy(recording, {folder / path: stretches for path, stretches in missing.items()})
     for path in missing:
         sources.note(path, version)
     return rows
 
 
 def _check(recording: Path) -> int:
-    """Its length in samples. Raises BadAudio unless it is 16 kHz mono."""
+    """Return the recording's length in samples; raises BadAudio unless it is 16 kHz mono."""
     info = probe(recording)
     if (info.sample_rate, info.channels) != (SAMPLE_RATE, 1):
         raise BadAudio(f"not 16 kHz mono: {info.sample_rate} Hz, channels: {info.channels}")
     return info.frames
 
 
-def _copy(recording: Path, targets: Mapping[Path, Sequence[Span]]) -> None:
+def _copy(recording: Path, targets: Mapping[Path, Sequence[Stretch]]) -> None:
     """Write each target as the given parts of the recording, sample by sample."""
     try:
         with soundfile.SoundFile(str(recording)) as file:
-            for target, spans in targets.items():
-                write_flac(target, np.concatenate([_read(file, *span) for span in spans]))
+            for target, stretches in targets.items():
+                write_flac(target, np.concatenate([_read(file, *stretch) for stretch in stretches]))
     except (BadAudio, soundfile.LibsndfileError) as error:
         for target in targets:
             target.unlink(missing_ok=True)
@@ -165,7 +166,7 @@ def _copy(recording: Path, targets: Mapping[Path, Sequence[Span]]) -> None:
 
 
 def _read(file: soundfile.SoundFile, start: int, stop: int) -> np.ndarray:
-    """(stop - start,) int16"""
+    """Return (stop - start,) int16."""
     try:
         file.seek(start)
         samples = file.read(stop - start, dtype="int16")

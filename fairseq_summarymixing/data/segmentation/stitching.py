@@ -1,4 +1,4 @@
-"""Where to cut a long recording: stretches of speech in, segments of similar length out. Pure arithmetic."""
+"""Choose where to cut a long recording, in pure arithmetic: stretches of speech in, segments of similar length out."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Tuple
 
-Span = Tuple[int, int]  # first sample, sample after the last
+Stretch = Tuple[int, int]  # first sample, sample after the last
 
 
-def stitch(speech: Sequence[Span], shortest: int, longest: int) -> list[list[Span]]:
+def stitch(speech: Sequence[Stretch], shortest: int, longest: int) -> list[list[Stretch]]:
     """Join stretches of speech, in order and without the silence between them, into segments.
 
     A segment ends at the last pause at which it has from ``shortest`` to ``longest`` samples and at least
@@ -23,7 +23,8 @@ def stitch(speech: Sequence[Span], shortest: int, longest: int) -> list[list[Spa
         shortest, longest: samples; ``longest`` is at least twice ``shortest``, or a rest could fit nowhere.
 
     Returns:
-        The spans of each segment: together, in order, exactly ``speech``; or [] when that is too short for one.
+        The stretches of each segment: together, in order, exactly ``speech``; or [] when that is too short for a
+            segment.
     """
     if not 0 < 2 * shortest <= longest:
         raise ValueError(f"longest must be at least twice shortest, both positive; got {longest} and {shortest}")
@@ -41,10 +42,10 @@ def stitch(speech: Sequence[Span], shortest: int, longest: int) -> list[list[Spa
     return [_between(speech, pauses, begin, end) for begin, end in zip(cuts, cuts[1:])]
 
 
-def _between(speech: Sequence[Span], pauses: Sequence[int], begin: int, end: int) -> list[Span]:
-    """The part of ``speech`` that lies from ``begin`` to ``end`` on the line."""
-    spans = []
+def _between(speech: Sequence[Stretch], pauses: Sequence[int], begin: int, end: int) -> list[Stretch]:
+    """Return the part of ``speech`` that lies from ``begin`` to ``end`` on the line."""
+    stretches = []
     for index in range(bisect_right(pauses, begin) - 1, bisect_left(pauses, end)):
         shift = speech[index][0] - pauses[index]
-        spans.append((max(begin, pauses[index]) + shift, min(end, pauses[index + 1]) + shift))
-    return spans
+        stretches.append((max(begin, pauses[index]) + shift, min(end, pauses[index + 1]) + shift))
+    return stretches

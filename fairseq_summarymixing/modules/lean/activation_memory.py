@@ -1,4 +1,4 @@
-"""Bytes that autograd keeps for backward, counted: the same on every machine, for the same shapes."""
+"""Count the bytes that autograd stores for the backward pass: the same on every machine, for the same shapes."""
 
 import contextlib
 from typing import Dict, Iterator
@@ -7,25 +7,25 @@ import torch
 from torch import Tensor, nn
 
 
-class SavedBytes:
-    """The sizes of distinct storages, by address: nothing that is kept can be freed and used again."""
+class ActivationBytes:
+    """The sizes of distinct storages, by address: nothing that is stored can be freed and used again."""
 
     def __init__(self) -> None:
         self.storages: Dict[int, int] = {}
 
     @property
     def total(self) -> int:
-        """Bytes."""
+        """The number of bytes."""
         return sum(self.storages.values())
 
 
 @contextlib.contextmanager
-def count_saved_bytes(model: nn.Module) -> Iterator[SavedBytes]:
-    """Count what the operations inside the block keep for backward, without the parameters of ``model``.
+def count_activation_bytes(model: nn.Module) -> Iterator[ActivationBytes]:
+    """Count what the operations inside the block store for the backward pass, without the parameters of ``model``.
 
-    With activation checkpointing, what is computed again in backward is not counted.
+    With activation checkpointing, what is recomputed in the backward pass is not counted.
     """
-    saved = SavedBytes()
+    saved = ActivationBytes()
     parameters = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
 
     def keep(tensor: Tensor) -> Tensor:

@@ -11,13 +11,15 @@ from .stepping_aside import are_plain
 
 
 class LeanSelfAttention(SelfAttention):
-    """``SelfAttention`` through :func:`.linear.linear`."""
+    """A ``SelfAttention`` through :func:`.linear.linear`."""
 
     def forward(self, x: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
         if not are_plain(*self.children()):
             return super().forward(x, padding_mask)
         projections = (self.q_proj, self.k_proj, self.v_proj)
-        queries, keys, values = (self._split(linear(x, one.weight, one.bias)) for one in projections)
+        queries, keys, values = (
+            self._split(linear(x, projection.weight, projection.bias)) for projection in projections
+        )
         visible = None if padding_mask is None else ~padding_mask[:, None, None, :]
         mixed = F.scaled_dot_product_attention(
             queries, keys, values, attn_mask=visible, dropout_p=self.dropout if self.training else 0.0

@@ -13,7 +13,7 @@ from .stepping_aside import are_plain
 
 
 class LeanConvolutionModule(ConvolutionModule):
-    """``ConvolutionModule`` that stores the outputs of its first product and of the convolution alone."""
+    """A ``ConvolutionModule`` that stores the outputs of its first product and of the convolution alone."""
 
     computes_in_chunks = True
 
@@ -24,7 +24,7 @@ class LeanConvolutionModule(ConvolutionModule):
 
 
 class LeanConformerLayer(ConformerLayer):
-    """``ConformerLayer`` that does not store the outputs of the LayerNorms before its parts."""
+    """A ``ConformerLayer`` that does not store the outputs of the LayerNorms before its parts."""
 
     computes_in_chunks = True
 
@@ -42,7 +42,7 @@ class LeanConformerLayer(ConformerLayer):
 def normalised_convolution(
     layer_norm: nn.LayerNorm, convolution: ConvolutionModule, x: Tensor, padding_mask: Optional[Tensor]
 ) -> Tensor:
-    """convolution(layer_norm(x), padding_mask), without storing what the norm gives. x: (B, T, D)."""
+    """Compute convolution(layer_norm(x), padding_mask) without storing what the norm gives. x: (B, T, D)."""
     if not are_plain(layer_norm, convolution):
         return convolution(layer_norm(x), padding_mask)
     first = convolution.pointwise_in
@@ -51,7 +51,7 @@ def normalised_convolution(
 
 
 def convolve_gates(convolution: ConvolutionModule, gates: Tensor, padding_mask: Optional[Tensor]) -> Tensor:
-    """All of the module after its first product. gates: (B, T, 2D). Returns (B, T, D)."""
+    """Compute all of the module after its first product. gates: (B, T, 2D). Returns (B, T, D)."""
     norm, last = convolution.layer_norm, convolution.pointwise_out
 
     def over_time(gates: Tensor, padding_mask: Optional[Tensor]) -> Tensor:

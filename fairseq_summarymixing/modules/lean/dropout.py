@@ -34,7 +34,7 @@ def apply_mask(dropout: nn.Dropout, x: Tensor, mask: Optional[Tensor]) -> Tensor
 
 
 class LeanDropout(nn.Dropout):
-    """``nn.Dropout`` with the masks of :func:`draw_mask`."""
+    """An ``nn.Dropout`` with the masks of :func:`draw_mask`."""
 
     def forward(self, x: Tensor) -> Tensor:
         return apply_mask(self, x, draw_mask(self, x))

@@ -11,7 +11,7 @@ from .stepping_aside import are_plain
 
 
 class LeanFeedForward(FeedForward):
-    """``FeedForward`` that stores the outputs of fc1 and draws its dropout mask at once."""
+    """A ``FeedForward`` that stores the outputs of fc1 and draws its dropout mask at once."""
 
     computes_in_chunks = True
 
@@ -20,7 +20,7 @@ class LeanFeedForward(FeedForward):
 
 
 def normalised_feed_forward(layer_norm: nn.LayerNorm, feed_forward: FeedForward, x: Tensor) -> Tensor:
-    """feed_forward(layer_norm(x)), without storing what the norm gives. x: (B, T, D)."""
+    """Compute feed_forward(layer_norm(x)) without storing what the norm gives. x: (B, T, D)."""
     if not are_plain(layer_norm, feed_forward):
         return feed_forward(layer_norm(x))
     return feed_forward_after(layer_norm, feed_forward, x)

@@ -8,7 +8,7 @@ from .stepping_aside import are_plain
 
 
 class LeanConvFeatureExtractor(ConvFeatureExtractor):
-    """``ConvFeatureExtractor`` that recomputes norms and activations in the backward pass."""
+    """A ``ConvFeatureExtractor`` that recomputes norms and activations in the backward pass."""
 
     computes_in_chunks = True
 

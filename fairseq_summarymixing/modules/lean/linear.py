@@ -1,4 +1,4 @@
-"""Products with what comes before them recomputed in the backward pass, and on the CPU oneDNN's product.
+"""Matrix products that recompute their inputs in the backward pass, and run by oneDNN on the CPU.
 
 PyTorch's ``F.linear`` calls MKL on the CPU, which reaches less than half of oneDNN's rate on processors that are not
 Intel's. There is no public way to ask for the other.
@@ -31,12 +31,12 @@ def _find_onednn() -> Optional[Callable]:
 
 
 ONEDNN_LINEAR = _find_onednn()
-LARGE = 2**16  # elements of a weight; below, what oneDNN prepares for each new length costs more than it gains
+LARGE_WEIGHT = 2**16  # elements of a weight; below, what oneDNN prepares for each new length costs more than it gains
 
 
 def linear(x: Tensor, weight: Tensor, bias: Optional[Tensor] = None) -> Tensor:
-    """x @ weight^T + bias, as ``F.linear``. x: (..., D); weight: (D', D); bias: (D',)."""
-    if _on_cpu(x, weight) and weight.numel() >= LARGE and x.dim() > 1 and x.shape[-1] == weight.shape[1]:
+    """Compute x @ weight^T + bias, as ``F.linear``. x: (..., D); weight: (D', D); bias: (D',)."""
+    if _on_cpu(x, weight) and weight.numel() >= LARGE_WEIGHT and x.dim() > 1 and x.shape[-1] == weight.shape[1]:
         return _CpuLinear.apply(_same, (), weight, bias, x)
     return F.linear(x, weight, bias)
 
@@ -81,7 +81,8 @@ def _same(x: Tensor) -> Tensor:
 
 
 def _product(left: Tensor, right: Tensor, bias: Optional[Tensor], large: bool) -> Tensor:
-    """left @ right^T + bias. left: (N, K), right: (M, K). Rows apart, as in a slice, would take oneDNN's slow way."""
+    """Return left @ right^T + bias. left: (N, K), right: (M, K). Rows apart, as in a slice, would take oneDNN's slow
+    way."""
     if not large:
         return F.linear(left, right, bias)
     left, right = (x if x.is_contiguous() or x.t().is_contiguous() else x.contiguous() for x in (left, right))
@@ -89,12 +90,12 @@ def _product(left: Tensor, right: Tensor, bias: Optional[Tensor], large: bool) -
 
 
 class _CpuLinear(torch.autograd.Function):
-    """F.linear(function(*inputs), weight, bias), the function computed again in backward."""
+    """The product F.linear(function(*inputs), weight, bias), with the function recomputed in the backward pass."""
 
     @staticmethod
     def forward(ctx, function, parameters, weight, bias, *tensors):
         inputs = tensors[: len(tensors) - len(parameters)]
-        ctx.function, ctx.parameters, ctx.large = function, parameters, weight.numel() >= LARGE
+        ctx.function, ctx.parameters, ctx.large = function, parameters, weight.numel() >= LARGE_WEIGHT
         ctx.save_for_backward(weight, *inputs)
         x = function(*inputs)
         return _product(x.flatten(0, -2), weight, bias, ctx.large).unflatten(0, x.shape[:-1])

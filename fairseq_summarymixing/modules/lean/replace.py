@@ -33,7 +33,7 @@ LEAN = {
 def make_lean(model: nn.Module) -> nn.Module:
     """Give every layer of a model the class of its lean version, in place; returns the model.
 
-    Layers without one, and subclasses of those that have one, stay as they are.
+    Layers without a lean version, and subclasses of those that have one, stay as they are.
     """
     for module in model.modules():
         module.__class__ = LEAN.get(type(module), type(module))

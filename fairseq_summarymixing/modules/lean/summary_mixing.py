@@ -17,7 +17,7 @@ from .stepping_aside import are_plain
 
 
 class LeanBranch(Branch):
-    """``Branch`` that keeps heads first between its products."""
+    """A ``Branch`` that keeps heads first between its products."""
 
     computes_in_chunks = True
 
@@ -28,7 +28,7 @@ class LeanBranch(Branch):
 
 
 class LeanSummaryMixing(SummaryMixing):
-    """``SummaryMixing``, lean."""
+    """The lean ``SummaryMixing``."""
 
     computes_in_chunks = True
 
@@ -56,7 +56,7 @@ class LeanSummaryMixing(SummaryMixing):
 
 
 class LeanSummaryMixingLite(SummaryMixingLite):
-    """``SummaryMixingLite``, lean."""
+    """The lean ``SummaryMixingLite``."""
 
     computes_in_chunks = True
 
@@ -67,7 +67,7 @@ class LeanSummaryMixingLite(SummaryMixingLite):
 
 
 def branch_mean(branch: Branch, x: Tensor, padding_mask: Optional[Tensor]) -> Tensor:
-    """masked_mean(branch(x), padding_mask). x: (B, T, D). Returns (B, 1, D')."""
+    """Compute masked_mean(branch(x), padding_mask). x: (B, T, D). Returns (B, 1, D')."""
 
     def mean(hidden: Tensor, padding_mask: Optional[Tensor]) -> Tensor:
         return masked_mean(after_first_product(branch, hidden, *x.shape[:2]), padding_mask)
@@ -76,7 +76,7 @@ def branch_mean(branch: Branch, x: Tensor, padding_mask: Optional[Tensor]) -> Te
 
 
 def first_product(branch: Branch, x: Tensor) -> Tensor:
-    """(B, T, D) to (n, B x T, D'/n), heads first, not yet activated."""
+    """Compute the first product of (B, T, D): (n, B x T, D'/n), heads first, not yet activated."""
     layer = branch.linear1
     return torch.baddbmm(
         layer.bias, x.flatten(0, 1).unflatten(1, (len(layer.weight), -1)).transpose(0, 1), layer.weight
@@ -84,7 +84,7 @@ def first_product(branch: Branch, x: Tensor) -> Tensor:
 
 
 def after_first_product(branch: Branch, hidden: Tensor, batch: int, frames: int) -> Tensor:
-    """(n, B x T, D'/n) to (B, T, D')."""
+    """Compute the rest of the branch: (n, B x T, D'/n) to (B, T, D')."""
     layer = branch.linear2
     x = branch.activation(torch.baddbmm(layer.bias, branch.activation(hidden), layer.weight))
     return x.transpose(0, 1).flatten(1).unflatten(0, (batch, frames))

@@ -9,7 +9,7 @@ from .feed_forward import normalised_feed_forward
 
 
 class LeanTransformerLayer(TransformerLayer):
-    """``TransformerLayer`` that does not store the outputs of a LayerNorm that a feed-forward follows."""
+    """A ``TransformerLayer`` that does not store the outputs of a LayerNorm that a feed-forward follows."""
 
     computes_in_chunks = True
 

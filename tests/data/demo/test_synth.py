@@ -195,7 +195,7 @@ def test_a_folder_with_other_files_is_refused(tmp_path):
         synth.make_corpus(tmp_path / "thesis.tex", 1, 1)
 
 
-def test_without_espeak_it_says_what_to_install(tmp_path, monkeypatch):
+def test_without_espeak_the_error_names_what_to_install(tmp_path, monkeypatch):
     (tmp_path / "shadow").mkdir()
     (tmp_path / "shadow" / "espeakng_loader.py").write_text("raise ImportError")
     monkeypatch.syspath_prepend(tmp_path / "shadow")

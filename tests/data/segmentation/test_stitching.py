@@ -6,11 +6,11 @@ from fairseq_summarymixing.data.segmentation.stitching import stitch
 
 
 def lengths(segments):
-    return [sum(stop - start for start, stop in spans) for spans in segments]
+    return [sum(stop - start for start, stop in stretches) for stretches in segments]
 
 
-def samples(spans):
-    return [sample for start, stop in spans for sample in range(start, stop)]
+def samples(stretches):
+    return [sample for start, stop in stretches for sample in range(start, stop)]
 
 
 @pytest.mark.parametrize("seed", range(200))
@@ -28,9 +28,9 @@ def test_all_speech_comes_out_once_in_order_in_segments_of_the_lengths_wanted(se
     if len(spoken) < shortest:
         assert segments == []
         return
-    assert [sample for spans in segments for sample in samples(spans)] == spoken
+    assert [sample for stretches in segments for sample in samples(stretches)] == spoken
     assert all(shortest <= length <= longest for length in lengths(segments))
-    assert all(start < stop for spans in segments for start, stop in spans)
+    assert all(start < stop for stretches in segments for start, stop in stretches)
 
 
 def test_a_segment_ends_at_the_last_pause_that_fits():

@@ -30,7 +30,7 @@ def mixer(name, **fields):
     return layer(mixer=name, **fields).mixer
 
 
-PARTS = {
+LAYERS = {
     **{name: lambda name=name: mixer(name) for name in shapes.MIXERS},
     "summary_mixing, no norms, narrow": lambda: mixer(
         "summary_mixing", summary_hidden_dim=12, summary_branch_norm=False
@@ -61,7 +61,7 @@ def pytorchs_draws(monkeypatch):
     for name in ("dropout", "feed_forward", "summary_mixing"):
         module = __import__(f"{lean_dropout.__package__}.{name}", fromlist=["draw_mask"])
         monkeypatch.setattr(module, "draw_mask", draw)
-    monkeypatch.setattr(lean_linear, "LARGE", 0)
+    monkeypatch.setattr(lean_linear, "LARGE_WEIGHT", 0)
 
 
 def run(module, inputs, call):
@@ -90,7 +90,7 @@ def check(make, inputs, call, training, **tolerance):
 
 @pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
 @pytest.mark.parametrize("lengths", [[1], [7], [9, 4, 1]], ids=str)
-@pytest.mark.parametrize("make", PARTS.values(), ids=PARTS.keys())
+@pytest.mark.parametrize("make", LAYERS.values(), ids=LAYERS.keys())
 def test_lean_is_plain(make, lengths, training):
     mask = reference.padding_mask(lengths, max(lengths))
     x = torch.randn(len(lengths), max(lengths), DIM)
@@ -108,7 +108,7 @@ def test_lean_front_ends_are_plain(make):
     check(make, torch.randn(2, 1200), lambda module, x: module(x, lengths)[0], True, atol=1e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("make", [PARTS["summary_mixing"], PARTS["conformer"]], ids=["summary_mixing", "conformer"])
+@pytest.mark.parametrize("make", [LAYERS["summary_mixing"], LAYERS["conformer"]], ids=["summary_mixing", "conformer"])
 def test_lean_is_plain_in_bf16(make):
     def call(module, x):
         with torch.autocast("cpu", dtype=torch.bfloat16):

@@ -1,13 +1,13 @@
-"""Is a product by oneDNN, with what comes before it computed again, the same as PyTorch's?"""
+"""Is a product by oneDNN, with what comes before it recomputed, the same as PyTorch's?"""
 
 import pytest
 import torch
 import torch.nn.functional as F
 
 from fairseq_summarymixing.modules.lean import linear as module
-from fairseq_summarymixing.modules.lean.activation_memory import count_saved_bytes
+from fairseq_summarymixing.modules.lean.activation_memory import count_activation_bytes
 from fairseq_summarymixing.modules.lean.linear import linear, linear_after
-from fairseq_summarymixing.modules.lean.recompute import keep_everything
+from fairseq_summarymixing.modules.lean.recompute import store_everything
 
 needs_onednn = pytest.mark.skipif(
     module.ONEDNN_LINEAR is None, reason="oneDNN's product needs torch >= 2.4 with oneDNN"
@@ -28,7 +28,7 @@ def check(ours, theirs, *tensors):
 
 @pytest.fixture(autouse=True, params=[0, 2**40], ids=["oneDNN", "MKL"])
 def threshold(request, monkeypatch):
-    monkeypatch.setattr(module, "LARGE", request.param)
+    monkeypatch.setattr(module, "LARGE_WEIGHT", request.param)
 
 
 @needs_onednn
@@ -56,7 +56,7 @@ def test_slices_and_transposed_tensors():
     check(lambda: linear(turned, weight), lambda: F.linear(turned, weight), x, weight)
 
 
-def test_what_comes_before_is_computed_again_and_not_kept():
+def test_what_comes_before_is_recomputed_and_not_stored():
     torch.manual_seed(0)
     norm, layer = torch.nn.LayerNorm(8), torch.nn.Linear(8, 6)
     x = torch.randn(50, 8, requires_grad=True)
@@ -70,11 +70,11 @@ def test_what_comes_before_is_computed_again_and_not_kept():
 
     parameters = [*norm.parameters(), *layer.parameters()]
     check(after, lambda: F.linear(before(x, mask), layer.weight, layer.bias), x, *parameters)
-    with count_saved_bytes(torch.nn.ModuleList([norm, layer])) as saved:
+    with count_activation_bytes(torch.nn.ModuleList([norm, layer])) as saved:
         after()
     if module.recomputes():
         assert saved.total <= 50 * 8 * (4 + 1)  # x and the mask
-    with keep_everything():
+    with store_everything():
         check(after, lambda: F.linear(before(x, mask), layer.weight, layer.bias), x, *parameters)
 
 

@@ -1,4 +1,4 @@
-"""Is what is saved for backward as little as claimed, at the same values and gradients?"""
+"""Is what is stored for the backward pass as little as claimed, at the same values and gradients?"""
 
 import pytest
 import torch
@@ -6,19 +6,19 @@ import torch.nn.functional as F
 
 from fairseq_summarymixing.modules.build import build_frontend, build_layer
 from fairseq_summarymixing.modules.config import EncoderConfig, FrontendConfig
-from fairseq_summarymixing.modules.lean.activation_memory import count_saved_bytes
+from fairseq_summarymixing.modules.lean.activation_memory import count_activation_bytes
 from fairseq_summarymixing.modules.lean.dropout import LeanDropout
 from fairseq_summarymixing.modules.lean.recompute import STOPS_EARLY, recompute
 from fairseq_summarymixing.modules.lean.replace import make_lean
 from fairseq_summarymixing.modules.summary_mixing import SummaryMixing
 
-needs_early_stop = pytest.mark.skipif(not STOPS_EARLY, reason="computes again with torch >= 2.1")
+needs_early_stop = pytest.mark.skipif(not STOPS_EARLY, reason="recomputes with torch >= 2.1")
 
 
 def saved_frames(module, dim, frames=1000):
     """fp32 tensors of (frames, dim) that one call keeps."""
     x = torch.randn(1, frames, dim, requires_grad=True)
-    with count_saved_bytes(module) as saved:
+    with count_activation_bytes(module) as saved:
         module(x)
     return saved.total / (4 * frames * dim)
 
@@ -41,7 +41,7 @@ def test_layers_keep_each_product_once(encoder_layer, tensors):
 def test_the_waveform_front_end_keeps_each_convolution_once(mode):
     frontend = make_lean(build_frontend(FrontendConfig(mode, ((16, 10, 5), (16, 3, 2), (16, 3, 2)))))
     wave = torch.randn(1, 16000)
-    with count_saved_bytes(frontend) as saved:
+    with count_activation_bytes(frontend) as saved:
         frontend(wave)
     outputs = 4 * 16 * (3199 + 1599 + 799)
     assert saved.total < 1.4 * outputs + wave.numel() * 4

@@ -1,4 +1,4 @@
-"""A fairseq checkpoint that is to become something else."""
+"""Read a fairseq checkpoint for an export."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ ACTIVATIONS = ("gelu", "relu", "swish", "tanh")
 
 
 @dataclass
-class Source:
-    """A model of fairseq, in evaluation mode, and what an export needs to know of it.
+class ExportSource:
+    """A fairseq model in evaluation mode, and what an export needs to know of it.
 
     Attributes:
         checkpoint: that was read.
         recipe: fairseq's fields without paths: of the pre-trained ``model`` and its ``task``; after fine-tuning also of
             ``ctc_model`` and ``ctc_task``.
         model: fairseq's.
-        encoder: the pre-trained model: ``model`` itself, or the one inside.
+        encoder: the pre-trained model: ``model`` itself, or the model inside.
         symbols: of a CTC model, one per class.
         ours: whether it becomes our class; else Hugging Face's own ``Wav2Vec2Model`` is the same.
     """
@@ -76,7 +76,7 @@ class Source:
         return parse_conv_layers(self.fields[name], name)
 
     def hf_state(self) -> dict[str, Tensor]:
-        """fp32 parameters under Hugging Face's names.
+        """Return fp32 parameters under Hugging Face's names.
 
         Raises:
             UserError: lists the parameters that no table knows.
@@ -101,8 +101,8 @@ class Source:
         return () if self.ours else reverse(STOCK_LAYER_NAMES)
 
 
-def read_source(checkpoint: Checkpoint) -> Source:
-    """What an export needs of a pre-trained or CTC checkpoint, ours or stock ``wav2vec2``'s.
+def read_export_source(checkpoint: Checkpoint) -> ExportSource:
+    """Read what an export needs of a pre-trained or CTC checkpoint, ours or stock ``wav2vec2``'s.
 
     Raises:
         UserError: it is something else, or a stock model has parts that have no counterpart.
@@ -117,13 +117,13 @@ def read_source(checkpoint: Checkpoint) -> Source:
     recipe, restored = _recipe(checkpoint), restore(checkpoint)
     encoder = restored.model.w2v_encoder.w2v_model if checkpoint.is_ctc else restored.model
     symbols = list(restored.task.target_dictionary.symbols) if checkpoint.is_ctc else None
-    source = Source(checkpoint, recipe, restored.model, encoder, symbols, ours=True)
+    source = ExportSource(checkpoint, recipe, restored.model, encoder, symbols, ours=True)
     _check_stock(source)
     source.ours = not _is_wav2vec2(source)
     return source
 
 
-def _check_stock(source: Source) -> None:
+def _check_stock(source: ExportSource) -> None:
     from ..models._fields import check_unread_fields
     from ..models.wav2vec2_summarymixing import Wav2Vec2SummaryMixingConfig
 
@@ -137,8 +137,8 @@ def _check_stock(source: Source) -> None:
         raise UserError(f"{path} cannot be exported: activation_fn={activation}, not {', '.join(ACTIVATIONS)}")
 
 
-def _is_wav2vec2(source: Source) -> bool:
-    """Whether Hugging Face's own class computes the same."""
+def _is_wav2vec2(source: ExportSource) -> bool:
+    """Return whether Hugging Face's own class computes the same."""
     asked = {"mixer": "self_attention", "encoder_layer": "transformer", "frontend": "waveform", "positions": "conv"}
     return (
         all(source.fields.get(name, value) == value for name, value in asked.items())
@@ -147,7 +147,7 @@ def _is_wav2vec2(source: Source) -> bool:
 
 
 def _recipe(checkpoint: Checkpoint) -> dict[str, dict[str, Any]]:
-    """Only fields of model and task: old checkpoints also hold everything else that the command line said."""
+    """Return only fields of model and task: old checkpoints also hold everything else of the command line."""
     with quiet_fairseq():
         from fairseq.models import MODEL_DATACLASS_REGISTRY
         from fairseq.tasks import TASK_DATACLASS_REGISTRY
@@ -155,7 +155,7 @@ def _recipe(checkpoint: Checkpoint) -> dict[str, dict[str, Any]]:
         from .. import models, tasks  # noqa: F401 (registers our names)
 
     def known(values: dict[str, Any], registry: dict[str, Any]) -> dict[str, Any]:
-        names = {one.name for one in fields(registry[values["_name"]])} - PATHS | {"_name"}
+        names = {field.name for field in fields(registry[values["_name"]])} - PATHS | {"_name"}
         return {name: value for name, value in plain(values).items() if name in names}
 
     model, task = checkpoint.fields, checkpoint.task_fields
@@ -170,5 +170,5 @@ def _recipe(checkpoint: Checkpoint) -> dict[str, dict[str, Any]]:
 
 
 def plain(values: Any) -> Any:
-    """Only what JSON holds; enums and other objects by their text."""
+    """Return only what JSON holds; enums and other objects become their text."""
     return json.loads(json.dumps(values, default=str))

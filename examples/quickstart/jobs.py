@@ -1,0 +1,170 @@
+"""Run commands side by side, as many at a time as there are cores for: each is shown, all are watched.
+
+An error of a command, or Ctrl-C, ends the others: ``asyncio.run`` cancels what still runs, and a
+cancelled command is ended.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import AsyncIterator, Callable, List, Tuple
+
+from tqdm import tqdm
+
+from fairseq_summarymixing.errors import UserError
+
+SHOWN_LINES_OF_A_FAILURE = 15
+SECONDS_BETWEEN_LINES = 30.0  # of a training's progress, in a file
+
+
+def show_text(text: str) -> None:
+    """Print above the bars, before what the next command prints."""
+    tqdm.write(text)
+    sys.stdout.flush()
+
+
+def shown(command: List[str]) -> str:
+    return " ".join(map(shlex.quote, [Path(command[0]).name, *command[1:]]))
+
+
+def show(command: List[str]) -> None:
+    show_text(f"\n$ {shown(command)}")
+
+
+class Jobs:
+    """A runner of commands in the cores that this process may use. Made inside ``asyncio.run``.
+
+    Args:
+        most: jobs that can ever be ready at once.
+
+    Attributes:
+        environment: of the commands; the jobs that run at once share the cores.
+    """
+
+    def __init__(self, most: int) -> None:
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        count = min(most, cores)
+        self._free = asyncio.Semaphore(count)
+        self.environment = {"OMP_NUM_THREADS": str(cores // count), **os.environ}
+
+    @contextlib.asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait until a job may start, first come, first served. After an error none may."""
+        await self._free.acquire()
+        yield
+        self._free.release()
+
+    async def train(self, command: List[str], run: Path) -> None:
+        """Run a trainer, with a progress bar; its whole output goes to ``output.log``.
+
+        The trainer inherits a lock on the log, so that no second trainer joins one that outlived its driver.
+
+        Raises:
+            UserError: another training runs in the folder, or this one failed.
+        """
+        log_path, name = run / "output.log", f"{run.parent.name}/{run.name}"
+        with open(log_path, "a", encoding="utf-8") as log, Progress(name) as progress:
+            try:
+                fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise UserError(f"another training still runs in {run}: wait for it, or stop it") from error
+
+            def keep(line: str) -> None:
+                log.write(line)
+                progress.read(line)
+
+            status, lines = await self._follow(command, keep, pass_fds=[log.fileno()])
+        if status:
+            raise UserError(
+                f"{name} failed, and the others were stopped; its output is in {log_path} and ends:\n{_end(lines)}"
+            )
+        show_text(progress.summary())
+
+    async def output(self, command: List[str], **environment: str) -> str:
+        """Return what a command prints. Raises UserError where the command fails."""
+        status, lines = await self._follow(command, lambda line: None, env={**self.environment, **environment})
+        if status:
+            raise UserError(f"{shown(command)} failed; its output ends:\n{_end(lines)}")
+        return "".join(lines).rstrip("\n")
+
+    async def _follow(self, command: List[str], on_line: Callable[[str], None], **options) -> Tuple[int, List[str]]:
+        """Run a command to its end. Returns its status and its lines, with each of which ``on_line`` is called.
+
+        A thread reads: asyncio's own subprocesses wait for ever where they are cancelled while they start.
+        """
+        pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "encoding": "utf-8", "errors": "replace"}
+        process = subprocess.Popen(command, **{"env": self.environment, **pipe, **options})
+        lines: List[str] = []
+
+        def read() -> int:
+            with process.stdout:
+                for line in process.stdout:  # to the end of the last process that the command started
+                    lines.append(line)
+                    on_line(line)
+            return process.wait()
+
+        reading = asyncio.get_running_loop().run_in_executor(None, read)
+        try:
+            return await asyncio.shield(reading), lines
+        except BaseException:
+            process.terminate()
+            while not reading.done():
+                with contextlib.suppress(asyncio.CancelledError):  # again, by each that waits for this command
+                    await asyncio.wait([reading])
+            raise
+
+
+def _end(lines: List[str]) -> str:
+    """Return what to show of a failure."""
+    return "".join([line for line in lines if line.startswith("error: ")] or lines[-SHOWN_LINES_OF_A_FAILURE:]).rstrip()
+
+
+class Progress:
+    """A display of where a training stands, by what it logs: a bar in a terminal, lines in a file."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.state = name, ""
+        self.total = 0
+        self.begun = self.printed = time.monotonic()
+        width = shutil.get_terminal_size().columns - len("^C")
+        self.bar = tqdm(desc=name, unit="update", file=sys.stdout, leave=False, ncols=width, disable=None)
+
+    def __enter__(self) -> "Progress":
+        return self
+
+    def __exit__(self, *_) -> None:
+        is_terminal = not self.bar.disable
+        self.bar.close()
+        if is_terminal:
+            print("\r", end="", flush=True)  # a bar below another leaves the cursor where it ended
+
+    def read(self, line: str) -> None:
+        """Take a line of the log."""
+        total = re.search(r"'max_update': (\d+)", line)
+        if total and not self.total:  # fine-tuning also logs the configuration of the model that it starts from
+            self.total = self.bar.total = int(total[1])
+        found = re.search(r"\[(train_inner|valid)\]\[INFO\] - (\{.*\})", line)
+        if not found:
+            return
+        figures = json.loads(found[2])
+        shown = [key for key in ("loss", "accuracy", "valid_accuracy", "valid_uer") if key in figures]
+        state = ", ".join(f"{key} {figures[key]}" for key in shown)
+        updates = int(figures.get("num_updates", figures.get("valid_num_updates", self.bar.n)))
+        self.state = f"{self.name}: {updates} of {self.total} updates, {state}"
+        self.bar.n = updates
+        self.bar.set_postfix_str(state)
+        if self.bar.disable and time.monotonic() - self.printed > SECONDS_BETWEEN_LINES:
+            self.printed = time.monotonic()
+            show_text(self.state)
+
+    def summary(self) -> str:
+        return f"{self.state or self.name}, in {(time.monotonic() - self.begun) / 60:.1f} minutes"
