@@ -31,6 +31,7 @@ from fairseq_summarymixing.tables import aligned
 HERE = Path(__file__).resolve().parent
 TOOLS = Path(sys.executable).parent
 LABELLED_MINUTES = 10.0
+HELD_OUT = ("--valid-percent", "10", "--test-percent", "10")
 
 RECIPES = {
     "log_mel": "pretraining_log_mel",  # the paper's shape: log-mel front end, conformer layers
@@ -65,10 +66,10 @@ def prepare_demo(out: Path, minutes: float) -> Path:
     manifests = out / "manifests"
     if not (manifests / "train.tsv").exists():
         call("synth", str(out / "corpus"), "--minutes", f"{minutes:g}", "--languages", "en-us")
+        labels = ["--transcripts", str(out / "corpus" / "transcripts.tsv")]
         call(
-            "manifest", "folder", str(out / "corpus" / "audio"), str(manifests), "--split-by", "speaker",
-            "--transcripts", str(out / "corpus" / "transcripts.tsv"), "--valid-percent", "10", "--test-percent", "10",
-        )  # fmt: skip
+            "manifest", "folder", str(out / "corpus/audio"), str(manifests), "--split-by", "speaker", *labels, *HELD_OUT
+        )
     return manifests
 
 
@@ -79,10 +80,7 @@ def prepare_audio(audio: Path, out: Path, transcripts: Optional[str]) -> Path:
     manifests = out / "manifests"
     if not (manifests / "train.tsv").exists():
         labels = ["--transcripts", transcripts] if transcripts else []
-        call(
-            "manifest", "folder", str(audio), str(manifests), "--resample", "16000",
-            "--valid-percent", "10", "--test-percent", "10", *labels,
-        )  # fmt: skip
+        call("manifest", "folder", str(audio), str(manifests), "--resample", "16000", *labels, *HELD_OUT)
     return manifests
 
 
