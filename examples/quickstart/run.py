@@ -66,10 +66,8 @@ def prepare_demo(out: Path, minutes: float) -> Path:
     manifests = out / "manifests"
     if not (manifests / "train.tsv").exists():
         call("synth", str(out / "corpus"), "--minutes", f"{minutes:g}", "--languages", "en-us")
-        labels = ["--transcripts", str(out / "corpus" / "transcripts.tsv")]
-        call(
-            "manifest", "folder", str(out / "corpus/audio"), str(manifests), "--split-by", "speaker", *labels, *HELD_OUT
-        )
+        labels = ["--transcripts", str(out / "corpus" / "transcripts.tsv"), "--split-by", "speaker"]
+        call("manifest", "folder", str(out / "corpus" / "audio"), str(manifests), *labels, *HELD_OUT)
     return manifests
 
 
