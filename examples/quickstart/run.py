@@ -32,6 +32,7 @@ from fairseq_summarymixing.text_files import read_lines
 HERE = Path(__file__).resolve().parent
 TOOLS = Path(sys.executable).parent
 LABELLED_MINUTES = 10.0
+HELD_OUT = ("--valid-percent", "10", "--test-percent", "10")
 
 RECIPES = {
     "log_mel": "pretraining_log_mel",  # the paper's shape: log-mel front end, conformer layers
@@ -66,10 +67,8 @@ def prepare_demo(out: Path, minutes: float) -> Path:
     manifests = out / "manifests"
     if not (manifests / "train.tsv").exists():
         call("synth", str(out / "corpus"), "--minutes", f"{minutes:g}", "--languages", "en-us")
-        call(
-            "manifest", "folder", str(out / "corpus" / "audio"), str(manifests), "--split-by", "speaker",
-            "--transcripts", str(out / "corpus" / "transcripts.tsv"), "--valid-percent", "10", "--test-percent", "10",
-        )  # fmt: skip
+        labels = ["--transcripts", str(out / "corpus" / "transcripts.tsv"), "--split-by", "speaker"]
+        call("manifest", "folder", str(out / "corpus" / "audio"), str(manifests), *labels, *HELD_OUT)
     return manifests
 
 
@@ -80,10 +79,7 @@ def prepare_audio(audio: Path, out: Path, transcripts: Optional[str]) -> Path:
     manifests = out / "manifests"
     if not (manifests / "train.tsv").exists():
         labels = ["--transcripts", transcripts] if transcripts else []
-        call(
-            "manifest", "folder", str(audio), str(manifests), "--resample", "16000",
-            "--valid-percent", "10", "--test-percent", "10", *labels,
-        )  # fmt: skip
+        call("manifest", "folder", str(audio), str(manifests), "--resample", "16000", *labels, *HELD_OUT)
     return manifests
 
 
