@@ -67,6 +67,12 @@ def test_a_room_imports_no_room_but_those_below_it(room):
     assert found & {*ROOMS, "cli", "__main__"} <= set(MAY_IMPORT[room])
 
 
+def test_the_method_is_read_in_one_page_that_needs_no_other_file_of_ours():
+    path = PACKAGE / "modules" / "summary_mixing.py"
+    assert not list(imported(path))
+    assert len(path.read_text(encoding="utf-8").splitlines()) < 120
+
+
 def imported(path):
     """Rooms and files of this package that a file imports, at its top or inside a function, by name or relatively."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
