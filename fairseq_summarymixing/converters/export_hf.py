@@ -67,7 +67,7 @@ def write(source: ExportSource, folder: Path, spec_augment: bool | None = None) 
     _write_json(folder / "config.json", config)
     _write_json(folder / "preprocessor_config.json", _preprocessor(source))
     if source.ours:
-        write_code(folder, __version__)
+        write_code(folder, __version__, config)
     if source.symbols is not None:
         _write_tokenizer(source, folder)
     return config
