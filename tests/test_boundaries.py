@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "checkpoints": [],
     "plugin": ["checkpoints", "data", "modules"],
     "models": ["checkpoints", "modules", "plugin"],
-    "tasks": ["data", "modules", "plugin"],
+    "tasks": ["checkpoints", "data", "modules", "plugin"],
     "hf": ["checkpoints", "modules"],
     "downstream": ["checkpoints", "data", "models", "modules", "plugin", "tasks"],
     "converters": ["checkpoints", "downstream", "hf", "models", "modules", "plugin", "tasks"],
