@@ -22,7 +22,7 @@ def install() -> None:
 
     guard(AudioFinetuningTask, "load_target_dictionary", existing_dictionary)
     guard(AudioPretrainingTask, "load_dataset", existing_manifest)
-    guard(AudioFinetuningTask, "load_dataset", matching_labels)
+    guard(AudioFinetuningTask, "load_dataset", existing_manifest, matching_labels)
     guard(FairseqDataset, "batch_by_size", batches_that_hold_a_clip)
     guard(BaseWrapperDataset, "batch_by_size", batches_that_hold_a_clip)
 
@@ -80,11 +80,18 @@ def matching_labels(task: Any, split: str, task_cfg: Any = None, **kwargs) -> It
             raise UserError(f"{path} is not UTF-8 text, in line {found + 1}") from error
         if found != expected:
             raise UserError(f"{path} has {found} lines, {manifest} names {expected} files: make both anew together")
-        _report_unknown(path, symbols, task.target_dictionary)
+        _check_symbols(path, symbols, task.target_dictionary)
     yield
 
 
-def _report_unknown(path: str, symbols: Counter, dictionary: Any) -> None:
+def _check_symbols(path: str, symbols: Counter, dictionary: Any) -> None:
+    if not symbols:
+        raise UserError(f"{path} holds no symbol, only empty lines: expected a transcript in each, as in 'A B |'")
+    # of fairseq's own, <unk> alone may be a target
+    special = [dictionary[index] for index in (dictionary.bos(), dictionary.pad(), dictionary.eos())]
+    found = [f"{symbol} ({symbols[symbol]})" for symbol in special if symbols[symbol]]
+    if found:
+        raise UserError(f"{path} holds symbols that fairseq keeps for itself: {', '.join(found)}; leave them out")
     unknown = Counter({symbol: count for symbol, count in symbols.items() if symbol not in dictionary.indices})
     if unknown:
         share = sum(unknown.values()) / sum(symbols.values())

@@ -35,6 +35,7 @@ def install() -> None:
     """Watch before anything else of a run can fail: these guards are to be the outermost."""
     import fairseq_cli.train
     from fairseq import checkpoint_utils, models, tasks
+    from fairseq.tasks.audio_finetuning import AudioFinetuningTask
     from fairseq.tasks.audio_pretraining import AudioPretrainingTask
 
     guard(fairseq_cli.train, "add_defaults", watched_processes, fails_with_the_others)
@@ -43,6 +44,7 @@ def install() -> None:
         (tasks, "setup_task"),
         (models, "build_model"),
         (AudioPretrainingTask, "load_dataset"),
+        (AudioFinetuningTask, "load_dataset"),
         (checkpoint_utils, "verify_checkpoint_directory"),
         (checkpoint_utils, "load_checkpoint"),
     ):
