@@ -128,6 +128,7 @@ def test_resume_in_an_epoch_of_other_batches(corpus, tmp_path):
     [
         (dict(model___name="wav2vec2_sumarymixing"), "no model wav2vec2_sumarymixing; did you mean wav2vec2_summary"),
         (dict(optimizer___name="adamm"), "there is no optimizer adamm; did you mean adam"),
+        (dict(common__log_interval=0), "common.log_interval must be at least 1; got 0"),
         (dict(modell__encoder_layers=3), "the configuration has no field modell; did you mean model"),
         (dict(model__latent_temp=[1, 2]), "latent_temp must be .start, end, decay per update.; got .1.0, 2.0."),
     ],
