@@ -7,13 +7,11 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from .. import __version__
@@ -21,43 +19,13 @@ from ..checkpoints import Checkpoint
 from ..errors import UserError
 from ..files import atomic_write
 from .beam_search import BeamDecoder, BeamSearch, tune
-from .emissions import LongForm, compute_emissions
+from .decoder import make_decoder
+from .emissions import Batching, EmissionModel, compute_emissions
 from .encoder import pick_device
 from .error_rate import character_errors, word_errors
-from .greedy import ctc_greedy
-from .hypothesis import Hypothesis, word_times
+from .hypothesis import Hypothesis
 from .recogniser import Recogniser, check_checkpoint, load_recogniser
 from .test_set import TestSet, check_symbols, read_test_set
-
-WORD_DELIMITER = "|"
-
-
-@dataclass(frozen=True)
-class Batching:
-    """The settings of how much audio is computed at once, and on which device.
-
-    Attributes:
-        batch_seconds: padded audio that runs at once. With stock models of ``extractor_mode: default`` (group
-            norm) an utterance's emissions depend a little on its batch; 0 runs one utterance at a time.
-        block_seconds: longer utterances go through the encoder alone, SummaryMixing in chunks of so much, which changes
-            nothing but the memory.
-        window_seconds: let self-attention see windows of so much of longer utterances; None refuses those above
-            5 minutes.
-        device: "auto", "cpu" or "cuda".
-
-    Raises:
-        UserError: ``batch_seconds`` is no length, or there is no such device.
-    """
-
-    batch_seconds: float = 120.0
-    block_seconds: float = 60.0
-    window_seconds: float | None = None
-    device: str = "auto"
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.batch_seconds < float("inf"):
-            raise UserError(f"`batch_seconds` must be 0 or more; got {self.batch_seconds:g}")
-        pick_device(self.device)
 
 
 def decode(
@@ -143,35 +111,29 @@ def _references(recogniser: Recogniser, test_set: TestSet) -> list[str]:
 
 
 def _compute(inputs: Inputs, beam_search: BeamSearch | None) -> Answers:
-    recogniser, batching = inputs.recogniser, inputs.batching
-    decoder, name = _greedy(recogniser), "greedy CTC, no language model"
+    recogniser = inputs.recogniser
+    decoder, name = make_decoder(recogniser, beam_search), "greedy CTC, no language model"
+    model = EmissionModel(recogniser, inputs.checkpoint, inputs.batching)
     if beam_search is not None:
-        decoder = BeamDecoder(beam_search, recogniser.symbols, recogniser.blank)
         name = f"CTC beam search, {beam_search.lm}"
-    device = pick_device(batching.device)
-    long_form = LongForm(recogniser, inputs.checkpoint, device, batching.block_seconds, batching.window_seconds)
-    if beam_search is not None and beam_search.tune:
-        _tune(decoder, inputs, beam_search.tune, long_form)
+        if beam_search.tune:
+            _tune(decoder, inputs, beam_search.tune, model)
     started = time.perf_counter()
-    emissions, notes = compute_emissions(recogniser, inputs.test_set, inputs.split, batching.batch_seconds, long_form)
+    emissions, notes = compute_emissions(model, inputs.test_set, inputs.split)
     hypotheses = [decoder(utterance) for utterance in tqdm(emissions, desc="decoding", unit="utterance", disable=None)]
     seconds = time.perf_counter() - started
     settings = {} if beam_search is None else _settings(decoder, beam_search)
     return Answers(hypotheses, seconds, notes, name, settings)
 
 
-def _greedy(recogniser: Recogniser) -> Callable[[Tensor], list[Hypothesis]]:
-    return lambda emissions: [ctc_greedy(emissions, recogniser.blank)]
-
-
-def _tune(decoder: BeamDecoder, inputs: Inputs, split: str, long_form: LongForm) -> None:
+def _tune(decoder: BeamDecoder, inputs: Inputs, split: str, model: EmissionModel) -> None:
     """Let the decoder use the weights that suit the split best."""
     recogniser = inputs.recogniser
     test_set = read_test_set(inputs.data, split, inputs.checkpoint.labels)
     references = _references(recogniser, test_set)
     if not any(references):
         raise UserError(f"`tune` {split}: {test_set.labels_path} holds no words")
-    emissions, _ = compute_emissions(recogniser, test_set, split, inputs.batching.batch_seconds, long_form)
+    emissions, _ = compute_emissions(model, test_set, split)
 
     def rate(answers: list[Hypothesis]) -> float:
         return word_errors(references, [recogniser.words_of(answer) for answer in answers]).rate
@@ -249,11 +211,8 @@ def _nbest(recogniser: Recogniser, answers: list[list[Hypothesis]]) -> Iterator[
 
 
 def _ctm(recogniser: Recogniser, test_set: TestSet, answers: list[Hypothesis]) -> Iterator[str]:
-    seconds, first = recogniser.timing()
     for path, best in zip(test_set.paths, answers):
-        times = word_times(best, recogniser.symbols, WORD_DELIMITER, seconds, first)
-        written = best.words if best.words and len(best.words) == len(times) else [word for word, _, _ in times]
-        for word, (_, start, end) in zip(written, times):
+        for word, start, end in recogniser.timed_words(best):
             yield f"{Path(path).stem} 1 {start:.2f} {end - start:.2f} {word}"
 
 

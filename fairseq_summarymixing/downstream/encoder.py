@@ -28,6 +28,10 @@ MAX_ATTENTION_SECONDS = 300  # all pairs of frames of 5 minutes are 225 million,
 ChunkCallback = Callable[[int, int, Tensor], None]
 
 
+class UnfitLength(UserError):
+    """An error: a recording is too long for self-attention, or too short for a frame."""
+
+
 @dataclass
 class RecordingEncoder:
     """A pre-trained encoder, in evaluation mode, for recordings of any length.
@@ -82,14 +86,14 @@ class RecordingEncoder:
         return (places + frontend.first_centre) / SAMPLE_RATE
 
     def check_length(self, samples: int, name: str) -> None:
-        """Raise a UserError where one pass would be too long, or too short for a frame."""
+        """Raise an UnfitLength where one pass would be too long, or too short for a frame."""
         seconds = samples / SAMPLE_RATE
         if samples < self.model.feature_extractor.receptive_field:
-            raise UserError(f"{name} has {samples} samples at {SAMPLE_RATE} Hz, fewer than one frame needs")
+            raise UnfitLength(f"{name} has {samples} samples at {SAMPLE_RATE} Hz, fewer than one frame needs")
         if not self.is_linear and not self.window_seconds and seconds > MAX_ATTENTION_SECONDS:
             quadratic = isinstance(self.model.encoder.layers[0].mixer, SelfAttention)
             reason = "self-attention's cost is quadratic" if quadratic else f"{self.obstacle} is computed in one pass"
-            raise UserError(
+            raise UnfitLength(
                 f"{name} lasts {seconds:.0f} s, and {reason}: more than {MAX_ATTENTION_SECONDS} s is refused. "
                 "`window_seconds` 30 processes windows of 30 s, which is not exact"
             )
