@@ -1,4 +1,5 @@
-"""Decode a test split with CTC and write hypotheses and error rates to disk: read, compute, score, write."""
+"""Decode a test split with CTC and write hypotheses and, where it has references, error rates to disk: read, compute,
+score, write."""
 
 from __future__ import annotations
 
@@ -24,6 +25,7 @@ from .emissions import Batching, EmissionModel, compute_emissions
 from .encoder import pick_device
 from .error_rate import character_errors, word_errors
 from .hypothesis import Hypothesis
+from .progress import warn
 from .recogniser import Recogniser, check_checkpoint, load_recogniser
 from .test_set import TestSet, check_symbols, read_test_set
 
@@ -41,11 +43,12 @@ def decode(
 
     Writes ``hypotheses.wrd``, ``references.wrd``, ``hypotheses.<labels>`` and ``result.json`` into ``out``, and when
     asked to ``nbest.tsv`` and ``hypotheses.ctm``. Every utterance counts: an utterance that cannot be read stops the
-    run, for the rate of the others would be another test's.
+    run, for the rate of the others would be another test's. A symbol of a reference that the model does not know is an
+    error of the model's, and a warning. Without references there are no error rates.
 
     Args:
         checkpoint: a fairseq ``wav2vec_ctc`` checkpoint of the task ``audio_finetuning``.
-        data: folder with SPLIT.tsv and SPLIT.<labels>, labels as in fine-tuning (``ltr``).
+        data: folder with SPLIT.tsv and perhaps SPLIT.<labels>, labels as in fine-tuning (``ltr``).
         out: folder for the files; default: ``decode/<checkpoint>-<split>`` beside the checkpoint.
         batching: None = its defaults.
         beam_search: with a language model; None = greedy. With more than one best hypothesis also ``nbest.tsv``:
@@ -53,7 +56,7 @@ def decode(
         timestamps: also write ``hypotheses.ctm``: recording, channel, start, duration (seconds), word.
 
     Returns:
-        What ``result.json`` holds: rates in percent, times in seconds.
+        What ``result.json`` holds: rates in percent, None without references; times in seconds.
 
     Raises:
         UserError: the checkpoint, the split or the device cannot be used.
@@ -77,8 +80,8 @@ class Inputs(NamedTuple):
     data: str | Path
     split: str
     test_set: TestSet
-    references: list[str]
-    """Transcripts, as words joined by spaces."""
+    references: list[str] | None
+    """Transcripts, as words joined by spaces; None where there are none."""
     batching: Batching
 
 
@@ -99,14 +102,18 @@ def _read(checkpoint: Checkpoint, data: str | Path, split: str, batching: Batchi
     labels = check_checkpoint(checkpoint)
     test_set = read_test_set(data, split, labels)
     recogniser = load_recogniser(checkpoint, data, pick_device(batching.device))
-    references = _references(recogniser, test_set)
-    if not any(references):
+    references = None if test_set.labels is None else _references(recogniser, test_set)
+    if references is None:
+        warn(f"there is no {test_set.labels_path}: hypotheses are written without error rates")
+    elif not any(references):
         raise UserError(f"{test_set.labels_path} holds no words, so there is no word error rate")
     return Inputs(checkpoint, recogniser, data, split, test_set, references, batching)
 
 
 def _references(recogniser: Recogniser, test_set: TestSet) -> list[str]:
-    check_symbols(test_set, recogniser.task.target_dictionary.indices)
+    unknown = check_symbols(test_set, recogniser.task.target_dictionary.indices)
+    if unknown:
+        warn(f"warning: {unknown}")
     return [recogniser.words(line) for line in test_set.labels]
 
 
@@ -130,6 +137,8 @@ def _tune(decoder: BeamDecoder, inputs: Inputs, split: str, model: EmissionModel
     """Let the decoder use the weights that suit the split best."""
     recogniser = inputs.recogniser
     test_set = read_test_set(inputs.data, split, inputs.checkpoint.labels)
+    if test_set.labels is None:
+        raise UserError(f"`tune` {split}: there is no {test_set.labels_path}")
     references = _references(recogniser, test_set)
     if not any(references):
         raise UserError(f"`tune` {split}: {test_set.labels_path} holds no words")
@@ -154,23 +163,30 @@ def _settings(decoder: BeamDecoder, beam_search: BeamSearch) -> dict[str, Any]:
 
 def _score(inputs: Inputs, answers: Answers) -> dict[str, Any]:
     """Return the error rates and the speed of the decode."""
-    references = inputs.references
     hypotheses = [inputs.recogniser.words_of(best) for best, *_ in answers.hypotheses]
-    words, characters = word_errors(references, hypotheses), character_errors(references, hypotheses)
     audio_seconds = sum(inputs.test_set.samples) / inputs.recogniser.task.cfg.sample_rate
     return {
-        "wer": 100 * words.rate,
-        "wer_ci": [100 * edge for edge in words.interval()],
-        "cer": 100 * characters.rate,
-        "utterances": len(references),
-        "words": int(words.units.sum()),
-        "word_errors": int(words.errors.sum()),
-        "characters": int(characters.units.sum()),
-        "character_errors": int(characters.errors.sum()),
+        **_rates(inputs.references, hypotheses),
+        "utterances": len(hypotheses),
         "empty_hypotheses": sum(not line for line in hypotheses),
         "audio_seconds": audio_seconds,
         "seconds": answers.seconds,
         "real_time_factor": answers.seconds / audio_seconds,
+    }
+
+
+def _rates(references: list[str] | None, hypotheses: list[str]) -> dict[str, Any]:
+    if references is None:
+        return {"wer": None, "cer": None}
+    words, characters = word_errors(references, hypotheses), character_errors(references, hypotheses)
+    return {
+        "wer": 100 * words.rate,
+        "wer_ci": [100 * edge for edge in words.interval()],
+        "cer": 100 * characters.rate,
+        "words": int(words.units.sum()),
+        "word_errors": int(words.errors.sum()),
+        "characters": int(characters.units.sum()),
+        "character_errors": int(characters.errors.sum()),
     }
 
 
@@ -193,11 +209,12 @@ def _describe(inputs: Inputs, answers: Answers) -> dict[str, Any]:
 
 def _write(folder: Path, inputs: Inputs, answers: Answers, nbest: bool, timestamps: bool) -> None:
     recogniser, best = inputs.recogniser, [first for first, *_ in answers.hypotheses]
-    _write_lines(folder / "references.wrd", inputs.references)
+    for name in ("references.wrd", "nbest.tsv", "hypotheses.ctm"):  # of an earlier run
+        (folder / name).unlink(missing_ok=True)
+    if inputs.references is not None:
+        _write_lines(folder / "references.wrd", inputs.references)
     _write_lines(folder / "hypotheses.wrd", map(recogniser.words_of, best))
     _write_lines(folder / f"hypotheses.{inputs.checkpoint.labels}", map(recogniser.text, best))
-    for name in ("nbest.tsv", "hypotheses.ctm"):  # of an earlier run
-        (folder / name).unlink(missing_ok=True)
     if nbest:
         _write_lines(folder / "nbest.tsv", _nbest(recogniser, answers.hypotheses))
     if timestamps:
@@ -229,6 +246,8 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
 
 def summary(result: dict[str, Any]) -> str:
     """Return one line that summarises the result."""
+    if result["wer"] is None:
+        return f"{result['utterances']} utterances, no references: {result['out']}"
     low, high = result["wer_ci"]
     return (
         f"WER {result['wer']:.1f} % (95 % CI {low:.1f} to {high:.1f}), CER {result['cer']:.1f} %, "
