@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -51,6 +52,12 @@ def find_recordings(audio: Sequence[str | Path], report: ReportFailure) -> list[
     if not found:
         raise UserError(f"{given[0]} holds no recordings; expected files of {', '.join(EXTENSIONS)}")
     return _tell_apart(found)
+
+
+def file_of(path: str) -> str:
+    """Return the file that holds a recording: its own, or a zip file."""
+    in_zip = _zip_part(path)
+    return in_zip["zip"] if in_zip else path
 
 
 def read_length(path: str) -> int:
@@ -142,7 +149,7 @@ def _twice(recordings: list[Recording]) -> str | None:
 
 
 def _source(path: str) -> Path | io.BytesIO:
-    in_zip = None if os.path.exists(path) else ZIP_PART.match(path)
+    in_zip = _zip_part(path)
     if in_zip is None:
         return Path(path)
     try:
@@ -151,3 +158,7 @@ def _source(path: str) -> Path | io.BytesIO:
             return io.BytesIO(file.read(int(in_zip["length"])))
     except OSError as error:
         raise BadAudio(f"not readable: {error.strerror or error}") from error
+
+
+def _zip_part(path: str) -> re.Match | None:
+    return None if os.path.exists(path) else ZIP_PART.match(path)

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from torch import Tensor
 from tqdm import tqdm
 
+from ..data.report import printable
+
 
 class AudioProgress(tqdm):
     """A bar of seconds of audio, which takes fractions of them; on a terminal alone."""
@@ -24,6 +26,11 @@ class AudioProgress(tqdm):
         """Return what to call with each chunk of a recording's hidden states, as :meth:`.RecordingEncoder.encode`
         does."""
         return lambda number, first, x: self.add(seconds * len(x) / frames / states)
+
+
+def warn_of(path: str, reason: str) -> None:
+    """Print a line on stderr on a recording that cannot be used."""
+    warn(f"warning: cannot use {printable(path)}: {reason}")
 
 
 def warn(message: str) -> None:

@@ -20,7 +20,7 @@ from .decoder import Decoder, make_decoder
 from .emissions import Batching, EmissionModel, check_finite, plan_batches
 from .encoder import SAMPLE_RATE, UnfitLength, normalised, pick_device
 from .inputs import Recording, ReportFailure, find_recordings, read_length, read_wave
-from .progress import AudioProgress, warn
+from .progress import AudioProgress, warn, warn_of
 from .recogniser import check_checkpoint, load_recogniser
 from .transcript import FORMATS, FORMATS_OF_MANY, Transcript
 
@@ -43,7 +43,7 @@ def transcribe(
     batching: Batching | None = None,
     beam_search: BeamSearch | None = None,
     data: str | Path | None = None,
-    report: ReportFailure | None = None,
+    report: ReportFailure = warn_of,
 ) -> Outcome:
     """Transcribe recordings and write what was recognised.
 
@@ -57,7 +57,7 @@ def transcribe(
         batching: None = its defaults.
         beam_search: with a language model; None = greedy.
         data: folder with the dictionary of a checkpoint that holds none.
-        report: called with path and reason of each recording that cannot be used; None = print a warning.
+        report: called with path and reason of each recording that cannot be used.
 
     Raises:
         UserError: an argument or the checkpoint cannot be used.
@@ -66,7 +66,7 @@ def transcribe(
 
     def note(path: str, reason: str) -> None:
         failures.append(path)
-        (report or _warn_of)(path, reason)
+        report(path, reason)
 
     recordings = find_recordings(audio, note)
     is_alone = len(audio) == 1 and recordings[0].path == os.fspath(audio[0])
@@ -82,11 +82,10 @@ def transcripts(
     batching: Batching | None = None,
     beam_search: BeamSearch | None = None,
     data: str | Path | None = None,
-    report: ReportFailure | None = None,
+    report: ReportFailure = warn_of,
 ) -> Iterator[Transcript]:
     """Yield the transcript of each recording that can be used, in order. Arguments and errors are those of
     :func:`transcribe`."""
-    report = report or _warn_of
     recordings = find_recordings(audio, report)
     return Transcriber(checkpoint, batching, beam_search, data)(recordings, report)
 
@@ -234,7 +233,3 @@ def _folder_writer(recordings: Sequence[Recording], out: Path, format: str) -> C
 
 def _file_of(out: Path, name: str, format: str) -> Path:
     return out / f"{name}.{format}"
-
-
-def _warn_of(path: str, reason: str) -> None:
-    warn(f"warning: {printable(path)}: {reason}")
