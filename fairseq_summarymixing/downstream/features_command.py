@@ -1,6 +1,7 @@
 """The verb ``features``: its options and the functions that they call."""
 
 import argparse
+from typing import List, Optional, Union
 
 from ..errors import UserError
 from .input_options import DESCRIPTION as INPUTS
@@ -54,7 +55,7 @@ def run(args: argparse.Namespace) -> None:
     failures.raise_if_any("computed")
 
 
-def _layers(text):
+def _layers(text: Optional[str]) -> Union[List[int], str, None]:
     if text in (None, "all"):
         return text
     try:

@@ -180,6 +180,8 @@ def _writer(
     """Return what writes transcripts where ``out`` says, and returns how many; checks before anything is computed."""
     if format not in FORMATS:
         raise UserError(f"`format` must be one of {', '.join(FORMATS)}; got {format}")
+    if out is not None and not str(out):
+        raise UserError("`out` is empty: name a folder")
     is_file = out is not None and str(out).endswith(f".{format}") and not os.path.isdir(out)
     if out is not None and not is_file:
         return _folder_writer(recordings, Path(out), format)
@@ -187,21 +189,36 @@ def _writer(
         raise UserError(f"`format` {format} of several recordings needs a folder as `out`")
     as_line = FORMATS[format] if format not in FORMATS_OF_MANY or is_alone else FORMATS_OF_MANY[format]
 
-    def write_lines(transcripts: Iterable[Transcript], file: Any) -> int:
+    def write_lines(transcripts: Iterable[Transcript], emit: Callable[[str], Any]) -> int:
         count = 0
         for transcript in transcripts:
-            file.write(as_line(transcript))
-            file.flush()
+            emit(as_line(transcript))
             count += 1
         return count
 
     def write(transcripts: Iterable[Transcript]) -> int:
         if out is None:
-            return write_lines(transcripts, sys.stdout)
+            return write_lines(transcripts, _print)
         with atomic_write(out) as file:
-            return write_lines(transcripts, file)
+            return write_lines(transcripts, file.write)
 
     return write
+
+
+def _print(text: str) -> None:
+    """Write to standard output; raises a UserError where it cannot take the text."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except UnicodeEncodeError as error:
+        missing = error.object[error.start : error.end]
+        raise UserError(
+            f"standard output is {error.encoding}, which lacks {missing!r}: name `out`, or set PYTHONIOENCODING=utf-8"
+        ) from error
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise UserError(f"cannot write to standard output: {error.strerror}") from error
 
 
 def _folder_writer(recordings: Sequence[Recording], out: Path, format: str) -> Callable[[Iterable[Transcript]], int]:

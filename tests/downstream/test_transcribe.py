@@ -174,6 +174,26 @@ def test_names_that_are_equal_are_told_apart(ours, corpus, tmp_path, capsys):
     assert "1.wav is given twice" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "error, message",
+    [
+        (
+            UnicodeEncodeError("ascii", "\u0175", 0, 1, "x"),
+            "standard output is ascii, which lacks '\u0175': name --out",
+        ),
+        (OSError(28, "No space left on device"), "cannot write to standard output: No space left on device"),
+    ],
+)
+def test_a_terminal_that_lacks_letters_or_a_full_disk_is_one_line(error, message, ours, corpus, capsys, monkeypatch):
+    def refuse(text):
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", SimpleNamespace(write=refuse))
+        assert transcribe(ours, corpus / "audio/test-0.wav") == 1
+    assert capsys.readouterr().err.startswith(f"error: {message}")
+
+
 def test_a_reference_beside_its_recording_is_not_replaced(ours, corpus, tmp_path, capsys):
     shutil.copy(corpus / "audio/test-0.wav", tmp_path / "a.wav")
     (tmp_path / "a.txt").write_text("THE TRUTH\n")
@@ -190,6 +210,7 @@ def test_a_reference_beside_its_recording_is_not_replaced(ours, corpus, tmp_path
         (["EMPTY"], "holds no recordings; expected files of wav"),
         (["@none.txt"], "cannot read the list none.txt: No such file"),
         (["none.tsv"], "cannot read none.tsv: No such file"),
+        (["FOLDER", "-o", ""], "--out is empty"),
         (["FOLDER", "-o", "CKPT"], "is a file: name a folder, or a file with the ending .txt"),
     ],
 )
