@@ -2,6 +2,7 @@
 FILE.json.
 
     python manifests/librilight.py LIBRILIGHT_DIR OUT --valid LIBRISPEECH_DIR/dev-clean
+    python manifests/librilight.py LIBRILIGHT_DIR --check
 
 LIBRILIGHT_DIR holds one or several sizes (small, medium, large) or is one. The stretches of speech that FILE.json
 names ("voice_activity") are joined, without the silence between them, into OUT/audio/SPEAKER/BOOK/FILE-000.flac and
@@ -20,11 +21,17 @@ from pathlib import Path, PurePosixPath
 
 from fairseq_summarymixing.data.audio import SAMPLE_RATE, BadAudio
 from fairseq_summarymixing.data.folder_options import check_places, refuse_leftovers
+from fairseq_summarymixing.data.page import add_out, check_out
+from fairseq_summarymixing.data.published import PublishedCorpus, check_corpus
 from fairseq_summarymixing.data.report import Report
 from fairseq_summarymixing.data.segmentation.segment_corpus import make_segments
 from fairseq_summarymixing.data.segmentation.segments import stretches_of
 from fairseq_summarymixing.data.walk import find_audio
 from fairseq_summarymixing.errors import UserError, exit_status
+from fairseq_summarymixing.text_files import open_text
+
+SIZES = {"small": 489, "medium": 1742, "large": 7439}  # speakers of each and those before it
+RECORDINGS = 219_041  # of all three
 
 
 def find_recordings(corpus: Path, report: Report) -> dict:
@@ -50,7 +57,8 @@ def find_recordings(corpus: Path, report: Report) -> dict:
 def read_speech(marks: Path) -> list:
     """Return the stretches of speech, in samples, that a .json file names; raises BadAudio without any."""
     try:
-        intervals = json.loads(marks.read_text(encoding="utf-8"))["voice_activity"]
+        with open_text(marks) as file:
+            intervals = json.load(file)["voice_activity"]
     except OSError as error:
         raise BadAudio(f"no .json: {error.strerror or error}") from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:
@@ -58,9 +66,24 @@ def read_speech(marks: Path) -> list:
     return stretches_of(intervals)
 
 
+def check(corpus: Path) -> None:
+    """Compare what is there with the published sizes, which hold each other: 600 hours, 6,000 and 60,000 hours."""
+    report, sizes = Report(), [size for size in SIZES if (corpus / size).is_dir()]
+    recordings = find_recordings(corpus, report)
+    counts = []
+    speakers = len({name.split("/")[0] for name in recordings})
+    if sizes == list(SIZES)[: len(sizes)]:
+        counts.append(("speakers", speakers, SIZES[sizes[-1]] if sizes else speakers))
+    if len(sizes) == len(SIZES):
+        counts.append(("recordings", len(recordings), RECORDINGS))
+    marked = sum(recording.with_suffix(".json").is_file() for recording in recordings.values())
+    counts.append(("recordings with .json", marked, len(recordings)))
+    check_corpus(PublishedCorpus(f"Libri-Light {' '.join(sizes)}", corpus, {}, counts=counts))
+
+
 def make(corpus: Path, out: Path, valid: Path, seconds: tuple, workers: int) -> None:
     check_places(corpus, out, SAMPLE_RATE)
-    refuse_leftovers(out, ["train", "valid"], labelled=False)
+    refuse_leftovers(out, ["train.tsv", "valid.tsv"])
     report = Report()
     recordings = find_recordings(corpus, report)
     print(
@@ -80,14 +103,21 @@ def make(corpus: Path, out: Path, valid: Path, seconds: tuple, workers: int) -> 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus", type=Path, metavar="LIBRILIGHT_DIR")
-    parser.add_argument("out", type=Path, metavar="OUT")
+    add_out(parser)
     parser.add_argument("--valid", type=Path, help="folder of 16 kHz recordings, or manifest, to make valid.tsv of")
     parser.add_argument("--min-seconds", type=float, default=10, help="of a segment (default %(default)s)")
     parser.add_argument("--max-seconds", type=float, default=30, help="at least twice as many (default %(default)s)")
     parser.add_argument("--workers", type=int, help="threads (default: one per processor)")
     args = parser.parse_args()
-    seconds = (args.min_seconds, args.max_seconds)
-    return exit_status(lambda: make(args.corpus, args.out, args.valid, seconds, args.workers), parser)
+    return exit_status(lambda: run(args), parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    check_out(args)
+    if args.check:
+        check(args.corpus)
+    else:
+        make(args.corpus, args.out, args.valid, (args.min_seconds, args.max_seconds), args.workers)
 
 
 if __name__ == "__main__":

@@ -1,89 +1,73 @@
 """Make fairseq manifests and labels for LibriSpeech, as unpacked from openslr.org/12.
 
-    python manifests/librispeech.py LIBRISPEECH_DIR OUT
+    python manifests/librispeech.py LIBRISPEECH OUT
+    python manifests/librispeech.py LIBRISPEECH --check
 
-For every split that is there, such as train-clean-100, OUT/SPLIT.tsv, .wrd and .ltr; ``train``, all training
-splits together; ``valid``, a copy of --valid; dict.ltr.txt; and report.tsv: what was left out and why.
+For every split that is there, such as train-clean-100, OUT/SPLIT.tsv, .wrd and .ltr; ``train``, all training splits
+together; ``valid``, a copy of --valid; dict.ltr.txt; and report.tsv: what was left out and why. --check looks at the
+splits that are there.
 """
 
 import argparse
 import sys
-from functools import partial
 from pathlib import Path
 
-from fairseq_summarymixing.data.audio import SAMPLE_RATE
-from fairseq_summarymixing.data.manifest import write_splits
-from fairseq_summarymixing.data.parallel import map_in_threads
-from fairseq_summarymixing.data.recordings import Recording, examine
-from fairseq_summarymixing.data.report import Report
-from fairseq_summarymixing.data.transcripts import clean, read_text
-from fairseq_summarymixing.errors import UserError, exit_status
+from fairseq_summarymixing.data.page import run_page
+from fairseq_summarymixing.data.published import PublishedCorpus, Utterance
+from fairseq_summarymixing.data.transcripts import clean
+from fairseq_summarymixing.errors import UserError
+from fairseq_summarymixing.text_files import read_lines
 
 TRAIN = ("train-clean-100", "train-clean-360", "train-other-500")
-SPLITS = (*TRAIN, "dev-clean", "dev-other", "test-clean", "test-other")
+# Utterances
+PUBLISHED = {
+    "train-clean-100": 28539,
+    "train-clean-360": 104014,
+    "train-other-500": 148688,
+    "dev-clean": 2703,
+    "dev-other": 2864,
+    "test-clean": 2620,
+    "test-other": 2939,
+}
 
 
-def read_transcripts(corpus: Path, split: str) -> dict:
-    """Return {path relative to the corpus: text} of one split, from its SPEAKER-CHAPTER.trans.txt files."""
-    texts = {}
-    for file in (corpus / split).glob("*/*/*.trans.txt"):
-        for number, line in enumerate(read_text(file).splitlines(), start=1):
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--train", nargs="+", default=[], choices=PUBLISHED, help="default: all training splits there")
+    parser.add_argument("--valid", default="dev-other", choices=PUBLISHED, help="default %(default)s")
+
+
+def read(args: argparse.Namespace) -> PublishedCorpus:
+    root = args.corpus.absolute()
+    present = [split for split in PUBLISHED if (root / split).is_dir()]
+    missing = [] if args.check else [split for split in [*args.train, args.valid] if split not in present]
+    if not present:
+        raise UserError(f"{root} holds none of {', '.join(PUBLISHED)}")
+    if missing:
+        raise UserError(f"{root} holds no {', '.join(missing)}, only {', '.join(present)}; see --train and --valid")
+    splits = {split: read_split(root, split, args.rules) for split in present}
+    published = {split: PUBLISHED[split] for split in present}
+    if not args.check:
+        train = args.train or [split for split in TRAIN if split in present]
+        if train:
+            splits["train"] = [one for split in train for one in splits[split]]
+        splits["valid"] = splits[args.valid]
+    return PublishedCorpus("LibriSpeech", root, splits, published)
+
+
+def read_split(root: Path, split: str, rules) -> list:
+    """Return the utterances of one split, from its SPEAKER-CHAPTER.trans.txt files."""
+    utterances = []
+    for file in sorted((root / split).glob("*/*/*.trans.txt")):
+        for number, line in enumerate(read_lines(file), start=1):
             name, _, text = line.partition(" ")
             if not clean(text):
                 raise UserError(f"{file}:{number}: expected 'utterance TEXT'; found {line[:60]!r}")
-            texts[file.with_name(f"{name}.flac").relative_to(corpus).as_posix()] = clean(text)
-    if not texts:
-        raise UserError(f"{corpus / split} holds no SPEAKER/CHAPTER/*.trans.txt; unpack it again")
-    return texts
-
-
-def read_rows(corpus: Path, split: str, workers: int, report: Report) -> list:
-    """Return the split's rows, sorted by path; recordings that are missing or damaged go to the report."""
-    texts = read_transcripts(corpus, split)
-
-    look = partial(examine, source=corpus, text_of=texts.get)
-    paths, rows = sorted(texts), []
-    for path, result in zip(paths, map_in_threads(look, paths, workers, split)):
-        if isinstance(result, Recording):
-            rows.append(result.row)
-        else:
-            report.add(path, str(result))
-    if not rows:
-        raise UserError(f"no recording of {corpus / split} can be used ({report.entries[-1][1]})")
-    return rows
-
-
-def make(corpus: Path, out: Path, train: list, valid: str, workers: int) -> None:
-    present = [split for split in SPLITS if (corpus / split).is_dir()]
-    missing = [split for split in [*train, valid] if split not in present]
-    if not present:
-        raise UserError(f"{corpus} holds none of {', '.join(SPLITS)}")
-    if missing:
-        raise UserError(f"{corpus} holds no {', '.join(missing)}, only {', '.join(present)}; see --train and --valid")
-    train = train or [split for split in TRAIN if split in present]
-    report = Report()
-    splits = {split: read_rows(corpus, split, workers, report) for split in present}
-    if train:
-        splits["train"] = sorted((row for split in train for row in splits[split]), key=lambda row: row.path)
-    splits["valid"] = splits[valid]
-    report_path = report.write(out)
-    write_splits(out, corpus, splits)
-    for split, rows in splits.items():
-        hours = sum(row.frames for row in rows) / SAMPLE_RATE / 3600
-        print(f"{split}: {hours:.2f} hours, {len(rows)} recordings")
-    print(f"left out: {len(report.entries)} recordings" + (f", see {report_path}" if report.entries else ""))
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("corpus", type=Path, metavar="LIBRISPEECH_DIR")
-    parser.add_argument("out", type=Path, metavar="OUT")
-    parser.add_argument("--train", nargs="+", default=[], choices=SPLITS, help="default: all training splits present")
-    parser.add_argument("--valid", default="dev-other", choices=SPLITS, help="default %(default)s")
-    parser.add_argument("--workers", type=int, help="threads (default: one per processor)")
-    args = parser.parse_args()
-    return exit_status(lambda: make(args.corpus, args.out, args.train, args.valid, args.workers), parser)
+            path = file.with_name(f"{name}.flac").relative_to(root).as_posix()
+            utterances.append(Utterance(path, rules(clean(text))))
+    if not utterances:
+        raise UserError(f"{root / split} holds no SPEAKER/CHAPTER/*.trans.txt; unpack it again")
+    return utterances
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_page(__doc__, read, add_options))

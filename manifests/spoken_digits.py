@@ -1,16 +1,17 @@
 """Make utterances of 3 to 8 digits from the Free Spoken Digit Dataset: 16 kHz audio, manifests and labels.
 
     python manifests/spoken_digits.py FSDD_RECORDINGS OUT
+    python manifests/spoken_digits.py FSDD_RECORDINGS --check
 
-The recordings, ``{digit}_{speaker}_{index}.wav``, are those of https://github.com/Jakobovski/free-spoken-digit-dataset.
-The held-out speakers are ``test``; a part of the others' recordings, set aside before joining, is ``valid``.
+The recordings, ``{digit}_{speaker}_{index}.wav``, are those of https://github.com/Jakobovski/free-spoken-digit-
+dataset. The held-out speakers are ``test``; a part of the others' recordings, set aside before joining, is ``valid``.
 """
 
 import argparse
 import re
 import sys
 import zlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +19,14 @@ from tqdm import tqdm
 
 from fairseq_summarymixing.data.audio import SAMPLE_RATE, BadAudio, read_mono, resample, write_flac
 from fairseq_summarymixing.data.manifest import Row, write_splits
-from fairseq_summarymixing.data.splits import check_percents, choose_split
+from fairseq_summarymixing.data.page import add_out, check_out
+from fairseq_summarymixing.data.published import PublishedCorpus, check_corpus
+from fairseq_summarymixing.data.splits import choose_split, split_percents
 from fairseq_summarymixing.errors import UserError, exit_status
 
 WORDS = ["ZERO", "ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN", "EIGHT", "NINE"]
+NAME = re.compile(r"(\d)_([^_]+)_\d+")
+SPEAKERS, RECORDINGS = 6, 50  # of each digit by each speaker, by the set's README
 PAUSE_SECONDS = (0.05, 0.3)
 PAUSE_NOISE = 1e-3  # standard deviation, full scale = 1: a real pause is never digital zero
 
@@ -30,10 +35,10 @@ def groups(recordings: Path, held_out: list, valid_percent: float) -> dict:
     """Return {(split, speaker): recordings}, both sorted."""
     found = defaultdict(list)
     for path in sorted(recordings.glob("*.wav")):
-        name = re.fullmatch(r"\d_([^_]+)_\d+", path.stem)
+        name = NAME.fullmatch(path.stem)
         if name:
-            split = "test" if name[1] in held_out else choose_split(path.stem, valid_percent, 0)
-            found[split, name[1]].append(path)
+            split = "test" if name[2] in held_out else choose_split(path.stem, valid_percent, 0)
+            found[split, name[2]].append(path)
     if not found:
         raise UserError(f"{recordings} holds no files named like 7_speaker_12.wav")
     speakers = {speaker for _, speaker in found}
@@ -70,12 +75,26 @@ def join(paths: list, random: np.random.RandomState) -> np.ndarray:
     return np.concatenate(parts)
 
 
+def check(recordings: Path) -> None:
+    """Compare the recordings that are there with those of the published set."""
+    found = [name.groups() for name in map(NAME.fullmatch, (path.stem for path in recordings.glob("*.wav"))) if name]
+    each = Counter(found)
+    whole = sum(count == RECORDINGS for count in each.values())
+    counts = [
+        ("speakers", len({speaker for _, speaker in found}), SPEAKERS),
+        ("recordings", len(found), SPEAKERS * len(WORDS) * RECORDINGS),
+        (f"digits of a speaker with {RECORDINGS}", whole, SPEAKERS * len(WORDS)),
+    ]
+    check_corpus(PublishedCorpus("Free Spoken Digit Dataset", recordings, {}, counts=counts))
+
+
 def make(recordings: Path, out: Path, seed: int, passes: int, held_out: list, valid_percent: float) -> None:
     if passes < 1:
         raise UserError(f"--passes must be 1 or more; got {passes}")
     if not 0 <= seed < 2**32:
         raise UserError(f"--seed must be from 0 to {2**32 - 1}; got {seed}")
-    check_percents(valid_percent, 0)
+    if "train" not in split_percents(valid_percent, 0):
+        raise UserError(f"--valid-percent must leave something to train on; got {valid_percent:g}")
     splits, plan = {"train": [], "valid": [], "test": []}, []
     for (split, speaker), paths in groups(recordings, held_out, valid_percent).items():
         # A source for each, so that more passes change nothing in valid and test.
@@ -95,17 +114,22 @@ def make(recordings: Path, out: Path, seed: int, passes: int, held_out: list, va
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recordings", type=Path, metavar="FSDD_RECORDINGS")
-    parser.add_argument("out", type=Path, metavar="OUT")
+    parser.add_argument("corpus", type=Path, metavar="FSDD_RECORDINGS")
+    add_out(parser)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--passes", type=int, default=1, help="random joins of each training recording (default 1)")
     parser.add_argument("--held-out", default="nicolas,lucas", help="speakers of test (default %(default)s)")
     parser.add_argument("--valid-percent", type=float, default=10, help="of the training speakers' recordings")
     args = parser.parse_args()
-    held_out = args.held_out.split(",")
-    return exit_status(
-        lambda: make(args.recordings, args.out, args.seed, args.passes, held_out, args.valid_percent), parser
-    )
+    return exit_status(lambda: run(args), parser)
+
+
+def run(args: argparse.Namespace) -> None:
+    check_out(args)
+    if args.check:
+        check(args.corpus)
+    else:
+        make(args.corpus, args.out, args.seed, args.passes, args.held_out.split(","), args.valid_percent)
 
 
 if __name__ == "__main__":

@@ -52,6 +52,7 @@ def test_the_whole_job_on_the_demo_corpus_twice(tmp_path):
     again = quickstart("--minutes", "3", "--out", str(out))
     assert again.returncode == 0, again.stdout + again.stderr
     assert again.stdout.count("is complete") == 7
+    assert first.stdout.count(" decode ") == 4 and " decode " not in again.stdout
     assert {path: path.stat().st_mtime for path in out.glob("*/*/checkpoints/*.pt")} == checkpoints
 
     seeds = [sys.executable, "examples/quickstart/seeds.py", str(out), str(out)]

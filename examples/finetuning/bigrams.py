@@ -13,17 +13,13 @@ from pathlib import Path
 
 from fairseq_summarymixing.errors import UserError, exit_status
 from fairseq_summarymixing.files import atomic_write
+from fairseq_summarymixing.text_files import read_lines
 
 DISCOUNT = 0.5
 
 
 def main(transcripts: str, out: str) -> None:
-    try:
-        sentences = [
-            line.split() for line in Path(transcripts).read_text(encoding="utf-8").splitlines() if line.strip()
-        ]
-    except OSError as error:
-        raise UserError(f"{transcripts} cannot be read: {error.strerror}") from error
+    sentences = [line.split() for line in read_lines(transcripts) if line.strip()]
     if not sentences:
         raise UserError(f"{transcripts} holds no words; expected one sentence per line")
     words = Counter(word for sentence in sentences for word in [*sentence, "</s>"])

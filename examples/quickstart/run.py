@@ -27,10 +27,12 @@ from fairseq_summarymixing.data.splits import stable_fraction
 from fairseq_summarymixing.errors import UserError, exit_status
 from fairseq_summarymixing.files import atomic_write
 from fairseq_summarymixing.tables import aligned
+from fairseq_summarymixing.text_files import read_lines
 
 HERE = Path(__file__).resolve().parent
 TOOLS = Path(sys.executable).parent
 LABELLED_MINUTES = 10.0
+HELD_OUT = ("--valid-percent", "10", "--test-percent", "10")
 
 RECIPES = {
     "log_mel": "pretraining_log_mel",  # the paper's shape: log-mel front end, conformer layers
@@ -61,44 +63,39 @@ def call(*arguments: str) -> None:
 
 
 def prepare_demo(out: Path, minutes: float) -> Path:
-    """Synthetic speech of many voices; some voices are held out. Returns the folder of manifests."""
+    """Make synthetic speech of many voices, some held out. Returns the folder of manifests."""
     manifests = out / "manifests"
     if not (manifests / "train.tsv").exists():
         call("synth", str(out / "corpus"), "--minutes", f"{minutes:g}", "--languages", "en-us")
-        call(
-            "manifest", "folder", str(out / "corpus" / "audio"), str(manifests), "--split-by", "speaker",
-            "--transcripts", str(out / "corpus" / "transcripts.tsv"), "--valid-percent", "10", "--test-percent", "10",
-        )  # fmt: skip
+        labels = ["--transcripts", str(out / "corpus" / "transcripts.tsv"), "--split-by", "speaker"]
+        call("manifest", "folder", str(out / "corpus" / "audio"), str(manifests), *labels, *HELD_OUT)
     return manifests
 
 
 def prepare_audio(audio: Path, out: Path, transcripts: Optional[str]) -> Path:
-    """Manifests that are there already are used; other folders are resampled and split by file."""
+    """Resample a folder and split it by file, or use the manifests that are there. Returns the folder of manifests."""
     if (audio / "train.tsv").exists():
         return audio
     manifests = out / "manifests"
     if not (manifests / "train.tsv").exists():
         labels = ["--transcripts", transcripts] if transcripts else []
-        call(
-            "manifest", "folder", str(audio), str(manifests), "--resample", "16000",
-            "--valid-percent", "10", "--test-percent", "10", *labels,
-        )  # fmt: skip
+        call("manifest", "folder", str(audio), str(manifests), "--resample", "16000", *labels, *HELD_OUT)
     return manifests
 
 
 def choose_labelled(manifests: Path, out: Path) -> Path:
-    """A folder with the manifests, and ``labelled``: a small stable part of ``train``, of about 10 minutes."""
+    """Make a folder with the manifests, and ``labelled``: a small stable part of ``train``, of about 10 minutes."""
     data = out / "data"
     root, rows = read_manifest(manifests / "train.tsv")
-    files = {"train.tsv": (manifests / "train.tsv").read_text(encoding="utf-8").splitlines()}
+    files = {"train.tsv": read_lines(manifests / "train.tsv")}
     for path in sorted(manifests.glob("*")):
         if path.suffix in (".tsv", ".ltr", ".wrd", ".txt") and path.name != "report.tsv":
-            files[path.name] = path.read_text(encoding="utf-8").splitlines()
+            files[path.name] = read_lines(path)
     if "train.ltr" in files:
         minutes = sum(frames for _, frames in rows) / 16000 / 60
         chosen = [stable_fraction(path) < LABELLED_MINUTES / minutes for path, _ in rows]
         files["labelled.tsv"] = [root] + [f"{path}\t{frames}" for (path, frames), keep in zip(rows, chosen) if keep]
-        for kind in {"ltr", "wrd"} & {path.suffix[1:] for path in manifests.glob("train.*")}:
+        for kind in [kind for kind in ("ltr", "wrd") if f"train.{kind}" in files]:
             files[f"labelled.{kind}"] = [line for line, keep in zip(files[f"train.{kind}"], chosen) if keep]
     for name, lines in files.items():
         with atomic_write(data / name) as file:
@@ -157,8 +154,10 @@ class Quickstart:
         await pretrained
         async with self.jobs.turn():
             await self.train("finetuning", run, settings)
-            best = str(run / "checkpoints" / "checkpoint_best.pt")
-            await self.call("decode", best, "--data", str(self.data), "--split", "test")
+            checkpoints = run / "checkpoints"
+            if not (checkpoints / "decode" / "checkpoint_best-test" / "result.json").exists():
+                best = str(checkpoints / "checkpoint_best.pt")
+                await self.call("decode", best, "--data", str(self.data), "--split", "test")
 
     async def train(self, recipe: str, run: Path, settings: List[str]) -> None:
         """Train into ``run``; a run that is complete is left alone, a partial run goes on."""

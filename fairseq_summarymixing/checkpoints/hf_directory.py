@@ -11,12 +11,21 @@ from torch import Tensor
 
 from ..compat import require
 from ..errors import UserError
+from ..text_files import open_text
 from .field_names import NORMS
-from .names import HF_HEADS, WEIGHT_NORM_NAMES, hf_names, rename, reverse
+from .names import (
+    HF_ENCODER_PREFIX,
+    HF_HEADS,
+    HF_MODELS,
+    HF_OUR_MODEL,
+    WEIGHT_NORM_NAMES,
+    hf_names,
+    rename,
+    reverse,
+)
 from .torch_files import read_torch_file
 from .weights import check_weights
 
-MODEL_TYPES = ("wav2vec2", "summarymixing")
 # What both fairseq's models and ours do not let one choose
 FIXED = {"feat_extract_activation": "gelu", "layer_norm_eps": 1e-5, "add_adapter": False, "adapter_attn_dim": None}
 
@@ -38,8 +47,8 @@ def read_config(folder: str | Path) -> dict[str, Any]:
             "download it first, with hf download)"
         )
     config = read_json(path)
-    if config.get("model_type") not in MODEL_TYPES:
-        raise UserError(f"{path} is of a model {config.get('model_type')!r}; expected {' or '.join(MODEL_TYPES)}")
+    if config.get("model_type") not in HF_MODELS:
+        raise UserError(f"{path} is of a model {config.get('model_type')!r}; expected {' or '.join(HF_MODELS)}")
     for name, value in FIXED.items():
         if config.get(name, value) not in (value, str(value)):
             raise UserError(f"{path}: {name}={config[name]} has no counterpart in fairseq, only {value}")
@@ -88,13 +97,13 @@ def split_weights(weights: dict[str, Tensor], config: dict[str, Any]) -> tuple[d
     Raises:
         ValueError: lists the parameters that no table knows.
     """
-    if not any(name.startswith("wav2vec2.") for name in weights):  # saved from the model without a head
-        weights = {f"wav2vec2.{name}": value for name, value in weights.items()}
+    if not any(name.startswith(HF_ENCODER_PREFIX) for name in weights):  # saved from the model without a head
+        weights = {HF_ENCODER_PREFIX + name: value for name, value in weights.items()}
     new = rename(weights, WEIGHT_NORM_NAMES, strict=False)
     weights = {new[name]: value for name, value in weights.items()}
     heads = {name: value for name, value in weights.items() if name.startswith(HF_HEADS)}
     encoder = {name: value for name, value in weights.items() if name not in heads}
-    ours, extractor_mode = config["model_type"] == "summarymixing", NORMS[config.get("feat_extract_norm", "group")]
+    ours, extractor_mode = config["model_type"] == HF_OUR_MODEL, NORMS[config.get("feat_extract_norm", "group")]
     names = rename(encoder, reverse(hf_names(ours, extractor_mode)))
     return {names[name]: value for name, value in encoder.items()}, heads
 
@@ -102,7 +111,8 @@ def split_weights(weights: dict[str, Tensor], config: dict[str, Any]) -> tuple[d
 def read_json(path: Path) -> dict[str, Any]:
     """Read the object in a JSON file; raises UserError where there is none."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        with open_text(path) as file:
+            content = json.load(file)
     except (OSError, ValueError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
     if not isinstance(content, dict):

@@ -10,11 +10,16 @@ from typing import Dict, Iterable, List, Tuple
 
 Table = Tuple[Tuple[str, str], ...]
 
-# fairseq's names of the models that we read
+# fairseq's names of the models that we read; ours is our task's name, too
 STOCK_MODEL = "wav2vec2"
 OUR_MODEL = "wav2vec2_summarymixing"
 PRETRAINED_MODELS = (STOCK_MODEL, OUR_MODEL)
 CTC_MODEL = "wav2vec_ctc"
+FINETUNED_PREFIX = "wav2vec_"  # wav2vec_ctc, wav2vec_seq2seq ...
+# Hugging Face's, the "model_type" of a config.json
+HF_STOCK_MODEL = "wav2vec2"
+HF_OUR_MODEL = "summarymixing"
+HF_MODELS = (HF_STOCK_MODEL, HF_OUR_MODEL)
 
 # Where a parameter's name begins with ...
 ENCODER_PREFIX = "w2v_encoder.w2v_model."
@@ -23,9 +28,17 @@ ENCODER_PREFIXES = (ENCODER_PREFIX, "encoder.w2v_model.")
 """... or inside a ``wav2vec_seq2seq``."""
 PRETRAINING_HEADS = ("quantizer.", "project_q.", "final_proj.")
 """... it is of what a pre-trained model has beside its encoder."""
+CTC_HEAD = "w2v_encoder.proj."
+"""... it is of the linear layer that a ``wav2vec_ctc`` has over its encoder."""
 
-HF_HEADS = ("lm_head.", "projector.", "classifier.", "layer_weights")
-"""... it is of a head of Hugging Face's."""
+HF_ENCODER_PREFIX = "wav2vec2."
+"""... it is of the encoder inside a model of Hugging Face's with a head."""
+HF_PRETRAINING_HEADS = ("quantizer.", "project_q.", "project_hid.")
+"""... it is of Hugging Face's counterpart of :data:`PRETRAINING_HEADS`."""
+HF_CTC_HEAD = "lm_head."
+"""... it is of Hugging Face's counterpart of :data:`CTC_HEAD`."""
+HF_HEADS = (HF_CTC_HEAD, "projector.", "classifier.", "layer_weights")
+"""... it is of a head of Hugging Face's for a task after pre-training."""
 
 # stock fairseq wav2vec2 | ours: inside a transformer layer
 STOCK_LAYER_NAMES: Table = (
@@ -89,7 +102,7 @@ WEIGHT_NORM_NAMES: Table = (
 )
 
 # fairseq's wav2vec_ctc | Hugging Face: what is on top of the encoder
-CTC_HEAD_NAMES: Table = (("w2v_encoder.proj.{p}", "lm_head.{p}"),)
+CTC_HEAD_NAMES: Table = ((CTC_HEAD + "{p}", HF_CTC_HEAD + "{p}"),)
 
 
 def hf_names(ours: bool, extractor_mode: str) -> Table:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..checkpoints import Checkpoint
+from ..checkpoints.names import FINETUNED_PREFIX, STOCK_MODEL
 from ..errors import UserError
 
 PRETRAINING, FINETUNING = "pre-training", "fine-tuning"
@@ -75,9 +77,9 @@ class Run:
     @property
     def kind_by_name(self) -> str | None:
         name = self.model.get("_name") or ""
-        if name.startswith("wav2vec2"):
+        if name.startswith(STOCK_MODEL):
             return PRETRAINING
-        return FINETUNING if name.startswith("wav2vec_") else None
+        return FINETUNING if name.startswith(FINETUNED_PREFIX) else None
 
     @property
     def architecture(self) -> str:
@@ -87,7 +89,7 @@ class Run:
         parts = [fields.get("_name") or "unknown"]
         if fields.get("mixer"):
             parts.append(str(fields["mixer"]))
-        elif parts[0] == "wav2vec2":
+        elif parts[0] == STOCK_MODEL:
             parts.append("self_attention")
         parts += [value for value in (fields.get("encoder_layer"), fields.get("frontend")) if value in NOT_WAV2VEC2]
         return " / ".join(parts)
@@ -291,15 +293,13 @@ def _read_heading(run: Run, line: str) -> None:
             if (value := pattern.search(line, found.end())) is not None:
                 fields[name] = value[1]
         # Fine-tuning logs its own configuration and then that of the model it starts from.
-        if run.kind_by_name == FINETUNING and not found[1].startswith("wav2vec_"):
+        if run.kind_by_name == FINETUNING and not found[1].startswith(FINETUNED_PREFIX):
             run.inner_model = fields
         else:
             run.model = fields
 
 
 def _read_checkpoint(run: Run) -> None:
-    from ..checkpoints import Checkpoint
-
     candidates = [
         folder / name
         for folder in (run.folder / "checkpoints", run.folder)

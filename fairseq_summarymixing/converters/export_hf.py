@@ -17,6 +17,7 @@ import torch
 
 from .. import __version__
 from ..checkpoints import Checkpoint
+from ..checkpoints.names import HF_OUR_MODEL, HF_STOCK_MODEL
 from ..compat import require
 from ..errors import UserError
 from ..files import atomic_folder
@@ -67,7 +68,7 @@ def write(source: ExportSource, folder: Path, spec_augment: bool | None = None) 
     _write_json(folder / "config.json", config)
     _write_json(folder / "preprocessor_config.json", _preprocessor(source))
     if source.ours:
-        write_code(folder, __version__)
+        write_code(folder, __version__, config)
     if source.symbols is not None:
         _write_tokenizer(source, folder)
     return config
@@ -79,7 +80,7 @@ def make_config(source: ExportSource, spec_augment: bool | None) -> dict[str, An
 
     config = {
         "architectures": [_class_name(source)],
-        "model_type": "summarymixing" if source.ours else "wav2vec2",
+        "model_type": HF_OUR_MODEL if source.ours else HF_STOCK_MODEL,
         "dtype": "float32",
         **to_hf(source.fields, source.conv_layers, source.ours),
     }

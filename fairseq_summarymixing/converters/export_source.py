@@ -13,6 +13,7 @@ from ..checkpoints.names import (
     CTC_HEAD_NAMES,
     CTC_MODEL,
     ENCODER_PREFIX,
+    HF_PRETRAINING_HEADS,
     PRETRAINED_MODELS,
     STOCK_LAYER_NAMES,
     STOCK_MODEL,
@@ -24,6 +25,7 @@ from ..compat import quiet_fairseq
 from ..downstream.restore import restore
 from ..errors import UserError
 from ..plugin.reading import reading_checkpoint
+from .hf_config import STOCK_CHOICES
 
 PATHS = {"data", "w2v_path", "init_from", "tensorboard_logdir", "eval_wer_config", "precompute_mask_config"}
 ACTIVATIONS = ("gelu", "relu", "swish", "tanh")
@@ -90,7 +92,7 @@ class ExportSource:
             final = rename(inner.values(), hf_names(self.ours, str(self.fields["extractor_mode"])))
         except ValueError as error:
             raise UserError(f"{self.checkpoint.path} cannot be exported: {error}") from error
-        left_out = () if self.has_quantizer else ("project_q.", "project_hid.")
+        left_out = () if self.has_quantizer else HF_PRETRAINING_HEADS
         named = {final[inner[name]]: value for name, value in encoder.items()}
         named = {name: value.clone() for name, value in named.items() if not name.startswith(left_out)}
         return {**named, **{head[name]: weights[name].clone() for name in head}}
@@ -139,9 +141,8 @@ def _check_stock(source: ExportSource) -> None:
 
 def _is_wav2vec2(source: ExportSource) -> bool:
     """Return whether Hugging Face's own class computes the same."""
-    asked = {"mixer": "self_attention", "encoder_layer": "transformer", "frontend": "waveform", "positions": "conv"}
     return (
-        all(source.fields.get(name, value) == value for name, value in asked.items())
+        all(source.fields.get(name, value) == value for name, value in STOCK_CHOICES.items())
         and source.conv_layers[-1][0] != source.fields["encoder_embed_dim"]  # theirs always projects
     )
 

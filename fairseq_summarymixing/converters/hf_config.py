@@ -14,6 +14,9 @@ MASKS = (
     ("mask_channel_length", "mask_feature_length"),
 )
 
+# What wav2vec 2.0 is, of the choices of ours
+STOCK_CHOICES = {"mixer": "self_attention", "encoder_layer": "transformer", "frontend": "waveform", "positions": "conv"}
+
 ConvLayers = Sequence[Tuple[int, int, int]]
 
 
@@ -33,7 +36,7 @@ def to_hf(fields: Mapping[str, Any], conv_layers: ConvLayers, ours: bool) -> Dic
     """
     named = {theirs: fields[name] for name, theirs in field_names(ours).items() if name in fields}
     if ours:
-        named.setdefault("mixer", "self_attention")  # stock's fields name none
+        named = {**STOCK_CHOICES, **named}  # stock's fields name none
     width = fields["encoder_embed_dim"]
     named["proj_codevector_dim"] = fields["final_dim"] or width
     named["codevector_dim"] = fields["latent_dim"] or named["proj_codevector_dim"]
@@ -54,7 +57,7 @@ def from_hf(config: Mapping[str, Any], ours: bool) -> Dict[str, Any]:
         fields["conv_feature_layers"] = layers
         fields["extractor_mode"] = NORMS[config["feat_extract_norm"]]
     if not ours:
-        fields["mixer"] = "self_attention"
+        fields["mixer"] = STOCK_CHOICES["mixer"]
     fields["quantize_targets"] = True
     return fields
 

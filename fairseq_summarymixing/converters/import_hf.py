@@ -13,9 +13,13 @@ from torch import Tensor
 from ..checkpoints import Checkpoint
 from ..checkpoints.hf_directory import read_config, read_json, read_preprocessor, read_weights, split_weights
 from ..checkpoints.names import (
+    CTC_HEAD,
     CTC_HEAD_NAMES,
     CTC_MODEL,
     ENCODER_PREFIX,
+    HF_CTC_HEAD,
+    HF_OUR_MODEL,
+    HF_STOCK_MODEL,
     OUR_MODEL,
     PRETRAINING_HEADS,
     STOCK_LAYER_NAMES,
@@ -32,7 +36,7 @@ from ..plugin.reading import reading_checkpoint
 from . import parity
 from .export_hf import check_parity, quiet_transformers
 from .export_source import plain, read_export_source
-from .hf_config import from_hf, mask_fields_from_hf
+from .hf_config import STOCK_CHOICES, from_hf, mask_fields_from_hf
 
 SPECIAL = ["<pad>", "<s>", "</s>", "<unk>"]
 DROPOUTS = ("dropout", "attention_dropout", "activation_dropout", "dropout_input", "dropout_features")
@@ -74,7 +78,7 @@ def _open(folder: Path) -> torch.nn.Module:
     import transformers
 
     importlib.import_module("fairseq_summarymixing.hf")
-    has_head = any(name.startswith("lm_head.") for name in read_weights(folder))
+    has_head = any(name.startswith(HF_CTC_HEAD) for name in read_weights(folder))
     auto = transformers.AutoModelForCTC if has_head else transformers.AutoModelForPreTraining
     with quiet_transformers():
         try:
@@ -90,10 +94,10 @@ def make_state(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
     task["normalize"] = _normalizes(folder)
     try:
         weights, head = split_weights(read_weights(folder), config)
-        stock_names, is_stock = config["model_type"] == "wav2vec2", model["_name"] == STOCK_MODEL
+        stock_names, is_stock = config["model_type"] == HF_STOCK_MODEL, model["_name"] == STOCK_MODEL
         if stock_names != is_stock:
             weights = _renamed(weights, STOCK_LAYER_NAMES if stock_names else reverse(STOCK_LAYER_NAMES), strict=False)
-        is_ctc = any(name.startswith("lm_head.") for name in head)
+        is_ctc = any(name.startswith(HF_CTC_HEAD) for name in head)
         head = _renamed(head, reverse(CTC_HEAD_NAMES)) if is_ctc else {}
         expected = _expected(model, is_ctc)
         _check_heads(folder, weights, expected)
@@ -105,7 +109,7 @@ def make_state(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
     task_state = {}
     if is_ctc:
         weights = {**{ENCODER_PREFIX + name: value for name, value in weights.items()}, **head}
-        dictionary = _dictionary(folder, len(head["w2v_encoder.proj.weight"]))
+        dictionary = _dictionary(folder, len(head[CTC_HEAD + "weight"]))
         model, task = _ctc_model(config, origin, model, task), _ctc_task(origin, task)
         task_state = {"target_dictionary": dictionary}
     dtype = getattr(torch, origin.get("dtype") or "float32")
@@ -131,7 +135,7 @@ def _renamed(weights: dict[str, Tensor], table: Table, **options: bool) -> dict[
 def _model(config: dict[str, Any], origin: dict[str, Any]) -> dict[str, Any]:
     """Return fairseq's fields: those of the export, with dropout as it is now; of public models, those of their
     configuration."""
-    ours = config["model_type"] == "summarymixing"
+    ours = config["model_type"] == HF_OUR_MODEL
     found = from_hf(config, ours)
     if origin.get("model"):
         return {**origin["model"], **{name: found[name] for name in DROPOUTS if name in found}}
@@ -147,7 +151,7 @@ def _expected(model: dict[str, Any], is_ctc: bool) -> list[str]:
     is_stock = model["_name"] == STOCK_MODEL
     known = {field.name: model[field.name] for field in fields(Wav2Vec2SummaryMixingConfig) if field.name in model}
     if is_stock:
-        known["mixer"] = "self_attention"
+        known["mixer"] = STOCK_CHOICES["mixer"]
     with torch.device("meta"), reading_checkpoint():
         built = Wav2Vec2SummaryMixingModel(Wav2Vec2SummaryMixingConfig(**known))
     if is_ctc:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import __version__
+from ..checkpoints.names import CTC_MODEL
 from ..downstream.encoder import SAMPLE_RATE, front_end_of
 from .export_source import ExportSource
 
@@ -70,7 +71,7 @@ def model_card(source: ExportSource, config: dict[str, Any], auto: str, figures:
         "mixer": fields.get("mixer", "self_attention"),
         "layers": f"{fields['encoder_layers']} x {layer}, {sizes}, feed-forward {fields['encoder_ffn_embed_dim']}",
         "front end": f"{frontend}, convolutions (channels, kernel size, stride) {list(source.conv_layers)}",
-        "fairseq model": fields["_name"] + (" in wav2vec_ctc" if source.is_ctc else ""),
+        "fairseq model": fields["_name"] + (f" in {CTC_MODEL}" if source.is_ctc else ""),
         "updates": source.checkpoint.num_updates,
         "input masked in training mode": f"{'yes' if masked else 'no'} (`apply_spec_augment`)",
     }

@@ -14,9 +14,9 @@ import soundfile
 
 from ..compat import require
 from ..files import atomic_write
+from .formats import how_to_convert
 
 SAMPLE_RATE = 16_000  # Hz; fairseq refuses any other rate while training
-EXTENSIONS = ("wav", "flac", "ogg", "mp3")
 RATES = (1_000, 768_000)  # Hz; below, nothing is speech, above, there is no hardware: such a header is damaged
 # Full scale is 1, and floats that were never scaled down reach 2^31. Of samples up to here an hour's sum of squares,
 # below 1e28, and all that a model computes of them stay far from the end of fp32, 3e38
@@ -69,7 +69,8 @@ def probe(path: str | Path) -> AudioInfo:
             if len(last) != 1:
                 raise BadAudio(f"truncated: the header gives {info.frames} frames, the last is not there")
     except soundfile.LibsndfileError as error:
-        raise BadAudio(f"not readable as audio: {error.error_string}") from error
+        reason = f"not readable as audio: {error.error_string}"
+        raise BadAudio(f"{reason} If it is a recording, {how_to_convert(str(path))}") from error
     except OSError as error:
         raise BadAudio(f"not readable: {error.strerror or error}") from error
     return info

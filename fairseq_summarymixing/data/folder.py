@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from ..errors import UserError
-from .audio import EXTENSIONS, SAMPLE_RATE, BadAudio
+from .audio import BadAudio
 from .copies import Copies
-from .folder_options import check_options, check_places, compile_speaker, refuse_leftovers
-from .manifest import unwritable, write_splits
+from .described import Described, Entry, describe
+from .folder_options import check_options, check_places, check_sources, compile_speaker, refuse_leftovers
+from .folder_summary import empty_split, nothing_found, nothing_left, summary
+from .formats import EXTENSIONS, extension_of, is_audio, why_passed_over
+from .manifest import file_names, unwritable, write_splits
 from .parallel import map_in_threads
-from .recordings import Recording, WrongRate, copy_name, examine, read_sidecar
-from .report import Report, printable
-from .splits import SPLITS, check_percents, choose_split
-from .transcripts import match_table, read_table
-from .walk import find_audio
+from .recordings import Recording, copy_name, examine, read_sidecar, speaker_in_path
+from .report import Report
+from .splits import assign_by_hash, assign_by_lists, split_percents
+from .text_rules import text_rules
+from .walk import find_files
 
 FIRST_FOLDER = r"^([^/]+)/"
 SIDECAR = "sidecar"
@@ -27,11 +30,15 @@ def make_manifests(
     source: str | Path,
     out: str | Path,
     *,
-    valid_percent: float = 1,
-    test_percent: float = 0,
+    valid_percent: float | None = None,
+    test_percent: float | None = None,
     split_by: str = "file",
     speaker_regex: str = FIRST_FOLDER,
+    split_lists: Mapping[str, str | Path] | None = None,
     transcripts: str | Path | None = None,
+    columns: Mapping[str, str] | None = None,
+    case: str | None = None,
+    keep_characters: str | None = None,
     resample: int | None = None,
     min_seconds: float = 0.1,
     max_seconds: float = float("inf"),
@@ -40,14 +47,21 @@ def make_manifests(
 ) -> str:
     """Write OUT/{train,valid,test}.tsv and OUT/report.tsv; returns the summary to print.
 
-    With transcripts also .wrd, .ltr and dict.ltr.txt, for the recordings that have one. A split of 0 percent
-    is not written. The same tree gives the same bytes on every machine and in every run. All manifests are
-    written at the end, or none.
+    With transcripts also .wrd, .ltr and dict.ltr.txt, for the recordings that have one; with labels .cls and
+    dict.cls.txt. A split of 0 percent is not written. The same tree gives the same bytes on every machine and in every
+    run. All manifests are written at the end, or none.
 
     Args:
+        valid_percent, test_percent: of the recordings or speakers, None for 1 and 0; what is left is for training.
         split_by: "file" or "speaker"; a stable hash of the relative path or of the speaker chooses the split.
-        speaker_regex: searched in the relative path; its one group is the speaker. Default: the first folder.
-        transcripts: a table "recording<TAB>text", or "sidecar" for a .txt file beside each recording.
+        speaker_regex: searched in the relative path; its one group is the speaker. Default: the first folder. A
+            speaker of ``columns`` counts instead.
+        split_lists: published splits instead, as files by split: a recording per line, or a table with ``columns``.
+            Recordings in no list are passed over; a recording that a list names twice is written twice.
+        transcripts: a table "recording<TAB>text", or with ``columns`` a table with a header, or "sidecar" for a .txt
+            file beside each recording.
+        columns: which columns of the tables are "path", "text", "speaker" and "label", as far as they are there.
+        case, keep_characters: see ``text_rules``; None takes text as it is.
         resample: 16000 writes every recording as 16 kHz mono FLAC under OUT/audio, which becomes the root,
             since a manifest has one root; copies of an earlier run are kept where the recording has the same
             size, time and length as then (OUT/audio/sources.tsv). None refers to the files where they are and
@@ -60,53 +74,69 @@ def make_manifests(
     """
     source, out = Path(os.path.abspath(source)), Path(os.path.abspath(out))
     extensions = [extension.strip().lstrip(".").lower() for extension in extensions]
-    check_percents(valid_percent, test_percent)
-    speaker_pattern = compile_speaker(speaker_regex) if split_by == "speaker" else None
+    split_lists, columns = dict(split_lists or {}), dict(columns or {})
     check_options(split_by, resample, min_seconds, max_seconds, extensions)
+    has_text = check_sources(transcripts, columns, split_lists)
+    percents = split_percents(valid_percent, test_percent, split_lists)
+    rules = text_rules(case, keep_characters)
+    pattern = compile_speaker(speaker_regex) if split_by == "speaker" and "speaker" not in columns else None
     check_places(source, out, resample)
-    percents = {"train": 100, "valid": valid_percent, "test": test_percent}
-    wanted = [split for split in SPLITS if percents[split] > 0]
-    refuse_leftovers(out, wanted, labelled=transcripts is not None)
+    refuse_leftovers(out, file_names(percents, has_text, "label" in columns))
 
     report = Report()
-    found = find_audio(source, extensions, report.add)
-    if not found:
-        raise UserError(f"{source} holds no audio files ({', '.join(extensions)})")
-    paths = _writable_names(found, resample, report)
-    text_of = _text_finder(source, transcripts, found, report)
+    found, passed_over = _find(source, extensions, report)
+    table = None if transcripts in (None, SIDECAR) else transcripts
+    described = describe(found, source, table, columns, split_lists, report)
+    listed = {path for paths in described.members.values() for path in paths}
+    wanted = [path for path in found if path in listed] if split_lists else found
+    paths = _writable_names(wanted, resample, report)
     copies = Copies(out / "audio") if resample else None
     examine_one = partial(
         examine,
         source=source,
         copies=copies,
         seconds=(min_seconds, max_seconds),
-        speaker_pattern=speaker_pattern,
-        text_of=text_of,
+        **_finders(source, transcripts, columns, described, rules, pattern, has_text),
     )
     label = "resampling" if resample else "reading headers"
     results = list(map_in_threads(examine_one, paths, workers, label))
     if copies is not None:
         copies.finish()
-    recordings = [result for result in results if isinstance(result, Recording)]
+    recordings = {path: result for path, result in zip(paths, results) if isinstance(result, Recording)}
     problems = {path: result for path, result in zip(paths, results) if isinstance(result, BadAudio)}
     for path, problem in problems.items():
         report.add(path, str(problem))
     report_path = report.write(out)
     if not recordings:
-        raise _nothing_left(source, len(found), problems, report, report_path)
+        raise nothing_left(source, len(wanted), problems, report, report_path)
 
-    splits: dict[str, list[Recording]] = {split: [] for split in wanted}
-    for recording in sorted(recordings, key=lambda recording: recording.row.path):
-        splits[choose_split(recording.split_key, valid_percent, test_percent)].append(recording)
+    if split_lists:
+        splits = assign_by_lists(recordings, described.members)
+    else:
+        splits = assign_by_hash(recordings, percents, split_by)
     for split, content in splits.items():
         if not content:
-            raise _empty_split(split, split_by, percents[split], len({recording.split_key for recording in recordings}))
+            raise empty_split(split, split_by, percents[split], recordings, report_path)
     root = out / "audio" if resample else source
-    write_splits(out, root, {split: [recording.row for recording in content] for split, content in splits.items()})
-    return _summary(splits, split_by, len(found), len(found) - len(recordings), len(report.entries), report_path)
+    write_splits(out, root, {split: [one.row for one in content] for split, content in splits.items()})
+    considered, unlisted = len(wanted) + len(passed_over), len(found) - len(wanted)
+    left_out = considered - len(recordings)
+    return summary(splits, considered, left_out, passed_over, unlisted, len(report.entries), report_path)
 
 
-def _writable_names(found: list[str], resample: int | None, report: Report) -> list[str]:
+def _find(source: Path, extensions: Sequence[str], report: Report) -> tuple[list[str], list[str]]:
+    """Return the recordings with one of the extensions, and those of other formats, which go to the report."""
+    files = find_files(source, report.add)
+    found = [path for path in files if extension_of(path) in extensions]
+    passed_over = [path for path in files if extension_of(path) not in extensions and is_audio(path)]
+    for path in passed_over:
+        report.add(path, why_passed_over(path, extensions))
+    if not found:
+        raise nothing_found(source, extensions, passed_over, Counter(map(extension_of, files)))
+    return found, passed_over
+
+
+def _writable_names(found: Sequence[str], resample: int | None, report: Report) -> list[str]:
     """Return the paths that a manifest, and with ``resample`` a copy of its own, can be made for."""
     paths, copies = [], {}
     for path in found:
@@ -121,46 +151,23 @@ def _writable_names(found: list[str], resample: int | None, report: Report) -> l
     return paths
 
 
-def _text_finder(source: Path, transcripts, found: list[str], report: Report) -> Callable[[str], str] | None:
-    """Return a function from path to transcript, "" where there is none; None when no transcripts were asked for."""
-    if transcripts is None:
-        return None
-    if str(transcripts) == SIDECAR:
-        return lambda path: read_sidecar(source / path)
-    texts, unused = match_table(read_table(transcripts), found)
-    if not texts:
-        raise UserError(f"no line of {transcripts} fits a recording: it names {unused[0]!r}, SRC holds {found[0]!r}")
-    for key in unused:
-        report.add(key, "transcript without a recording")
-    return lambda path: texts.get(path, "")
+def _finders(source, transcripts, columns, described: Described, rules, pattern, has_text: bool) -> dict[str, Callable]:
+    """Return the functions by which ``examine`` finds a path's text, speaker and label."""
 
+    def entry(path: str) -> Entry:
+        return described.entries.get(path, Entry())
 
-def _nothing_left(source: Path, count: int, problems: dict, report: Report, report_path: Path) -> UserError:
-    if len(problems) == count and all(isinstance(problem, WrongRate) for problem in problems.values()):
-        path, problem = next(iter(problems.items()))
-        return UserError(f"none of the {count} recordings is at {SAMPLE_RATE} Hz ({path}: {problem})")
-    path, reason = report.entries[-1]
-    return UserError(
-        f"none of the {count} audio files in {source} can be used ({printable(path)}: {reason}); see {report_path}"
-    )
+    def text_of(path: str) -> str:
+        text = read_sidecar(source / path) if transcripts == SIDECAR else entry(path).text or ""
+        if text and not rules(text):
+            raise BadAudio("no transcript: none of its characters is one of `keep_characters`")
+        return rules(text)
 
-
-def _empty_split(split: str, split_by: str, percent: float, count: int) -> UserError:
-    what = f"none of the {count} {split_by}s fell into {split}"
-    if split == "train":
-        return UserError(f"{what}; nothing to train on: lower `valid_percent` and `test_percent`")
-    return UserError(f"{what} at `{split}_percent` {percent:g}; raise it, or pass 0 for no {split} manifest")
-
-
-def _summary(splits, split_by, count, left_out, reported, report_path) -> str:
-    lines = []
-    for split, recordings in splits.items():
-        hours = sum(recording.seconds for recording in recordings) / 3600
-        line = f"{split}: {hours:.2f} hours, {len(recordings)} recordings"
-        if split_by == "speaker":
-            line += f", {len({recording.split_key for recording in recordings})} speakers"
-        lines.append(line)
-    lines.append(f"left out: {left_out} of {count} recordings" + (f", see {report_path}" if reported else ""))
-    if reported > left_out:
-        lines[-1] += f" (and {reported - left_out} other lines there: transcripts or folders without a recording)"
-    return "\n".join(lines)
+    finders: dict[str, Callable] = {"text_of": text_of} if has_text else {}
+    if "label" in columns:
+        finders["label_of"] = lambda path: entry(path).label or ""
+    if "speaker" in columns:
+        finders["speaker_of"] = lambda path: entry(path).speaker or ""
+    elif pattern is not None:
+        finders["speaker_of"] = partial(speaker_in_path, pattern=pattern)
+    return finders

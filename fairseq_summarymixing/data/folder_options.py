@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from ..errors import UserError
 from .audio import SAMPLE_RATE
+from .described import FIELDS
 from .manifest import unwritable
 from .report import printable
 from .splits import SPLITS
@@ -24,6 +26,25 @@ def check_options(split_by, resample, min_seconds, max_seconds, extensions) -> N
         )
     if not extensions or "" in extensions or "raw" in extensions:
         raise UserError("`extensions` must name formats with a header, such as wav,flac")
+
+
+def check_sources(
+    transcripts: str | Path | None, columns: Mapping[str, str], split_lists: Mapping[str, str | Path]
+) -> bool:
+    """Return whether recordings get transcripts; raises UserError for columns and lists that do not go together."""
+    unknown = sorted(set(columns) - set(FIELDS))
+    if unknown or (columns and "path" not in columns):
+        raise UserError(f"`columns` must name a column for path, and may for {', '.join(FIELDS[1:])}; got {columns}")
+    for split in split_lists:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", split) or split in ("report", "dict.ltr", "dict.cls"):
+            raise UserError(f"`split_lists`: {split!r} is no name of a split; expected such as train, valid, test")
+    if str(transcripts) == "sidecar":
+        if "text" in columns:
+            raise UserError("`transcripts` sidecar and a column for text: take text from one of them")
+        return True
+    if columns and transcripts is None and not split_lists:
+        raise UserError("`columns` needs a table: name one in `transcripts` or in `split_lists`")
+    return "text" in columns if columns else transcripts is not None
 
 
 def compile_speaker(expression: str) -> re.Pattern:
@@ -54,12 +75,12 @@ def check_places(source: Path, out: Path, resample: int | None) -> None:
         raise UserError(f"the copies in {copies} would be written over SRC; choose another OUT")
 
 
-def refuse_leftovers(out: Path, wanted: list[str], labelled: bool) -> None:
-    """Raise a UserError when OUT holds, for example, a test.tsv or train.ltr that would not fit the new files."""
-    endings = ("tsv", "wrd", "ltr")
-    ours = {f"{split}.{ending}" for split in SPLITS for ending in endings} | {"dict.ltr.txt"}
-    new = {f"{split}.{ending}" for split in wanted for ending in (endings if labelled else ("tsv",))}
-    stale = sorted(name for name in ours - new if (out / name).exists() and not (labelled and name == "dict.ltr.txt"))
+def refuse_leftovers(out: Path, renewed: Collection[str]) -> None:
+    """Raise a UserError when OUT holds a test.tsv, a train.ltr or the like that would not fit the ``renewed`` files."""
+    splits = {*SPLITS, *(Path(name).stem for name in renewed)}
+    ours = {f"{split}.{kind}" for split in splits for kind in ("tsv", "wrd", "ltr", "cls", "trials")}
+    ours |= {f"dict.{kind}.txt" for kind in ("ltr", "cls")}
+    stale = sorted(name for name in ours - set(renewed) if (out / name).exists())
     if stale:
         raise UserError(
             f"{out} holds {', '.join(stale)} that this run would not renew; remove them or choose another OUT"

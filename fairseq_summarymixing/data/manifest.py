@@ -1,17 +1,18 @@
-"""Read and write fairseq manifests: split.tsv (root, then path and frames), split.wrd, split.ltr and dict.ltr.txt."""
+"""Read and write fairseq manifests, SPLIT.tsv (root, then path and frames), and write what goes with them."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import UserError
 from ..files import atomic_write
-from .transcripts import dictionary, letters
+from ..text_files import read_lines
+from .transcripts import dictionary, letters, symbol
 
 ZIP_PART = re.compile(r"^(?P<zip>.*\.zip):(?P<offset>\d+):(?P<length>\d+)$")
 ANY_ZIP_PART = re.compile(r"\.zip:")
@@ -19,11 +20,21 @@ ANY_ZIP_PART = re.compile(r"\.zip:")
 
 @dataclass(frozen=True)
 class Row:
-    """One recording of a manifest: path relative to the root, with "/"; frames at its own rate; transcript if known."""
+    """A row of a manifest: path relative to the root, with "/"; frames at its own rate; text and label if known."""
 
     path: str
     frames: int
     text: str | None = None
+    label: str | None = None
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One trial of speaker verification: two paths of a split, and whether their speaker is the same."""
+
+    same: bool
+    first: str
+    second: str
 
 
 def unwritable(path: str) -> str | None:
@@ -39,67 +50,111 @@ def unwritable(path: str) -> str | None:
     return None
 
 
-def write_splits(folder: str | Path, root: str | Path, splits: Mapping[str, Sequence[Row]]) -> None:
-    """Write every split's .tsv, and where the rows have texts its .wrd and .ltr, and one dict.ltr.txt of all.
+def write_splits(
+    folder: str | Path,
+    root: str | Path,
+    splits: Mapping[str, Sequence[Row]],
+    trials: Mapping[str, Sequence[Trial]] | None = None,
+) -> None:
+    """Write every split's .tsv, and what belongs to its rows: texts, labels, trials.
 
-    Rows are written in the order given. All files are complete before the first one is moved into place.
+    Rows with texts get SPLIT.wrd, SPLIT.ltr and one dict.ltr.txt of all splits; rows with labels get SPLIT.cls and one
+    dict.cls.txt. Rows are written in the order given; a repeated row weighs as much more. All files are complete before
+    the first one is moved into place.
 
     Args:
         folder: created if need be.
         root: the folder that the rows' paths are relative to; written as an absolute path.
-        splits: rows by split name. Either all rows have a text or none has.
+        splits: rows by split name. Either all rows have a text or none has, and so of labels.
+        trials: by split name, for SPLIT.trials.
 
     Raises:
-        UserError: rows with and without text are mixed, a path cannot be written down, the disk is full.
+        UserError: rows with and without text or label are mixed, a path cannot be written down, a trial names a path
+            that is not in its split, the disk is full.
     """
-    folder, root = Path(folder), os.path.abspath(root)
-    if unwritable(root):
-        raise UserError(f"{root!r} cannot stand in a manifest: {unwritable(root)}")
+    root = os.path.abspath(root)
     rows = [row for split in splits.values() for row in split]
-    labelled = any(row.text is not None for row in rows)
-    for row in rows:
-        if unwritable(row.path):
-            raise UserError(f"{row.path!r} cannot stand in a manifest: {unwritable(row.path)}")
-        if labelled and not row.text:
-            raise UserError(f"{row.path} has no transcript, other recordings have one")
-    contents = {}
+    for path in [root, *(row.path for row in rows)]:
+        if unwritable(path):
+            raise UserError(f"{path!r} cannot stand in a manifest: {unwritable(path)}")
+    has_text, has_label = _all_or_none("transcript", rows, "text"), _all_or_none("label", rows, "label")
+    contents: dict[str, list[str]] = {}
     for name, split in splits.items():
         contents[f"{name}.tsv"] = [root] + [f"{row.path}\t{row.frames}" for row in split]
-        if labelled:
+        if has_text:
             contents[f"{name}.wrd"] = [row.text for row in split]
             contents[f"{name}.ltr"] = [letters(row.text) for row in split]
-    if labelled:
-        text_of = {row.path: row.text for row in rows}  # a recording in two splits counts once
-        contents["dict.ltr.txt"] = dictionary(letters(text) for text in text_of.values())
+        if has_label:
+            contents[f"{name}.cls"] = [symbol(row.label) for row in split]
+    once = {row.path: row for row in rows}.values()  # a recording in two splits counts once
+    if has_text:
+        contents["dict.ltr.txt"] = dictionary(letters(row.text) for row in once)
+    if has_label:
+        contents["dict.cls.txt"] = dictionary(symbol(row.label) for row in once)
+    for name, pairs in (trials or {}).items():
+        _check_trials(name, pairs, {row.path for row in splits[name]})
+        contents[f"{name}.trials"] = trial_lines(pairs)
+    write_together(folder, contents)
+
+
+def file_names(
+    splits: Iterable[str], has_text: bool = False, has_label: bool = False, trials: Iterable[str] = ()
+) -> list[str]:
+    """Return the names of the files that ``write_splits`` writes."""
+    kinds = ["tsv"] + ["wrd", "ltr"] * has_text + ["cls"] * has_label
+    names = [f"{split}.{kind}" for split in splits for kind in kinds]
+    names += ["dict.ltr.txt"] * has_text + ["dict.cls.txt"] * has_label
+    return names + [f"{split}.trials" for split in trials]
+
+
+def write_together(folder: str | Path, contents: Mapping[str, Sequence[str]]) -> None:
+    """Write the lines of several files of a folder; all are complete before the first one is moved into place.
+
+    Raises:
+        UserError: the folder cannot be written to, or the disk is full.
+    """
     with contextlib.ExitStack() as stack:
         for name, lines in contents.items():
-            file = stack.enter_context(atomic_write(folder / name))
+            file = stack.enter_context(atomic_write(Path(folder) / name))
             file.writelines(f"{line}\n" for line in lines)
             file.flush()
             os.fsync(file.fileno())  # a full disk shows here, before any file has been moved into place
 
 
+def _all_or_none(what: str, rows: Sequence[Row], field: str) -> bool:
+    missing = [row.path for row in rows if not getattr(row, field)]
+    if missing and any(getattr(row, field) is not None for row in rows):
+        raise UserError(f"{missing[0]} has no {what}, other recordings have one")
+    return bool(rows) and not missing
+
+
+def _check_trials(split: str, trials: Sequence[Trial], paths: Collection[str]) -> None:
+    for trial in trials:
+        for path in (trial.first, trial.second):
+            if path not in paths:
+                raise UserError(f"a trial of {split} names {path}, which is not in {split}.tsv")
+
+
+def trial_lines(trials: Iterable[Trial]) -> list[str]:
+    """Return the lines of SPLIT.trials."""
+    return [f"{int(trial.same)}\t{trial.first}\t{trial.second}" for trial in trials]
+
+
 def read_manifest(path: str | Path, check_files: bool = False) -> tuple[str, list[tuple[str, int]]]:
     """Read a .tsv and check every line. Returns (root, [(path relative to root, frames), ...]).
 
-    A row is ``relative/path<TAB>frames``, or ``relative/file.zip:offset:length<TAB>frames``.
+    A row is ``relative/path<TAB>frames``, or ``relative/file.zip:offset:length<TAB>frames``. A row that stands there
+    several times weighs as much more.
 
     Args:
         check_files: also look whether each file is there; about a million look-ups per million rows.
 
     Raises:
         UserError: names the file, the line and the reason. The root folder is missing; no rows; a row without
-            exactly two fields, with an absolute path, with frames that are no positive integer, with a
-            malformed zip part, or with the path of an earlier row; with ``check_files`` a missing file.
+            exactly two fields, with an absolute path, with frames that are no positive integer, or with a
+            malformed zip part; with ``check_files`` a missing file.
     """
-    try:
-        # Universal line ends, as fairseq opens it.
-        with open(path, encoding="utf-8") as file:
-            lines = file.readlines()
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 text (byte {error.start})") from error
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from error
+    lines = read_lines(path)
     root = lines[0].strip() if lines else ""
     if not root or "\t" in root:
         raise UserError(f"{path}:1: expected the folder that the paths are relative to; found {root[:60]!r}")
@@ -116,8 +171,6 @@ def read_manifest(path: str | Path, check_files: bool = False) -> tuple[str, lis
         rows.append((fields[0], int(fields[1])))
     if not rows:
         raise UserError(f"{path} has no rows, only a root")
-    if len({row[0] for row in rows}) < len(rows):
-        _raise_duplicate(path, rows)
     return root, rows
 
 
@@ -141,11 +194,3 @@ def _missing(root: str, path: str) -> str | None:
     in_zip = ZIP_PART.match(path)
     full_path = os.path.join(root, in_zip["zip"] if in_zip else path)
     return None if os.path.isfile(full_path) else f"the file {full_path} does not exist"
-
-
-def _raise_duplicate(manifest: str | Path, rows: list[tuple[str, int]]) -> None:
-    first_line: dict[str, int] = {}
-    for number, (path, _) in enumerate(rows, start=2):
-        if path in first_line:
-            raise UserError(f"{manifest}:{number}: {path} is in line {first_line[path]} already")
-        first_line[path] = number

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ..errors import UserError
+from ..text_files import read_text
 from .audio import SAMPLE_RATE, BadAudio, probe
 from .copies import Copies
 from .manifest import Row
-from .transcripts import WORD_END, clean, read_text
+from .transcripts import WORD_END, clean
 
 
 class WrongRate(BadAudio):
@@ -20,11 +21,12 @@ class WrongRate(BadAudio):
 
 @dataclass(frozen=True)
 class Recording:
-    """One usable recording: its manifest row, its length, and the path or speaker that its split hangs on."""
+    """One usable recording: its manifest row, its length, its path below SRC, and its speaker if asked for."""
 
     row: Row
     seconds: float
-    split_key: str
+    path: str
+    speaker: str | None = None
 
 
 def copy_name(path: str) -> str:
@@ -47,8 +49,9 @@ def examine(
     source: Path,
     copies: Copies | None = None,
     seconds: tuple[float, float] = (0, float("inf")),
-    speaker_pattern: re.Pattern | None = None,
+    speaker_of: Callable[[str], str] | None = None,
     text_of: Callable[[str], str] | None = None,
+    label_of: Callable[[str], str] | None = None,
 ) -> Recording | BadAudio:
     """Read the header of SOURCE/path; returns the recording, or why it cannot be used.
 
@@ -56,15 +59,16 @@ def examine(
         copies: where to write a 16 kHz mono FLAC copy, to which the row then refers; None refers to the file
             itself, which must be at 16 kHz.
         seconds: shortest and longest length.
-        speaker_pattern: its one group in the path is the speaker, the split key instead of the path.
-        text_of: gives a path's transcript, empty where there is none; None for rows without transcripts.
+        speaker_of, text_of, label_of: give a path's speaker, transcript and label, empty where there is none; None
+            where they are not asked for. They may raise BadAudio.
 
     Raises:
         UserError: a copy cannot be written.
     """
     try:
         text = None if text_of is None else _checked_text(text_of(path))
-        split_key = path if speaker_pattern is None else _speaker(path, speaker_pattern)
+        speaker = None if speaker_of is None else _given("speaker", speaker_of(path))
+        label = None if label_of is None else _given("label", label_of(path))
         info = probe(source / path)
         shortest, longest = seconds
         if info.seconds < shortest:
@@ -79,20 +83,25 @@ def examine(
             )
     except BadAudio as problem:
         return problem
-    row = Row(copy_name(path) if copies else path, info.frames, text)
-    return Recording(row, info.seconds, split_key)
+    row = Row(copy_name(path) if copies else path, info.frames, text, label)
+    return Recording(row, info.seconds, path, speaker)
 
 
-def _checked_text(text: str) -> str:
-    if not text:
-        raise BadAudio("no transcript")
-    if WORD_END in text:
-        raise BadAudio(f"its transcript contains {WORD_END!r}, which marks the end of a word in .ltr files")
-    return text
-
-
-def _speaker(path: str, pattern: re.Pattern) -> str:
+def speaker_in_path(path: str, pattern: re.Pattern) -> str:
+    """Return the one group of a pattern in a path; raises BadAudio where there is none."""
     match = pattern.search(path)
     if not match or not match[1]:
         raise BadAudio(f"no speaker: the path does not fit `speaker_regex` {pattern.pattern}")
     return match[1]
+
+
+def _checked_text(text: str) -> str:
+    if WORD_END in text:
+        raise BadAudio(f"its transcript contains {WORD_END!r}, which marks the end of a word in .ltr files")
+    return _given("transcript", text)
+
+
+def _given(what: str, value: str) -> str:
+    if not value:
+        raise BadAudio(f"no {what}")
+    return value

@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from ..errors import UserError
-from .audio import EXTENSIONS
+from .formats import EXTENSIONS
 from .manifest import Row, read_manifest
 from .parallel import map_in_threads
 from .recordings import Recording, examine

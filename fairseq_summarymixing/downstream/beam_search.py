@@ -17,6 +17,7 @@ from tqdm import tqdm
 from ..compat import require
 from ..errors import UserError
 from ..tables import aligned
+from ..text_files import read_lines
 from .hypothesis import Hypothesis
 
 # What tuning tries
@@ -143,11 +144,7 @@ def read_lexicon(path: str | Path, symbols: list[str], delimiter: str = "|") -> 
             error names the first such line), or there is no word.
     """
     known, lexicon = set(symbols), {}
-    try:
-        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"`lexicon` {path} cannot be read: {error}") from error
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(read_lines(path), 1):
         if not line.strip():
             continue
         word, *spelling = line.split()

@@ -15,10 +15,12 @@ import soundfile
 import torch
 from torch import Tensor
 
-from ..data.audio import EXTENSIONS, SAMPLE_RATE, BadAudio, probe, read_mono, resample
+from ..data.audio import SAMPLE_RATE, BadAudio, probe, read_mono, resample
+from ..data.formats import EXTENSIONS
 from ..data.manifest import ZIP_PART, read_manifest
 from ..data.walk import find_audio
 from ..errors import UserError
+from ..text_files import read_lines
 from .input_options import LIST_MARK, STDIN
 
 ReportFailure = Callable[[str, str], None]
@@ -95,16 +97,12 @@ def read_wave(path: str) -> Tensor:
 def _listed(entry: str) -> list[str]:
     """Return the lines of a list, or what else is given as it is."""
     if entry == STDIN:
-        content = sys.stdin.buffer.read()
+        lines = os.fsdecode(sys.stdin.buffer.read()).split("\n")
     elif entry.startswith(LIST_MARK):
-        try:
-            content = Path(entry[len(LIST_MARK) :]).read_bytes()
-        except OSError as error:
-            raise UserError(f"cannot read the list {entry[len(LIST_MARK) :]}: {error.strerror}") from error
+        lines = read_lines(entry[len(LIST_MARK) :])
     else:
         return [entry]
-    lines = content.removeprefix(b"\xef\xbb\xbf").splitlines()
-    return [os.fsdecode(line.strip()) for line in lines if line.strip()]
+    return [line.strip() for line in lines if line.strip()]
 
 
 def _expand(path: str, report: ReportFailure) -> list[Recording]:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from ..checkpoints import Checkpoint
+from ..checkpoints.names import CTC_MODEL, STOCK_MODEL
 from ..compat import quiet_fairseq
 from ..errors import UserError
 from .encoder import SAMPLE_RATE, front_end_of
@@ -74,8 +75,8 @@ def check_checkpoint(checkpoint: Checkpoint) -> str:
     """Return the ending of the checkpoint's label files, such as "ltr"; raises UserError unless it is of CTC."""
     path, name = checkpoint.path, checkpoint.name
     if not checkpoint.is_ctc:
-        hint = "; fine-tune it first (model wav2vec_ctc, task audio_finetuning)" if "wav2vec2" in str(name) else ""
-        raise UserError(f"{path} is a checkpoint of the model {name!r}; expected one of 'wav2vec_ctc'{hint}")
+        hint = f"; fine-tune it first (model {CTC_MODEL}, task audio_finetuning)" if STOCK_MODEL in str(name) else ""
+        raise UserError(f"{path} is a checkpoint of the model {name!r}; expected one of {CTC_MODEL!r}{hint}")
     if not checkpoint.labels:
         raise UserError(f"{path} was trained without labels (task.labels is not set), so it has no dictionary")
     return checkpoint.labels

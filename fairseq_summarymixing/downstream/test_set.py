@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..data.labels import read_labels
 from ..data.manifest import read_manifest
 from ..errors import UserError
 
@@ -38,19 +39,7 @@ def read_test_set(folder: str | Path, split: str, labels: str) -> TestSet:
         raise UserError(f"there is no {manifest}; {_splits(folder)}")
     root, rows = read_manifest(manifest, check_files=True)
     paths, samples = [path for path, _ in rows], [length for _, length in rows]
-    if not labels_path.exists():
-        return TestSet(root, paths, samples, None, labels_path)
-    try:
-        # Only line ends separate lines, as for fairseq: a form feed or U+2028 does not.
-        with open(labels_path, encoding="utf-8") as file:
-            lines = [line.strip() for line in file]
-    except UnicodeDecodeError as error:
-        raise UserError(f"{labels_path} is not UTF-8 text (byte {error.start})") from error
-    if len(lines) != len(rows):
-        raise UserError(
-            f"{labels_path} has {len(lines)} lines but {manifest} has {len(rows)} rows; "
-            "line i of one belongs to row i of the other: make both again together"
-        )
+    lines = read_labels(manifest, labels, len(rows)) if labels_path.exists() else None
     return TestSet(root, paths, samples, lines, labels_path)
 
 

@@ -41,7 +41,7 @@ def _with_code(save):
     def save_pretrained(self, save_directory, *arguments, **options):
         self.config.auto_map = dict(AUTO_MAP)
         save(self, save_directory, *arguments, **options)
-        write_code(Path(save_directory), __version__)
+        write_code(Path(save_directory), __version__, self.config.to_dict())
 
     return save_pretrained
 

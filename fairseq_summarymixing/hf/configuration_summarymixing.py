@@ -7,7 +7,9 @@ from typing import Any, Dict
 from transformers import Wav2Vec2Config
 
 from ..checkpoints.field_names import NORMS, SHARED_FIELDS, TRANSLATED_FIELDS, hf_field_names
+from ..checkpoints.names import HF_OUR_MODEL
 from ..modules.config import EncoderConfig, FrontendConfig
+from ..modules.log_mel import HOP
 
 
 def own_defaults() -> Dict[str, Any]:
@@ -26,7 +28,7 @@ class SummaryMixingConfig(Wav2Vec2Config):
     ``depthwise_conv_kernel_size`` is called ``conv_depthwise_kernel_size``.
     """
 
-    model_type = "summarymixing"
+    model_type = HF_OUR_MODEL
 
     def __init__(self, **kwargs):
         own = {name: kwargs.pop(name, default) for name, default in own_defaults().items()}
@@ -37,7 +39,7 @@ class SummaryMixingConfig(Wav2Vec2Config):
     @property
     def inputs_to_logits_ratio(self):
         """The number of samples from one frame to the next."""
-        return math.prod(self.conv_stride) * (160 if self.frontend == "log_mel" else 1)
+        return math.prod(self.conv_stride) * (HOP if self.frontend == "log_mel" else 1)
 
 
 def module_config(config: SummaryMixingConfig, kind: type) -> Any:

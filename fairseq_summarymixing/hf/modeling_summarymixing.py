@@ -21,7 +21,7 @@ from transformers.models.wav2vec2.modeling_wav2vec2 import Wav2Vec2GumbelVectorQ
 from ..checkpoints.former_lite import refuse_lite_with_combiner
 from ..modules.build import build_encoder, build_frontend
 from ..modules.config import EncoderConfig, FrontendConfig
-from ..modules.log_mel import LogMel, mel_filters, padding_beyond, windowed_fourier
+from ..modules.log_mel import padding_beyond
 from .configuration_summarymixing import SummaryMixingConfig, module_config
 
 
@@ -58,9 +58,8 @@ class SummaryMixingMixin:
 
     def _init_weights(self, module):
         """Initialise what no checkpoint holds; our modules have initialised themselves."""
-        if isinstance(module, LogMel):  # built without storage while weights are loaded
-            module.fourier.copy_(windowed_fourier())
-            module.filters.copy_(mel_filters(module.num_bins))
+        if hasattr(module, "fill_buffers"):  # built without storage while weights are loaded
+            module.fill_buffers()
         elif isinstance(module, SummaryMixingModel):
             module.masked_spec_embed.data.uniform_()
         elif isinstance(module, (nn.Linear, Wav2Vec2GumbelVectorQuantizer)) or module is self:

@@ -2,7 +2,7 @@
 default.
 
 Read are the fields of the dataclasses in ``modules/config.py``, as far as the choices made read them
-(:func:`~fairseq_summarymixing.modules.build.idle_fields`). A new field of fairseq's is so refused until something
+(:func:`~fairseq_summarymixing.modules.choices.idle_fields`). A new field of fairseq's is so refused until something
 reads it.
 """
 
@@ -13,7 +13,7 @@ from typing import Any, Iterable, Optional, Tuple
 
 from fairseq.models.wav2vec.wav2vec2 import Wav2Vec2Config
 
-from ..modules.build import CHOICES, describe, idle_fields
+from ..modules.choices import CHOICES, describe, idle_fields
 from ..modules.config import (
     ConvLayers,
     EncoderConfig,

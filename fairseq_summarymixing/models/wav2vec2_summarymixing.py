@@ -11,6 +11,7 @@ from typing import Any, Dict, List, Optional
 from fairseq.models import BaseFairseqModel, register_model
 from torch import Tensor
 
+from ..checkpoints.names import OUR_MODEL
 from ..modules.contrastive import diversity_loss
 from ..modules.wav2vec2 import ContrastiveOutput, Wav2Vec2
 from ._fields import CONFIGS, recipe_fields
@@ -23,7 +24,7 @@ class Wav2Vec2SummaryMixingConfig(recipe_fields(CONFIGS)):
     """All of stock ``wav2vec2``'s fields, those of ``modules/config.py`` that it lacks, and ``init_from``."""
 
 
-@register_model("wav2vec2_summarymixing", dataclass=Wav2Vec2SummaryMixingConfig)
+@register_model(OUR_MODEL, dataclass=Wav2Vec2SummaryMixingConfig)
 class Wav2Vec2SummaryMixingModel(StockMethods, FairseqSpeechEncoder, Wav2Vec2, BaseFairseqModel):
     """A wav2vec 2.0 with the mixer of choice, under fairseq's calls.
 

@@ -18,7 +18,6 @@ from .feed_forward import FeedForward
 from .frontend import ConvFeatureExtractor, LogMelExtractor
 from .hyper_mixing import HyperMixing
 from .positional import ConvPositions, SinusoidalPositions
-from .quantizer import GumbelVectorQuantizer
 from .summary_mixing import SummaryMixing, SummaryMixingLite
 from .transformer import TransformerLayer
 
@@ -62,6 +61,14 @@ class Part:
         return frozenset(own).union(*(source.fields for source in sources if isinstance(source, Part)))
 
 
+def chosen(config: Any, choice: str, parts: Dict[Any, Part]) -> Part:
+    """Return the line of a table that a field of a configuration chooses. Raises ValueError where there is none."""
+    value = getattr(config, choice)
+    if value not in parts:
+        raise ValueError(f"{choice} must be one of {', '.join(map(str, parts))}; got {value!r}")
+    return parts[value]
+
+
 ACTIVATION = Part(get_activation, name="activation_fn")
 
 MIXERS = {
@@ -103,7 +110,7 @@ MIXERS = {
 
 
 def build_mixer(config: EncoderConfig) -> nn.Module:
-    return chosen(config, "mixer")(config)
+    return chosen(config, "mixer", MIXERS)(config)
 
 
 FEED_FORWARD = Part(
@@ -153,16 +160,16 @@ FRONTENDS = {
 
 
 def build_frontend(config: FrontendConfig) -> nn.Module:
-    return chosen(config, "frontend")(config)
+    return chosen(config, "frontend", FRONTENDS)(config)
 
 
 def build_layer(config: EncoderConfig) -> nn.Module:
-    return chosen(config, "encoder_layer")(config)
+    return chosen(config, "encoder_layer", ENCODER_LAYERS)(config)
 
 
 ENCODER = Part(
     Encoder,
-    positions=lambda config: chosen(config, "positions")(config),
+    positions=lambda config: chosen(config, "positions", POSITIONS)(config),
     layers=lambda config: [build_layer(config) for _ in range(config.encoder_layers)],
     model_dim="encoder_embed_dim",
     # the paper drops out features before it adds sinusoids, and that is ``dropout_input``
@@ -175,53 +182,3 @@ ENCODER = Part(
 
 def build_encoder(config: EncoderConfig) -> Encoder:
     return ENCODER(config)
-
-
-QUANTIZER = Part(
-    GumbelVectorQuantizer,
-    num_vars="latent_vars",
-    groups="latent_groups",
-    vq_dim="latent_dim",
-    temperature="latent_temp",
-)
-
-# The fields that are choices, and what each of their values builds
-CHOICES = {
-    "frontend": FRONTENDS,
-    "mixer": MIXERS,
-    "encoder_layer": ENCODER_LAYERS,
-    "positions": POSITIONS,
-    "quantize_targets": {True: QUANTIZER, False: Part(nn.Identity)},
-}
-
-
-def chosen(config: Any, choice: str) -> Part:
-    """Return the line of a table that a configuration chooses. Raises ValueError where there is none."""
-    value, parts = getattr(config, choice), CHOICES[choice]
-    if value not in parts:
-        raise ValueError(f"{choice} must be one of {', '.join(map(str, parts))}; got {value!r}")
-    return parts[value]
-
-
-def describe(choice: str) -> str:
-    """List the values of a choice, each with the fields that not all of them read: "conv (conv_pos), sinusoidal"."""
-    parts = CHOICES[choice]
-    shared = frozenset.intersection(*(part.fields for part in parts.values()))
-    own = {value: ", ".join(sorted(part.fields - shared)) for value, part in parts.items()}
-    return ", ".join(f"{value} ({names})" if names else str(value) for value, names in own.items())
-
-
-def idle_fields(config: Any) -> Dict[str, str]:
-    """Find the fields that the choices of a configuration leave unread.
-
-    Args:
-        config: anything that has the fields of :data:`CHOICES`.
-
-    Returns:
-        Of each such field, by name, the choice that could read it, such as "positions".
-
-    Raises:
-        ValueError: a choice has a value that is not in its table.
-    """
-    read = ENCODER.fields.union(*(chosen(config, choice).fields for choice in CHOICES))
-    return {name: choice for choice, parts in CHOICES.items() for part in parts.values() for name in part.fields - read}

@@ -32,6 +32,7 @@ class ConvolutionModule(nn.Module):
         super().__init__()
         if kernel_size < 1 or kernel_size % 2 == 0:
             raise ValueError(f"depthwise_conv_kernel_size must be odd and positive; got {kernel_size}")
+        self.context = kernel_size // 2  # frames on either side that a frame sees
         self.pointwise_in = nn.Linear(model_dim, 2 * model_dim)
         self.depthwise = nn.Conv1d(model_dim, model_dim, kernel_size, padding=kernel_size // 2, groups=model_dim)
         self.layer_norm = nn.LayerNorm(model_dim)
@@ -83,11 +84,7 @@ class ConformerLayer(nn.Module):
         self.final_layer_norm = nn.LayerNorm(model_dim)
         self.dropout = nn.Dropout(dropout)
         self.embedding_dim = model_dim  # fairseq's classification head reads it off the last layer
-
-    @property
-    def context(self) -> int:
-        """The number of frames on either side that a frame sees by other ways than the mixer."""
-        return self.convolution.depthwise.kernel_size[0] // 2
+        self.context = convolution.context  # frames on either side that a frame sees by other ways than the mixer
 
     def forward(self, x: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
         """Apply the layer. x: (B, T, D); padding_mask: (B, T), True = padding. Returns (B, T, D)."""

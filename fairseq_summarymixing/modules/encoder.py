@@ -36,7 +36,7 @@ class Encoder(nn.Module):
             PyTorch's CPU generator, which fairseq seeds for each update: the same on every rank, and
             the same after a resume.
         layer_norm_first: the layers are pre-norm, so the norm comes last; otherwise it comes first.
-        checkpoint_activations: keep only each layer's input and recompute the rest in backward.
+        checkpoint_activations: store only each layer's input and recompute the rest in the backward pass.
     """
 
     computes_in_chunks = True

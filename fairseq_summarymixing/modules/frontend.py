@@ -111,6 +111,13 @@ class ConvFeatureExtractor(nn.Module):
         return x.transpose(1, 2)
 
 
+class CastingConv1d(nn.Conv1d):
+    """A convolution that casts its input to the precision of its weight."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.to(self.weight.dtype))
+
+
 class LogMelExtractor(nn.Module):
     """A front end of log-mel features and convolutions over time: 16 kHz to 50 frames a second (Zhang et al. 2024,
     Section 3).
@@ -134,13 +141,14 @@ class LogMelExtractor(nn.Module):
         for layer in conv_layers:
             if len(layer) != 3 or min(layer) < 1 or layer[1] % 2 == 0:
                 raise ValueError(f"each mel conv layer must be (channels, odd kernel size, stride); got {layer}")
-        self.log_mel = LogMel(num_bins)
+        self.kernels_and_strides = [(kernel, stride) for _, kernel, stride in conv_layers]
         self.output_dim = conv_layers[-1][0]
+        self.log_mel = LogMel(num_bins)
         self.convolutions = nn.ModuleList()
         self.layer_norms = nn.ModuleList()
         in_dim = num_bins
         for dim, kernel, stride in conv_layers:
-            convolution = nn.Conv1d(in_dim, dim, kernel, stride=stride, padding=kernel // 2, bias=conv_bias)
+            convolution = CastingConv1d(in_dim, dim, kernel, stride=stride, padding=kernel // 2, bias=conv_bias)
             nn.init.kaiming_normal_(convolution.weight)
             self.convolutions.append(convolution)
             self.layer_norms.append(nn.LayerNorm(dim))
@@ -154,7 +162,7 @@ class LogMelExtractor(nn.Module):
     @property
     def hop(self) -> int:
         """The number of samples from one frame to the next."""
-        return HOP * math.prod(convolution.stride[0] for convolution in self.convolutions)
+        return HOP * math.prod(stride for _, stride in self.kernels_and_strides)
 
     def output_lengths(self, lengths: Tensor) -> Tensor:
         """Return the frames for each number of samples; (B,) to (B,).
@@ -162,8 +170,8 @@ class LogMelExtractor(nn.Module):
         Alone, an utterance of less than a window is refused; in a padded batch it is not.
         """
         lengths = self.log_mel.output_lengths(lengths)
-        for convolution in self.convolutions:
-            lengths = torch.div(lengths - 1, convolution.stride[0], rounding_mode="floor") + 1
+        for _, stride in self.kernels_and_strides:
+            lengths = torch.div(lengths - 1, stride, rounding_mode="floor") + 1
         return lengths
 
     def forward(self, wave: Tensor, lengths: Optional[Tensor] = None) -> Tuple[Tensor, Optional[Tensor]]:
@@ -184,11 +192,10 @@ class LogMelExtractor(nn.Module):
     def convolve(self, x: Tensor, lengths: Optional[Tensor] = None) -> Tuple[Tensor, Optional[Tensor]]:
         """Apply the convolutions. x: (B, T, num_bins), 100 frames a second; lengths: (B,), real ones. Returns as
         :meth:`forward`."""
-        x = x.to(self.convolutions[0].weight.dtype)
-        for convolution, layer_norm in zip(self.convolutions, self.layer_norms):
+        for convolution, layer_norm, (_, stride) in zip(self.convolutions, self.layer_norms, self.kernels_and_strides):
             # (B, T, C) -> (B, C, T) and back
             x = F.gelu(layer_norm(convolution(x.transpose(1, 2)).transpose(1, 2)))
             if lengths is not None:
-                lengths = torch.div(lengths - 1, convolution.stride[0], rounding_mode="floor") + 1
+                lengths = torch.div(lengths - 1, stride, rounding_mode="floor") + 1
                 x = x.masked_fill(padding_beyond(lengths, x.shape[1]).unsqueeze(-1), 0)
         return x, lengths

@@ -87,6 +87,11 @@ class LogMel(nn.Module):
             self.fourier, self.filters = windowed_fourier().to(device), mel_filters(self.num_bins).to(device)
         return self
 
+    def fill_buffers(self) -> None:
+        """Write the buffers, which no checkpoint holds, where the module was built without storage."""
+        self.fourier.copy_(windowed_fourier())
+        self.filters.copy_(mel_filters(self.num_bins))
+
     @staticmethod
     def output_lengths(lengths: Tensor) -> Tensor:
         """Return the frames for each number of samples; (B,) to (B,)."""

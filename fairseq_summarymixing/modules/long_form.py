@@ -115,9 +115,12 @@ def features_in_chunks(model: SpeechEncoder, wave: Tensor, chunk: int) -> Iterat
     if not isinstance(frontend, (ConvFeatureExtractor, LogMelExtractor)):  # in one pass
         yield model.layer_norm(frontend(wave.unsqueeze(0), None)[0])
         return
-    extract = _mel_chunks if isinstance(frontend, LogMelExtractor) else _waveform_chunks
     frames = int(frontend.output_lengths(torch.tensor([len(wave)]))[0])
-    for features in extract(frontend, wave, frames, chunk):
+    if isinstance(frontend, LogMelExtractor):
+        features_of_chunks = _mel_chunks(frontend, wave, frames, chunk)
+    else:
+        features_of_chunks = _waveform_chunks(frontend, wave.to(model.mask_emb.dtype), frames, chunk)
+    for features in features_of_chunks:
         yield model.layer_norm(features)
 
 
@@ -125,12 +128,12 @@ def _waveform_chunks(frontend: ConvFeatureExtractor, wave: Tensor, frames: int, 
     """Yield the features of each chunk, (1, n, C)."""
     if len(wave) < frontend.receptive_field:
         raise ValueError(f"audio must have at least {frontend.receptive_field} samples; got {len(wave)}")
-    wave = wave.to(frontend.conv_layers[0][0].weight.dtype)
     first, *others = frontend.conv_layers
     convolution, _, *norm, activation = first
     normalise = norm[0] if norm else nn.Identity()
     if isinstance(normalise, nn.GroupNorm):
-        normalise = _over_all_time(normalise, convolution, wave, chunk * frontend.hop)
+        sizes = frontend.kernels_and_strides[0]
+        normalise = _over_all_time(normalise, convolution, *sizes, wave, chunk * frontend.hop)
     for start, end in chunk_bounds(frames, chunk):
         x = wave[start * frontend.hop : (end - 1) * frontend.hop + frontend.receptive_field]
         x = activation(normalise(convolution(x.view(1, 1, -1))))
@@ -139,10 +142,11 @@ def _waveform_chunks(frontend: ConvFeatureExtractor, wave: Tensor, frames: int, 
         yield x.transpose(1, 2)
 
 
-def _over_all_time(norm: nn.GroupNorm, convolution: nn.Conv1d, wave: Tensor, chunk: int) -> Callable[[Tensor], Tensor]:
+def _over_all_time(
+    norm: nn.GroupNorm, convolution: nn.Module, kernel: int, stride: int, wave: Tensor, chunk: int
+) -> Callable[[Tensor], Tensor]:
     """Return the group norm with a group per channel, with statistics of the whole recording."""
     moments = Moments()
-    (kernel,), (stride,) = convolution.kernel_size, convolution.stride
     for start, end in chunk_bounds((len(wave) - kernel) // stride + 1, max(1, chunk // stride)):
         x = convolution(wave[start * stride : (end - 1) * stride + kernel].view(1, 1, -1))
         moments.add(x[0].transpose(0, 1))
@@ -157,9 +161,9 @@ def _mel_chunks(frontend: LogMelExtractor, wave: Tensor, frames: int, chunk: int
         raise ValueError(f"audio must have at least {WINDOW} samples; got {len(wave)}")
     mel = _normalised_mel(frontend, wave, chunk)
     hop, context = 1, 0  # frames of mel
-    for convolution in frontend.convolutions:
-        context += convolution.padding[0] * hop
-        hop *= convolution.stride[0]
+    for kernel, stride in frontend.kernels_and_strides:
+        context += kernel // 2 * hop
+        hop *= stride
     context = -(-context // hop)
     for start, end in chunk_bounds(frames, chunk):
         begin = max(0, start - context)

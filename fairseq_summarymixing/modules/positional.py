@@ -48,11 +48,7 @@ class ConvPositions(nn.Sequential):
         if groups < 1 or model_dim % groups:
             raise ValueError(f"conv_pos_groups must divide encoder_embed_dim; got {groups} and {model_dim}")
         super().__init__(WeightNormConv1d(model_dim, kernel_size, groups))
-
-    @property
-    def context(self) -> int:
-        """The number of frames on either side that a position depends on."""
-        return self[0].padding
+        self.context = kernel_size // 2  # frames on either side that a position depends on
 
     def forward(self, x: Tensor, first: int = 0) -> Tensor:
         # an even kernel yields one frame more than it was given

@@ -112,8 +112,7 @@ class SummaryMixingLite(nn.Module):
         self.summary = Branch(model_dim, model_dim, num_heads, activation)
 
     def forward(self, x: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
-        """Average the frames of each utterance. x: (B, T, D); padding_mask: (B, T), True = padding. Returns (B, T, D),
-        the same at every frame."""
+        """Average real frames. x: (B, T, D); padding_mask: (B, T), True = padding. Returns (B, T, D), constant in T."""
         return self.mix(x, masked_mean(self.summary(x), padding_mask))
 
     def mix(self, x: Tensor, mean: Tensor) -> Tensor:

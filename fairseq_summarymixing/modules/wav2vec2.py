@@ -9,11 +9,19 @@ from typing import NamedTuple, Optional, Sequence, Tuple
 import torch
 from torch import Tensor, nn
 
-from .build import QUANTIZER
+from .build import Part
 from .config import EncoderConfig, FrontendConfig, MaskingConfig, ObjectiveConfig
 from .contrastive import contrastive_logits, sample_distractors
-from .quantizer import QuantizerOutput
+from .quantizer import GumbelVectorQuantizer, QuantizerOutput
 from .speech_encoder import SpeechEncoder
+
+QUANTIZER = Part(
+    GumbelVectorQuantizer,
+    num_vars="latent_vars",
+    groups="latent_groups",
+    vq_dim="latent_dim",
+    temperature="latent_temp",
+)
 
 
 class ContrastiveOutput(NamedTuple):

@@ -1,13 +1,20 @@
-"""Check manifests, labels and dictionaries of fairseq's own audio tasks, and the batches that are made of them."""
+"""Check manifests, labels and dictionaries of fairseq's own audio tasks, and the batches that are made of them.
+
+fairseq reads these files by our reader, which knows byte order marks.
+"""
 
 import contextlib
 import logging
 import os
 from collections import Counter
+from types import ModuleType
 from typing import Any, Iterator
+from unittest import mock
 
+from ..data.labels import read_labels
 from ..data.manifest import read_manifest
 from ..errors import UserError
+from ..text_files import open_text
 from .guard import guard
 from .messages import first_line, is_about
 
@@ -30,6 +37,8 @@ def install() -> None:
 @contextlib.contextmanager
 def existing_dictionary(task: Any) -> Iterator[None]:
     """Check that fine-tuning has the dictionary of its labels."""
+    from fairseq.data import dictionary
+
     path = None
     if task.cfg.labels:
         path = os.path.join(
@@ -41,7 +50,10 @@ def existing_dictionary(task: Any) -> Iterator[None]:
                 "as fairseq-summarymixing manifest writes it"
             )
     try:
-        yield
+        with any_text_in(dictionary):
+            yield
+    except UserError:
+        raise
     except (RuntimeError, ValueError) as error:
         raise UserError(f"the dictionary {path} is damaged: {first_line(error)}") from error
 
@@ -49,6 +61,8 @@ def existing_dictionary(task: Any) -> Iterator[None]:
 @contextlib.contextmanager
 def existing_manifest(task: Any, split: str, task_cfg: Any = None, **kwargs) -> Iterator[None]:
     """Check that a split is a manifest in the data folder, every line of it a path and a number of samples."""
+    from fairseq.data.audio import raw_audio_dataset
+
     cfg = task_cfg or task.cfg
     path = os.path.join(cfg.data, f"{split}.tsv")
     stored_elsewhere = getattr(cfg, "binarized_dataset", False) or getattr(cfg, "multi_corpus_keys", None)
@@ -56,32 +70,30 @@ def existing_manifest(task: Any, split: str, task_cfg: Any = None, **kwargs) -> 
         raise UserError(f"there is no manifest {path}: expected task.data to be a folder that holds {split}.tsv")
     if not stored_elsewhere:
         read_manifest(path)
-    yield
+    with any_text_in(raw_audio_dataset):
+        yield
 
 
 @contextlib.contextmanager
 def matching_labels(task: Any, split: str, task_cfg: Any = None, **kwargs) -> Iterator[None]:
     """Check that labels go with the manifest line by line; warns of symbols outside the dictionary, which train as
     <unk>."""
+    from fairseq.tasks import audio_finetuning
+
     cfg = task_cfg or task.cfg
     manifest = os.path.join(cfg.data, f"{split}.tsv")
     if cfg.labels and os.path.isfile(manifest) and not getattr(cfg, "multi_corpus_keys", None):
         path = os.path.join(cfg.data, f"{split}.{cfg.labels}")
-        if not os.path.isfile(path):
-            raise UserError(f"there are no labels {path}: expected one line for each line of {manifest}")
-        expected = len(read_manifest(manifest)[1])
-        symbols, found = Counter(), 0
-        try:
-            with open(path, encoding="utf-8") as lines:
-                for line in lines:
-                    found += 1
-                    symbols.update(line.split())
-        except UnicodeDecodeError as error:
-            raise UserError(f"{path} is not UTF-8 text, in line {found + 1}") from error
-        if found != expected:
-            raise UserError(f"{path} has {found} lines, {manifest} names {expected} files: make both anew together")
+        lines = read_labels(manifest, cfg.labels, len(read_manifest(manifest)[1]))
+        symbols = Counter(symbol for line in lines for symbol in line.split())
         _report_unknown(path, symbols, task.target_dictionary)
-    yield
+    with any_text_in(audio_finetuning):
+        yield
+
+
+def any_text_in(module: ModuleType) -> Any:
+    """Let a module of fairseq open text files by our reader for a while; its own takes a byte order mark for text."""
+    return mock.patch.object(module, "open", open_text, create=True)
 
 
 def _report_unknown(path: str, symbols: Counter, dictionary: Any) -> None:

@@ -38,7 +38,7 @@ def fitting_checkpoint(cfg: Any, *args, **kwargs) -> Iterator[None]:
                 raise error.__context__ from None
             raise UserError(
                 f"{text.split(';')[0]}: it is of another model than the recipe's; name another checkpoint or, to "
-                "train anew, an empty checkpoint.save_dir"
+                "train from scratch, an empty checkpoint.save_dir"
             ) from error
         if is_about(error, "other batches"):
             raise UserError(

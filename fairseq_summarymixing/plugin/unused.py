@@ -6,6 +6,7 @@ default: the same utterances in every epoch where their order is fixed. fairseq 
 
 import functools
 import logging
+import weakref
 from typing import Any, Callable, Dict, Tuple
 
 import numpy as np
@@ -38,11 +39,13 @@ def keep_the_only_batch(batch_by_size: Callable) -> Callable:
 def report_unused(get_batch_iterator: Callable) -> Callable:
     """Log once for each data set how many of its utterances its batches hold: INFO if all, or else WARNING."""
 
+    reported = weakref.WeakSet()
+
     @functools.wraps(get_batch_iterator)
     def iterator_of(task, dataset, *args, **settings):
         iterator = get_batch_iterator(task, dataset, *args, **settings)
-        if hasattr(iterator, "frozen_batches") and not getattr(dataset, "unused_are_reported", False):
-            dataset.unused_are_reported = True
+        if hasattr(iterator, "frozen_batches") and dataset not in reported:
+            reported.add(dataset)
             if iterator.shard_id == 0:
                 split = next((name for name, known in task.datasets.items() if known is dataset), "a data set")
                 total, reasons = _left_out(dataset, iterator, settings)

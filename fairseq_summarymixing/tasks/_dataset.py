@@ -7,6 +7,7 @@ from typing import Any, Collection, Dict, List, Optional, Set
 import numpy as np
 import torch
 import torch.nn.functional as F
+from fairseq.data.audio import raw_audio_dataset
 from fairseq.data.audio.audio_utils import is_sf_audio_data, parse_path, read_from_stored_zip
 from fairseq.data.audio.raw_audio_dataset import FileAudioDataset
 from torch import Tensor
@@ -14,6 +15,7 @@ from torch import Tensor
 from ..data.audio import BadAudio, read_mono, resample
 from ..data.manifest import read_manifest
 from ..errors import UserError
+from ..plugin.corpora import any_text_in
 from ._batches import shuffled_by_length
 
 logger = logging.getLogger(__name__)
@@ -62,7 +64,8 @@ class ResilientAudioDataset(FileAudioDataset):
         **arguments: Any,
     ):
         read_manifest(manifest_path)
-        super().__init__(manifest_path, sample_rate, **arguments)
+        with any_text_in(raw_audio_dataset):
+            super().__init__(manifest_path, sample_rate, **arguments)
         if len(self.sizes) == 0:
             raise UserError(
                 f"{manifest_path}: every file is shorter than task.min_sample_size={self.min_sample_size} samples"

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Set, Union
 
 from ..errors import UserError
+from ..text_files import read_lines
 
 
 def read_leave_out(path: Union[str, Path], folder: Union[str, Path]) -> Set[str]:
@@ -14,11 +15,9 @@ def read_leave_out(path: Union[str, Path], folder: Union[str, Path]) -> Set[str]
         UserError: the file cannot be read, or a path stands in no manifest (``*.tsv``) of the folder.
     """
     try:
-        lines = Path(path).read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise UserError(f"cannot read task.leave_out={path}: {reason}") from error
-    paths = {line.strip() for line in lines if line.strip()}
+        paths = {line.strip() for line in read_lines(path) if line.strip()}
+    except UserError as error:
+        raise UserError(f"task.leave_out: {error}") from error
     unknown = set(paths)
     for manifest in sorted(Path(folder).glob("*.tsv")):
         if unknown:

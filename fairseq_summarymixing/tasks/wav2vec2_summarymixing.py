@@ -24,6 +24,7 @@ from fairseq.tasks import register_task
 from fairseq.tasks.audio_pretraining import AudioPretrainingConfig, AudioPretrainingTask
 from omegaconf import II
 
+from ..checkpoints.names import OUR_MODEL
 from ..errors import UserError, exits_in_one_line
 from ..modules.config import check_range, is_default
 from ..modules.lean.activation_memory import count_activation_bytes
@@ -90,7 +91,7 @@ class Wav2Vec2SummaryMixingTaskConfig(AudioPretrainingConfig):
     seed: int = II("common.seed")  # fairseq 0.12.2's task has none
 
 
-@register_task("wav2vec2_summarymixing", dataclass=Wav2Vec2SummaryMixingTaskConfig)
+@register_task(OUR_MODEL, dataclass=Wav2Vec2SummaryMixingTaskConfig)
 class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
     """The task of audio pre-training on manifests (``<split>.tsv``).
 

@@ -79,7 +79,7 @@ def main():
         while kills < args.kills:
             done = kill_one(given, draw, whole)
             if done is None:
-                print("the run was complete before the kill; begun anew", flush=True)
+                print("the run was complete before the kill; begun again", flush=True)
                 for path in (folder / "killed").glob("*.pt"):
                     path.unlink()
                 continue

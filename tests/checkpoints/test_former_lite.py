@@ -41,7 +41,7 @@ def former(checkpoint, tmp_path_factory):
 
 def test_a_combiner_without_a_local_branch_is_of_a_former_lite():
     lite = ["0.mixer.summary.linear1.weight", "0.mixer.combiner.weight"]
-    with pytest.raises(ValueError, match=f"{MESSAGE}, .*: train it anew"):
+    with pytest.raises(ValueError, match=f"{MESSAGE}, .*: train it again"):
         refuse_lite_with_combiner(lite)
     refuse_lite_with_combiner([*lite, "0.mixer.local.linear1.weight"])  # SummaryMixing itself
     refuse_lite_with_combiner(lite[:1])

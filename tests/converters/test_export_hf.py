@@ -1,9 +1,11 @@
 """Does an exported directory hold everything, and only where the numbers are the same?"""
 
 import ast
+import inspect
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from argparse import Namespace
@@ -24,7 +26,12 @@ from fairseq_summarymixing.converters import export_hf as module
 from fairseq_summarymixing.converters.export_hf import export_hf
 from fairseq_summarymixing.converters.export_source import ExportSource
 from fairseq_summarymixing.errors import UserError
-from fairseq_summarymixing.hf.code import MODELING, code_files, join
+from fairseq_summarymixing.hf import code as hf_code
+from fairseq_summarymixing.hf.code import CONFIGURATION, MODELING, code_files
+from fairseq_summarymixing.modules.choices import CHOICES
+from fairseq_summarymixing.modules.conformer import ConformerLayer
+from fairseq_summarymixing.modules.frontend import LogMelExtractor
+from fairseq_summarymixing.modules.summary_mixing import SummaryMixing
 
 NATIVE = ("twin", "stock", "stock-group_norm")
 
@@ -129,8 +136,14 @@ def test_another_models_checkpoint_is_named(checkpoint, tmp_path):
         export_hf(tmp_path / "hubert.pt", tmp_path / "out")
 
 
-def test_the_code_needs_torch_and_transformers_alone():
-    for text in code_files(__version__).values():
+BASE = {"mixer": "summary_mixing", "encoder_layer": "transformer", "positions": "conv", "frontend": "waveform"}
+CHOSEN = [BASE] + [{**BASE, choice: value} for choice in BASE for value in CHOICES[choice] if value != BASE[choice]]
+every_choice = pytest.mark.parametrize("config", CHOSEN, ids=lambda config: "-".join(config.values()))
+
+
+@every_choice
+def test_the_code_needs_torch_and_transformers_alone(config):
+    for text in code_files(__version__, config).values():
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.Import):
                 roots = {alias.name.split(".")[0] for alias in node.names}
@@ -142,8 +155,9 @@ def test_the_code_needs_torch_and_transformers_alone():
             assert roots <= {"torch", "transformers", *sys.stdlib_module_names}
 
 
-def test_the_code_is_that_of_plain_layers_and_does_nothing_when_imported():
-    for text in code_files(__version__).values():
+@every_choice
+def test_the_code_is_that_of_plain_layers_and_does_nothing_when_imported(config):
+    for text in code_files(__version__, config).values():
         assert not re.search(r"\bLean|/lean|mkldnn|autograd|register_(?!buffer)", text)
         for node in ast.parse(text).body:
             # nothing is called for its effect: names are defined, tables of parts and fields with help texts among them
@@ -161,30 +175,66 @@ def calls_when_imported(node):
         yield from calls_when_imported(child)
 
 
+@every_choice
+def test_the_code_is_what_its_configuration_chooses(config):
+    files = code_files(__version__, config)
+    text = "".join(files.values())
+    for choice, chosen in config.items():
+        for value, part in CHOICES[choice].items():
+            assert text.count(f"class {part.kind.__name__}(") == (value == chosen), value
+    own = {path.name: path.read_text() for path in (MODELING, CONFIGURATION)}
+    for name, written in files.items():
+        for node in ast.parse(written).body:
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                used = len(re.findall(rf"\b{node.name}\b", text)) > text.count(f"def {node.name}(")
+                assert used or node.name in own[name], node.name
+
+
+def test_the_code_of_a_base_model_is_short():
+    assert sum(len(text.splitlines()) for text in code_files(__version__, BASE).values()) <= 1000
+
+
 def test_the_code_is_that_of_the_modules(exported):
-    text = join(MODELING, __version__)
-    assert (exported("paper") / "modeling_summarymixing.py").read_text() == text
-    for name in (
-        "class SummaryMixing(nn.Module):",
-        "def masked_mean(",
-        "class LogMelExtractor",
-        "class ConformerLayer",
+    config = json.loads((exported("paper") / "config.json").read_text())
+    for name, text in code_files(__version__, config).items():
+        assert (exported("paper") / name).read_text() == text
+    for kind in (SummaryMixing, LogMelExtractor, ConformerLayer):
+        assert text.count(inspect.getsource(kind)) == 1
+
+
+def test_another_mixer_in_config_json_is_refused_by_name(exported, tmp_path):
+    folder = shutil.copytree(exported("summary_mixing"), tmp_path / "edited")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "mixer": "fastformer"}))
+    code = module.import_code(folder)
+    with pytest.raises(ValueError, match=r"^mixer must be one of summary_mixing; got 'fastformer'$"):
+        code.SummaryMixingForPreTraining.from_pretrained(str(folder))
+
+
+def test_a_mixer_without_a_line_in_our_table_is_refused_by_name():
+    with pytest.raises(
+        UserError, match=r"^mixer=mine cannot be exported: MIXERS in modules/build\.py has no such line$"
     ):
-        assert text.count(name) == 1
+        code_files(__version__, {**BASE, "mixer": "mine"})
 
 
-def test_two_things_of_one_name_are_refused(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "second, message",
+    [
+        ("from ..modules.a import SIZE\n\n\nclass SIZE:\n    pass\n", r"a\.py and b\.py both define SIZE"),
+        ("from ..modules.a import SIZE\nimport cmath as math\n", r"b\.py imports cmath as math, and another file"),
+        ("from ..modules.a import SIZE as size\n", r"b\.py renames what it imports from modules\.a"),
+    ],
+)
+def test_two_things_of_one_name_are_refused(tmp_path, monkeypatch, second, message):
     package = tmp_path / "package"
     (package / "hf").mkdir(parents=True)
     (package / "modules").mkdir()
-    (package / "modules" / "a.py").write_text('"""A."""\n\nSIZE = 1\n')
-    (package / "hf" / "b.py").write_text('"""B."""\n\nfrom ..modules.a import SIZE\n\n\nclass SIZE:\n    pass\n')
-    from fairseq_summarymixing.hf import code as hf_code
-
-    monkeypatch.setattr(hf_code, "PACKAGE", package)
+    (package / "modules" / "a.py").write_text('"""A."""\n\nimport math\n\nSIZE = math.pi\n')
+    (package / "hf" / "b.py").write_text(f'"""B."""\n\n{second}')
     monkeypatch.setattr(hf_code, "MODELING", package / "hf" / "b.py")
-    with pytest.raises(ValueError, match=r"a\.py and b\.py both define SIZE"):
-        join(package / "hf" / "b.py", "0")
+    with pytest.raises(ValueError, match=message):
+        code_files("0", BASE)
 
 
 def test_registered_classes_need_no_trust(exported):

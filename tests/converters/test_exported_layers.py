@@ -29,7 +29,7 @@ def modules_cache(tmp_path_factory):
 
 @pytest.fixture(scope="module", params=KINDS)
 def load(request, exported):
-    """``load(training=False)``: the exported CTC model, anew each time."""
+    """``load(training=False)``: load the exported CTC model again."""
     folder = str(exported(request.param, ctc=True))
     # as AutoModelForCTC does, where no class of this package is registered
     kind = dynamic_module_utils.get_class_from_dynamic_module("modeling_summarymixing.SummaryMixingForCTC", folder)

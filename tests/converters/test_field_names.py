@@ -17,7 +17,7 @@ from fairseq_summarymixing.converters.hf_config import from_hf, to_hf
 from fairseq_summarymixing.hf.configuration_summarymixing import SummaryMixingConfig, module_config
 from fairseq_summarymixing.models._fields import CONFIGS, translate
 from fairseq_summarymixing.models.wav2vec2_summarymixing import Wav2Vec2SummaryMixingConfig
-from fairseq_summarymixing.modules.build import CHOICES
+from fairseq_summarymixing.modules.choices import CHOICES
 from fairseq_summarymixing.modules.config import EncoderConfig, FrontendConfig
 
 FIELDS = {
@@ -131,7 +131,7 @@ assert there["average_frames"] == 3 and from_hf(there, ours=True)["average_frame
 theirs = SummaryMixingModel(SummaryMixingConfig(**there))
 assert [layer.mixer.average_frames for layer in theirs.encoder.layers] == [3, 3]
 assert SummaryMixingConfig().average_frames == 5
-code = code_files("0")
+code = code_files("0", there)
 assert "class MovingAverage" in code["modeling_summarymixing.py"]
 assert "average_frames" in code["configuration_summarymixing.py"]
 """

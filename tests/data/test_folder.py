@@ -156,7 +156,7 @@ def test_extensions_are_found_in_either_case_and_hidden_files_are_passed_over(tm
     for name in ("a.WAV", "b.flac", "c.aiff", "._a.wav", ".hidden/d.wav"):
         write_tone(tmp_path / "src" / name)
     make_manifests(tmp_path / "src", tmp_path / "out", valid_percent=0)
-    assert paths(tmp_path / "out", "train") == ["a.WAV", "b.flac"]
+    assert paths(tmp_path / "out", "train") == ["a.WAV", "b.flac", "c.aiff"]
     make_manifests(tmp_path / "src", tmp_path / "out", valid_percent=0, extensions=[" .AIFF"])
     assert paths(tmp_path / "out", "train") == ["c.aiff"]
 
@@ -172,7 +172,7 @@ def test_linked_folders_are_followed_and_loops_end(corpus, tmp_path):
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"valid_percent": 60, "test_percent": 40}, "below 100"),
+        ({"valid_percent": 60, "test_percent": 41}, "100 or less together; got 60 \\+ 41"),
         ({"resample": 8000}, "`resample` must be 16000"),
         ({"min_seconds": 3, "max_seconds": 2}, "`min_seconds`"),
         ({"extensions": ["raw"]}, "`extensions`"),

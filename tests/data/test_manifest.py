@@ -71,7 +71,6 @@ def test_a_full_disk_leaves_every_old_manifest_and_no_new_one(tmp_path, monkeypa
         ("a.wav\t0", "positive number of frames"),
         ("a.wav\t-5", "positive number of frames"),
         ("/data/a.wav\t12", "absolute /data/a.wav"),
-        ("good.wav\t12", "line 2 already"),
         ("x.zip:12\t12", "file.zip:offset:length"),
         ("x.zip:12:b\t12", "file.zip:offset:length"),
     ],
@@ -82,6 +81,11 @@ def test_a_damaged_row_is_refused_with_file_line_and_reason(tmp_path, row, reaso
         read_manifest(path)
     assert str(caught.value).startswith(f"{path}:3: ")
     assert "\n" not in str(caught.value)
+
+
+def test_a_row_may_stand_there_several_times(tmp_path):
+    path = manifest(tmp_path, *["a.wav\t12", "b.wav\t7"] * 2)
+    assert read_manifest(path)[1] == [("a.wav", 12), ("b.wav", 7)] * 2
 
 
 def test_the_forms_that_fairseq_reads_are_accepted(tmp_path):

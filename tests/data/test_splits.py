@@ -1,6 +1,6 @@
 import pytest
 
-from fairseq_summarymixing.data.splits import check_percents, choose_split, stable_fraction
+from fairseq_summarymixing.data.splits import choose_split, split_percents, stable_fraction
 from fairseq_summarymixing.errors import UserError
 
 
@@ -26,7 +26,26 @@ def test_a_larger_valid_split_keeps_its_members_and_leaves_test_alone():
     assert all(after == before for before, after in zip(small, large) if before != "train")
 
 
-@pytest.mark.parametrize("valid, test", [(50, 50), (100, 0), (-1, 0), (0, float("nan"))])
-def test_percents_that_leave_nothing_to_train_on_are_refused(valid, test):
+@pytest.mark.parametrize("valid, test", [(-1, 0), (0, float("nan")), (101, 0), (60, 40.5)])
+def test_percents_that_no_corpus_can_have_are_refused(valid, test):
     with pytest.raises(UserError, match="percent"):
-        check_percents(valid, test)
+        split_percents(valid, test)
+
+
+@pytest.mark.parametrize(
+    "valid, test, expected",
+    [
+        (None, None, {"train": 99, "valid": 1}),
+        (100, 0, {"valid": 100}),
+        (0, 100, {"test": 100}),
+        (33.3, 66.7, {"valid": 33.3, "test": 66.7}),
+        (10, 20, {"train": 70, "valid": 10, "test": 20}),
+    ],
+)
+def test_splits_of_no_percent_are_not_made(valid, test, expected):
+    assert split_percents(valid, test) == expected
+
+
+def test_everything_falls_into_the_only_split():
+    assert {choose_split(str(i), 100, 0) for i in range(500)} == {"valid"}
+    assert {choose_split(str(i), 0, 100) for i in range(500)} == {"test"}

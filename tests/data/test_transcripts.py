@@ -1,6 +1,6 @@
 import pytest
 
-from fairseq_summarymixing.data.transcripts import clean, dictionary, letters, match_table, read_table
+from fairseq_summarymixing.data.transcripts import RecordingIndex, clean, dictionary, letters, match_table, read_table
 from fairseq_summarymixing.errors import UserError
 
 
@@ -45,6 +45,7 @@ def test_a_table_with_a_byte_order_mark_and_windows_line_ends_reads(tmp_path):
     [
         ("a\tONE\nb TWO\n", ":2: expected 'recording<TAB>text'"),
         ("\tONE\n", ":1: expected"),
+        ("id\tpath\ttext\n", ":1: expected .* found 3 columns, .*name the columns in `columns`"),
         ("a\tONE\na\tTWO\n", ":2: 'a' has a transcript"),
         ("\n", "no transcripts"),
         (b"a\t\xff\xfe\n", "not UTF-8"),
@@ -62,18 +63,26 @@ def test_a_missing_table_is_one_clear_error(tmp_path):
 
 @pytest.mark.parametrize("key", ["s/a.wav", "./s/a.wav", "s/a", "a.wav", "a"])
 def test_a_recording_may_be_named_four_ways(key):
-    assert match_table({key: "ONE"}, ["s/a.wav", "s/b.wav"]) == ({"s/a.wav": "ONE"}, [])
+    assert match_table({key: "ONE"}, RecordingIndex(["s/a.wav", "s/b.wav"])) == ({"s/a.wav": "ONE"}, [])
+
+
+@pytest.mark.parametrize("key", ["a.mp3", "clips/a.mp3", "cy/clips/a", "/data/cy/clips/a.mp3"])
+def test_a_path_may_begin_with_the_folders_of_its_root(key):
+    index = RecordingIndex(["a.mp3", "b/a.mp3"], "/data/cy/clips")
+    assert index.find(key) == "a.mp3"
+    assert index.find("b/a.mp3") == index.find("/data/cy/clips/b/a") == "b/a.mp3"
+    assert index.find("eu/clips/a.mp3") is index.find("/data/a.mp3") is index.find("data/cy/a.mp3") is None
 
 
 def test_transcripts_without_a_recording_are_handed_back():
-    assert match_table({"a": "ONE", "z": "TWO"}, ["a.wav"]) == ({"a.wav": "ONE"}, ["z"])
+    assert match_table({"a": "ONE", "z": "TWO"}, RecordingIndex(["a.wav"])) == ({"a.wav": "ONE"}, ["z"])
 
 
 def test_a_name_that_fits_two_recordings_asks_for_relative_paths():
     with pytest.raises(UserError, match="fits 2 recordings, such as s/a.wav and t/a.wav.*relative paths"):
-        match_table({"a": "ONE"}, ["s/a.wav", "t/a.wav"])
+        match_table({"a": "ONE"}, RecordingIndex(["s/a.wav", "t/a.wav"]))
 
 
 def test_two_transcripts_for_one_recording_are_refused():
-    with pytest.raises(UserError, match="two transcripts fit a.wav"):
-        match_table({"a": "ONE", "a.wav": "TWO"}, ["a.wav"])
+    with pytest.raises(UserError, match="two lines fit a.wav: those of 'a' and 'a.wav'"):
+        match_table({"a": "ONE", "a.wav": "TWO"}, RecordingIndex(["a.wav"]))

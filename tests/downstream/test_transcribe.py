@@ -90,10 +90,12 @@ def test_rows_of_zip_files_rates_and_repeated_rows_are_read(ours, corpus, decode
     offset = (tmp_path / "clips.zip").read_bytes().index(b"RIFF")
     tiny.write_wave(tmp_path / "low.wav", tiny.tone(1.0, rate=8000), 8000)
     manifest = tmp_path / "m.tsv"
-    manifest.write_text(f"{tmp_path}\nclips.zip:{offset}:{source.stat().st_size}\t9\nlow.wav\t9\n../x/gone.wav\t5\n")
+    part = f"clips.zip:{offset}:{source.stat().st_size}\t9\n"
+    manifest.write_text(f"{tmp_path}\n{part}low.wav\t9\n../x/gone.wav\t5\n{part}")
     assert transcribe(ours, manifest) == 1
     printed = capsys.readouterr()
     lines = printed.out.splitlines()
+    assert len(lines) == 2
     assert lines[0] == f"clips-{offset}\t{decoded['wav2vec2_summarymixing'][0][0]}" and lines[1].startswith("low\t")
     assert "gone.wav: not readable: No such file" in printed.err
 
@@ -127,6 +129,7 @@ def test_what_cannot_be_read_is_reported_and_the_rest_goes_on(ours, corpus, deco
 
     (tmp_path / "text.wav").write_text("no audio")
     (tmp_path / "empty.wav").write_bytes(b"")
+    (tmp_path / "phone.m4a").write_bytes(b"somebody's")
     soundfile.write(tmp_path / "nan.wav", np.array([0.1, np.nan] * 8000), 16000, subtype="FLOAT")
     shutil.copy(corpus / "audio/test-0.wav", tmp_path / "whole.wav")
     tiny.write_wave(tmp_path / "short.wav", np.zeros(150))
@@ -140,10 +143,11 @@ def test_what_cannot_be_read_is_reported_and_the_rest_goes_on(ours, corpus, deco
         ("empty.wav", "empty file"),
         ("nan.wav", "NaN or infinite samples"),
         ("none.wav", "No such file"),
+        ("phone.m4a", "ffmpeg -i phone.m4a"),
     ):
         assert sum(f"error: cannot use {tmp_path / name}: " in line for line in printed.err.splitlines()) == 1
         assert reason in printed.err
-    assert printed.err.splitlines()[-1] == "error: 4 recordings were not transcribed"
+    assert printed.err.splitlines()[-1] == "error: 5 recordings were not transcribed"
     assert printed.out.startswith("2 recordings")
 
 
@@ -208,7 +212,7 @@ def test_a_reference_beside_its_recording_is_not_replaced(ours, corpus, tmp_path
         (["FOLDER", "--format", "srt"], "--format srt of several recordings needs a folder as --out"),
         (["FOLDER", "--lm", "x.arpa"], "--lm, --lexicon and with them --lm-weight, --word-score, --beam belong"),
         (["EMPTY"], "holds no recordings; expected files of wav"),
-        (["@none.txt"], "cannot read the list none.txt: No such file"),
+        (["@none.txt"], "cannot read none.txt: No such file"),
         (["none.tsv"], "cannot read none.tsv: No such file"),
         (["FOLDER", "-o", ""], "--out is empty"),
         (["FOLDER", "-o", "CKPT"], "is a file: name a folder, or a file with the ending .txt"),

@@ -17,7 +17,8 @@ from fairseq_summarymixing.models.wav2vec2_summarymixing import (
     Wav2Vec2SummaryMixingConfig,
     Wav2Vec2SummaryMixingModel,
 )
-from fairseq_summarymixing.modules.build import CHOICES, MIXERS, Part, idle_fields
+from fairseq_summarymixing.modules.build import MIXERS, Part
+from fairseq_summarymixing.modules.choices import CHOICES, idle_fields
 from fairseq_summarymixing.modules.config import EncoderConfig, FrontendConfig, ObjectiveConfig
 
 FIELDS = {field.name: field for field in dataclasses.fields(Wav2Vec2SummaryMixingConfig) if field.name != "_name"}

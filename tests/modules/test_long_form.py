@@ -4,11 +4,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 from largest import Largest
+from torch import nn
+from wrapping import Doubled, leaves, place
 
 from fairseq_summarymixing.modules.config import EncoderConfig, FrontendConfig, MaskingConfig
 from fairseq_summarymixing.modules.conformer import ConformerLayer, ConvolutionModule
 from fairseq_summarymixing.modules.frontend import LogMelExtractor
 from fairseq_summarymixing.modules.long_form import chunking_obstacle, encode_in_chunks
+from fairseq_summarymixing.modules.positional import WeightNormConv1d
 from fairseq_summarymixing.modules.speech_encoder import SpeechEncoder
 from fairseq_summarymixing.modules.summary_mixing import SummaryMixing
 
@@ -79,6 +82,16 @@ def test_nothing_larger_than_one_hidden_state_per_frame_is_made(frontend):
     whole = states.numel() * states.element_size()
     audio = (len(wave) + 400) * 4
     assert seen.bytes <= max(whole, audio)
+
+
+@pytest.mark.parametrize("frontend", FRONTENDS)
+def test_wrapped_convolutions_are_called_in_one_pass_and_in_chunks(frontend):
+    model, wave = build(frontend), torch.randn(4321)
+    for name in leaves(model, (nn.Conv1d, WeightNormConv1d)):
+        parent, leaf = place(model, name)
+        setattr(parent, leaf, Doubled(getattr(parent, leaf)))
+    assert not torch.allclose(model.encode(wave.unsqueeze(0)).x, build(frontend).encode(wave.unsqueeze(0)).x, atol=1e-2)
+    check(model, wave, 7)
 
 
 class CausalSummary(SummaryMixing):

@@ -97,7 +97,7 @@ def test_an_update_without_a_usable_recording_changes_neither_weights_nor_the_lo
 
 
 def test_batches_without_a_usable_recording_count_nothing_in_two_processes(tmp_path):
-    # Seven batches that two processes share out anew in each of four epochs, as one update: three without a usable
+    # Seven batches that two processes share out again in each of four epochs, as one update: three without a usable
     # recording and, to make them eight, one of nothing
     validation = {"dataset.disable_validation": False, "dataset.validate_interval": 1, "dataset.batch_size_valid": 1}
     common = {**ALONE_AS_TOGETHER, **validation, "optimization.max_update": 4}

@@ -177,7 +177,7 @@ def spoilt(corpus, folder, **files):
 @pytest.mark.parametrize(
     "files, message",
     [
-        (dict(train__ltr="A B |\nB A |\nA |\n"), "train.ltr has 3 lines, .*train.tsv names 4 files"),
+        (dict(train__ltr="A B |\nB A |\nA |\n"), "train.ltr has 3 lines but .*train.tsv has 4 rows"),
         (dict(train__ltr="A B |\n" * 4, dict__ltr__txt="Q 1\nX 1\n"), "outside the dictionary: .* of another corpus"),
         (dict(dict__ltr__txt="A\n"), "the dictionary .*dict.ltr.txt is damaged"),
         (dict(train__tsv="/nosuch\na.wav\t1\n"), "train.tsv:1: the folder /nosuch does not exist"),
@@ -190,6 +190,24 @@ def test_labels_that_do_not_match(files, message, corpus, pretrained, tmp_path):
     data = spoilt(corpus, tmp_path / "data", **files)
     with pytest.raises(UserError, match=message):
         train(*FINETUNING, finetuning(data, tmp_path / "run", pretrained))
+
+
+@pytest.mark.parametrize("codec", ["utf-8-sig", "utf-16"])
+def test_files_with_byte_order_marks_other_line_ends_and_repeated_rows_train(
+    codec, corpus, pretrained, tmp_path, caplog
+):
+    data = tmp_path / "data"
+    data.mkdir()
+    for path in corpus.glob("*.*"):
+        lines = path.read_text().splitlines()
+        repeated = {".tsv": lines + lines[1:], ".ltr": lines + lines}.get(path.suffix, lines)
+        (data / path.name).write_bytes("\r\n".join([*repeated, ""]).encode(codec))
+    train(*PRETRAINING, pretraining(data, tmp_path / "pretraining"))
+    train(*FINETUNING, finetuning(data, tmp_path / "finetuning", pretrained))
+    assert "outside the dictionary" not in caplog.text
+    saved = torch.load(tmp_path / "finetuning" / "checkpoint_last.pt", weights_only=False)
+    symbols = [line.split()[0] for line in (corpus / "dict.ltr.txt").read_text().splitlines()]
+    assert saved["task_state"]["target_dictionary"].symbols[4:] == symbols
 
 
 def test_letters_outside_the_dictionary_are_logged(corpus, pretrained, tmp_path, caplog):

@@ -58,7 +58,10 @@ def test_bf16_follows_fp32(mixer, tmp_path, caplog):
     curves = []
     for bf16 in (False, True):
         with caplog.at_level(logging.INFO):
-            changes = dict(common__bf16=bf16, optimization__max_update=10, model__mixer=mixer)
+            # with fewer than 16 channels a group, torch's bf16 convolutions are wrong on CPUs that have AMX (its issue
+            # 163347)
+            changes = dict(common__bf16=bf16, model__conv_pos_groups=2, model__mixer=mixer)
+            changes.update(optimization__max_update=10)
             train(*RECIPE, pretraining(corpus, tmp_path / str(bf16), **changes))
         curves.append(losses(caplog))
     assert len(curves[0]) == 10

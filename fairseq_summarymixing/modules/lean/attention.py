@@ -3,20 +3,20 @@
 from typing import Optional
 
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..attention import SelfAttention
 from .linear import linear
-from .stepping_aside import are_plain
+from .stepping_aside import is_plain
 
 
 class LeanSelfAttention(SelfAttention):
     """A ``SelfAttention`` through :func:`.linear.linear`."""
 
     def forward(self, x: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
-        if not are_plain(*self.children()):
-            return super().forward(x, padding_mask)
         projections = (self.q_proj, self.k_proj, self.v_proj)
+        if not all(is_plain(projection, nn.Linear) for projection in (*projections, self.out_proj)):
+            return super().forward(x, padding_mask)
         queries, keys, values = (
             self._split(linear(x, projection.weight, projection.bias)) for projection in projections
         )

@@ -9,7 +9,7 @@ from ..conformer import ConformerLayer, ConvolutionModule
 from .feed_forward import normalised_feed_forward
 from .linear import linear, linear_after
 from .recompute import recompute
-from .stepping_aside import are_plain
+from .stepping_aside import is_known, is_plain
 
 
 class LeanConvolutionModule(ConvolutionModule):
@@ -18,9 +18,19 @@ class LeanConvolutionModule(ConvolutionModule):
     computes_in_chunks = True
 
     def forward(self, x: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
-        if not are_plain(*self.children()):
+        if not self.parts_are_plain():
             return super().forward(x, padding_mask)
         return convolve_gates(self, linear(x, self.pointwise_in.weight, self.pointwise_in.bias), padding_mask)
+
+    def parts_are_plain(self) -> bool:
+        """Return whether :func:`convolve_gates` and the product before it may compute what the parts would."""
+        return (
+            is_plain(self.pointwise_in, nn.Linear)
+            and is_plain(self.depthwise, nn.Conv1d)
+            and is_plain(self.layer_norm, nn.LayerNorm)
+            and is_known(self.activation)
+            and is_plain(self.pointwise_out, nn.Linear)
+        )
 
 
 class LeanConformerLayer(ConformerLayer):
@@ -43,7 +53,8 @@ def normalised_convolution(
     layer_norm: nn.LayerNorm, convolution: ConvolutionModule, x: Tensor, padding_mask: Optional[Tensor]
 ) -> Tensor:
     """Compute convolution(layer_norm(x), padding_mask) without storing what the norm gives. x: (B, T, D)."""
-    if not are_plain(layer_norm, convolution):
+    modules_are_plain = is_plain(layer_norm, nn.LayerNorm) and is_plain(convolution, LeanConvolutionModule)
+    if not (modules_are_plain and convolution.parts_are_plain()):
         return convolution(layer_norm(x), padding_mask)
     first = convolution.pointwise_in
     gates = linear_after(layer_norm.forward, first.weight, first.bias, x, parameters=layer_norm.parameters())

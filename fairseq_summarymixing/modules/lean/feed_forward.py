@@ -5,9 +5,9 @@ from typing import Optional
 from torch import Tensor, nn
 
 from ..feed_forward import FeedForward
-from .dropout import apply_mask, draw_mask
+from .dropout import LeanDropout, apply_mask, draw_mask
 from .linear import linear, linear_after
-from .stepping_aside import are_plain
+from .stepping_aside import is_known, is_plain
 
 
 class LeanFeedForward(FeedForward):
@@ -16,12 +16,18 @@ class LeanFeedForward(FeedForward):
     computes_in_chunks = True
 
     def forward(self, x: Tensor) -> Tensor:
-        return feed_forward_after(None, self, x) if are_plain(*self.children()) else super().forward(x)
+        return feed_forward_after(None, self, x) if self.parts_are_plain() else super().forward(x)
+
+    def parts_are_plain(self) -> bool:
+        """Return whether :func:`feed_forward_after` may compute what the parts would."""
+        linears_are_plain = is_plain(self.fc1, nn.Linear) and is_plain(self.fc2, nn.Linear)
+        return linears_are_plain and is_plain(self.dropout, LeanDropout) and is_known(self.activation)
 
 
 def normalised_feed_forward(layer_norm: nn.LayerNorm, feed_forward: FeedForward, x: Tensor) -> Tensor:
     """Compute feed_forward(layer_norm(x)) without storing what the norm gives. x: (B, T, D)."""
-    if not are_plain(layer_norm, feed_forward):
+    modules_are_plain = is_plain(layer_norm, nn.LayerNorm) and is_plain(feed_forward, LeanFeedForward)
+    if not (modules_are_plain and feed_forward.parts_are_plain()):
         return feed_forward(layer_norm(x))
     return feed_forward_after(layer_norm, feed_forward, x)
 

@@ -2,9 +2,12 @@
 
 from torch import Tensor, nn
 
-from ..frontend import ConvFeatureExtractor
+from ..frontend import ConvFeatureExtractor, TransposeLast
 from .recompute import recompute
-from .stepping_aside import are_plain
+from .stepping_aside import is_plain
+
+# what may be recomputed: it draws no random numbers
+PARTS = (nn.Sequential, nn.Conv1d, nn.Identity, nn.GroupNorm, nn.LayerNorm, TransposeLast, nn.GELU)
 
 
 class LeanConvFeatureExtractor(ConvFeatureExtractor):
@@ -13,9 +16,16 @@ class LeanConvFeatureExtractor(ConvFeatureExtractor):
     computes_in_chunks = True
 
     def convolve(self, wave: Tensor) -> Tensor:
-        if not are_plain(self.conv_layers):
+        if not self.parts_are_plain():
             return super().convolve(wave)
         x = self.conv_layers[0][0](wave.unsqueeze(1))
         for layer, following in zip(self.conv_layers, self.conv_layers[1:]):
             x = recompute(nn.Sequential(*layer[1:], following[0]), x)
         return self.conv_layers[-1][1:](x).transpose(1, 2)
+
+    def parts_are_plain(self) -> bool:
+        """Return whether each layer may be cut after its convolution, and the rest recomputed."""
+        return all(
+            type(layer) is nn.Sequential and all(is_plain(part, *PARTS) for part in layer.modules())
+            for layer in self.conv_layers
+        )

@@ -7,13 +7,13 @@ branch, the output of the first product is stored for the backward pass, and not
 from typing import Optional
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from ..summary_mixing import Branch, SummaryMixing, SummaryMixingLite, masked_mean
-from .dropout import apply_mask, draw_mask
+from ..summary_mixing import BlockDiagonalLinear, Branch, SummaryMixing, SummaryMixingLite, masked_mean
+from .dropout import LeanDropout, apply_mask, draw_mask
 from .linear import linear, linear_after
 from .recompute import recompute
-from .stepping_aside import are_plain
+from .stepping_aside import is_known, is_plain
 
 
 class LeanBranch(Branch):
@@ -22,9 +22,18 @@ class LeanBranch(Branch):
     computes_in_chunks = True
 
     def forward(self, x: Tensor) -> Tensor:
-        if not are_plain(*self.children()):
+        if not self.parts_are_plain():
             return super().forward(x)
         return after_first_product(self, first_product(self, x), *x.shape[:2])
+
+    def parts_are_plain(self) -> bool:
+        """Return whether the functions of this file may compute what the parts would."""
+        return (
+            is_plain(self.linear1, BlockDiagonalLinear)
+            and is_plain(self.linear2, BlockDiagonalLinear)
+            and len(self.linear1.weight) == len(self.linear2.weight)  # heads stay first from one to the other
+            and is_known(self.activation)
+        )
 
 
 class LeanSummaryMixing(SummaryMixing):
@@ -33,12 +42,12 @@ class LeanSummaryMixing(SummaryMixing):
     computes_in_chunks = True
 
     def forward(self, x: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
-        if not are_plain(*self.children()):
+        if not branch_is_plain(self.summary):
             return super().forward(x, padding_mask)
         return self.mix(x, branch_mean(self.summary, x, padding_mask))
 
     def mix(self, x: Tensor, mean: Tensor) -> Tensor:
-        if not are_plain(*self.children()):
+        if not self.mixing_parts_are_plain():
             return super().mix(x, mean)
         dropout, norm = self.dropout, self.local_norm
         summary = dropout(self.summary_norm(mean))
@@ -54,6 +63,15 @@ class LeanSummaryMixing(SummaryMixing):
         combined = linear_after(finish_local, local_weight, None, hidden, mask, parameters=parameters)
         return self.activation(combined.view_as(x) + linear(summary, summary_weight, self.combiner.bias))
 
+    def mixing_parts_are_plain(self) -> bool:
+        """Return whether :meth:`mix` may compute what the parts would."""
+        return (
+            branch_is_plain(self.local)
+            and is_plain(self.local_norm, nn.LayerNorm, nn.Identity)
+            and is_plain(self.combiner, nn.Linear)
+            and is_plain(self.dropout, LeanDropout)
+        )
+
 
 class LeanSummaryMixingLite(SummaryMixingLite):
     """The lean ``SummaryMixingLite``."""
@@ -61,9 +79,14 @@ class LeanSummaryMixingLite(SummaryMixingLite):
     computes_in_chunks = True
 
     def forward(self, x: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
-        if not are_plain(self.summary):
+        if not branch_is_plain(self.summary):
             return super().forward(x, padding_mask)
         return self.mix(x, branch_mean(self.summary, x, padding_mask))
+
+
+def branch_is_plain(branch: nn.Module) -> bool:
+    """Return whether the functions below may compute what a branch would."""
+    return is_plain(branch, LeanBranch) and branch.parts_are_plain()
 
 
 def branch_mean(branch: Branch, x: Tensor, padding_mask: Optional[Tensor]) -> Tensor:

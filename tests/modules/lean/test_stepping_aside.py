@@ -1,14 +1,18 @@
 """Does what is put around, into or onto any leaf of a model take effect, in training and evaluation?"""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
 from torch.nn.utils import parametrize, prune
 from wrapping import Doubled, Reversed, leaves, place
 
-from fairseq_summarymixing.modules.build import MIXERS, build_encoder
+from fairseq_summarymixing.modules.build import MIXERS, build_encoder, build_layer
 from fairseq_summarymixing.modules.config import EncoderConfig
+from fairseq_summarymixing.modules.frontend import ConvFeatureExtractor
 from fairseq_summarymixing.modules.lean.replace import make_lean
+from fairseq_summarymixing.modules.summary_mixing import BlockDiagonalLinear
 
 SIZES = dict(
     encoder_layers=1,
@@ -105,3 +109,73 @@ def test_peft_trains_adapters_of_every_linear_layer(model):
         layer = adapted.get_submodule(name)
         assert layer.lora_A["default"].weight.grad.abs().sum() > 0, name
         assert layer.base_layer.weight.grad is None or not layer.base_layer.weight.requires_grad
+
+
+def low_rank(inputs, outputs):
+    return nn.Sequential(nn.Linear(inputs, 2), nn.Linear(2, outputs))
+
+
+OTHER_CLASSES = {
+    "fc1, two products": ("feed_forward.fc1", lambda: low_rank(16, 32)),
+    "fc1, block-diagonal": ("feed_forward.fc1", lambda: BlockDiagonalLinear(16, 32, 2)),
+    "fc2, block-diagonal": ("feed_forward.fc2", lambda: BlockDiagonalLinear(32, 16, 2)),
+    "dropout, Identity": ("feed_forward.dropout", nn.Identity),
+    "dropout, AlphaDropout": ("feed_forward.dropout", lambda: nn.AlphaDropout(0.3)),
+    "activation, Dropout": ("feed_forward.activation", lambda: nn.Dropout(0.3)),
+    "activation, GELU": ("feed_forward.activation", nn.GELU),
+    "pointwise_in, two products": ("convolution.pointwise_in", lambda: low_rank(16, 32)),
+    "pointwise_out, two products": ("convolution.pointwise_out", lambda: low_rank(16, 16)),
+    "convolution's norm, Dropout": ("convolution.layer_norm", lambda: nn.Dropout(0.3)),
+    "convolution's activation, Dropout": ("convolution.activation", lambda: nn.Dropout(0.3)),
+    "norm, Dropout": ("final_layer_norm", lambda: nn.Dropout(0.3)),
+    "combiner, two products": ("mixer.combiner", lambda: low_rank(32, 16)),
+    "mixer's dropout, Identity": ("mixer.dropout", nn.Identity),
+    "mixer's dropout, AlphaDropout": ("mixer.dropout", lambda: nn.AlphaDropout(0.3)),
+    "local norm, Dropout": ("mixer.local_norm", lambda: nn.Dropout(0.3)),
+    "branch, a layer": ("mixer.local", lambda: nn.Linear(16, 16)),
+    "linear1, two products": ("mixer.local.linear1", lambda: low_rank(16, 16)),
+    "linear1, a layer": ("mixer.summary.linear1", lambda: nn.Linear(16, 16)),
+    "linear2, other heads": ("mixer.summary.linear2", lambda: BlockDiagonalLinear(16, 16, 4)),
+    "branch's activation, Dropout": ("mixer.summary.activation", lambda: nn.Dropout(0.3)),
+    "q_proj, two products": ("mixer.q_proj", lambda: low_rank(16, 16)),
+    "out_proj, block-diagonal": ("mixer.out_proj", lambda: BlockDiagonalLinear(16, 16, 2)),
+}
+
+
+@pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
+@pytest.mark.parametrize("path, make", OTHER_CLASSES.values(), ids=OTHER_CLASSES.keys())
+def test_parts_of_any_other_class_are_called(path, make, training):
+    fields = dict(
+        mixer="self_attention" if "proj" in path else "summary_mixing",
+        encoder_layer="conformer" if "convolution" in path else "transformer",
+    )
+    check_with_another_part(
+        build_layer(EncoderConfig(**SIZES, **fields, layer_norm_first=True)), path, make, X, training
+    )
+
+
+@pytest.mark.parametrize(
+    "path, make",
+    [("0.1", lambda: nn.Dropout(0.3)), ("1.0", lambda: nn.Conv1d(8, 8, 3)), ("1", lambda: nn.Conv1d(8, 8, 3))],
+)
+def test_layers_of_a_front_end_of_any_other_class_are_called(path, make):
+    frontend = ConvFeatureExtractor(((8, 10, 5), (8, 3, 2), (12, 2, 2)))
+    check_with_another_part(frontend, f"conv_layers.{path}", make, torch.randn(2, 400), True)
+
+
+def check_with_another_part(plain, path, make, inputs, training):
+    """The lean module with another part gives the values and gradients of the plain one with that part."""
+    lean, results = make_lean(copy.deepcopy(plain)), []
+    another = make()
+    for module in (plain, lean):
+        parent, leaf = place(module.train(training), path)
+        if leaf in vars(parent):  # a function
+            delattr(parent, leaf)
+        setattr(parent, leaf, copy.deepcopy(another))
+        torch.manual_seed(3)
+        x = inputs.clone().requires_grad_()
+        out = module(x)
+        out = out[0] if isinstance(out, tuple) else out
+        weights = torch.randn(out.shape, generator=torch.Generator().manual_seed(5))
+        results.append((out, torch.autograd.grad((out * weights).sum(), [x, *module.parameters()], allow_unused=True)))
+    torch.testing.assert_close(*results, atol=1e-5, rtol=1e-4)

@@ -1,0 +1,93 @@
+"""Write what ``manifest folder`` reports at its end, in one line where it ends early."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from ..errors import UserError
+from .audio import SAMPLE_RATE
+from .formats import extension_of, why_passed_over
+from .recordings import Recording, WrongRate
+from .report import Report, printable
+
+
+def summary(
+    splits: Mapping[str, Sequence[Recording]],
+    considered: int,
+    left_out: int,
+    passed_over: Sequence[str],
+    unlisted: int,
+    reported: int,
+    report_path: Path,
+) -> str:
+    """Return hours, recordings and speakers of each split, what splits share, and what was left out."""
+    lines = []
+    for split, recordings in splits.items():
+        hours = sum(recording.seconds for recording in recordings) / 3600
+        line = f"{split}: {hours:.2f} hours, {len(recordings)} recordings"
+        if recordings[0].speaker is not None:
+            line += f", {len(_speakers(recordings))} speakers"
+        lines.append(line)
+    for (one, left), (other, right) in itertools.combinations(splits.items(), 2):
+        shared = len({each.path for each in left} & {each.path for each in right})
+        speakers = len(_speakers(left) & _speakers(right))
+        if shared or speakers:
+            both = [f"{shared} recordings"] * bool(shared) + [f"{speakers} speakers"] * bool(speakers)
+            lines.append(f"both in {one} and in {other}: {' and '.join(both)}")
+    if unlisted:
+        lines.append(f"in no list: {unlisted} recordings")
+    lines.append(f"left out: {left_out} of {considered} recordings" + _formats(passed_over))
+    lines[-1] += f", see {report_path}" if reported else ""
+    if reported > left_out:
+        lines[-1] += f" (and {reported - left_out} other lines there: lines of tables or folders without a recording)"
+    return "\n".join(lines)
+
+
+def nothing_found(source: Path, extensions: Sequence[str], passed_over: Sequence[str], others: Counter) -> UserError:
+    """Return the error for a folder without a file of these extensions, with what it holds instead."""
+    if passed_over:
+        first = passed_over[0]
+        return UserError(
+            f"{source} holds no audio files that can be read ({len(passed_over)} others, "
+            f"such as {printable(first)}: {why_passed_over(first, extensions)})"
+        )
+    held = ", ".join(f"{count} {f'.{one}' if one else 'without extension'}" for one, count in others.most_common(3))
+    return UserError(
+        f"{source} holds no audio files ({', '.join(extensions)})" + (f"; it holds {printable(held)}" if held else "")
+    )
+
+
+def nothing_left(source: Path, count: int, problems: Mapping, report: Report, report_path: Path) -> UserError:
+    """Return the error for a folder of which no recording can be used."""
+    if len(problems) == count and all(isinstance(problem, WrongRate) for problem in problems.values()):
+        path, problem = next(iter(problems.items()))
+        return UserError(f"none of the {count} recordings is at {SAMPLE_RATE} Hz ({path}: {problem})")
+    path, reason = report.entries[-1]
+    return UserError(
+        f"none of the {count} audio files in {source} can be used ({printable(path)}: {reason}); see {report_path}"
+    )
+
+
+def empty_split(
+    split: str, split_by: str, percent: float | None, recordings: Mapping[str, Recording], report_path: Path
+) -> UserError:
+    """Return the error for a split without a recording. percent: None where a list makes the split."""
+    if percent is None:
+        return UserError(f"no recording of the list of {split} can be used; see {report_path}")
+    keys = {one.speaker if split_by == "speaker" else one.path for one in recordings.values()}
+    what = f"none of the {len(keys)} {split_by}s fell into {split}"
+    if split == "train":
+        return UserError(f"{what}; nothing to train on: lower `valid_percent` and `test_percent`")
+    return UserError(f"{what} at `{split}_percent` {percent:g}; raise it, or pass 0 for no {split} manifest")
+
+
+def _speakers(recordings: Sequence[Recording]) -> set[str]:
+    return {recording.speaker for recording in recordings if recording.speaker is not None}
+
+
+def _formats(passed_over: Sequence[str]) -> str:
+    counts = Counter(map(extension_of, passed_over)).most_common()
+    return f" (not read: {', '.join(f'{count} .{one}' for one, count in counts)})" if counts else ""

@@ -1,0 +1,73 @@
+"""Tell audio files that can be read here from others, by their names, and name what converts the others."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import PurePath
+
+import soundfile
+
+# Extensions of libsndfile's formats that have a header and hold recordings
+FORMATS = {
+    "WAV": ("wav", "wave"),
+    "RF64": ("rf64",),
+    "W64": ("w64",),
+    "FLAC": ("flac",),
+    "OGG": ("ogg", "oga", "opus"),
+    "MP3": ("mp3",),
+    "AIFF": ("aiff", "aif", "aifc"),
+    "AU": ("au", "snd"),
+    "CAF": ("caf",),
+    "NIST": ("sph", "nist", "wv1", "wv2"),
+    "VOC": ("voc",),
+    "AVR": ("avr",),
+    "IRCAM": ("ircam", "sf"),
+}
+# What no version of libsndfile reads, by what does
+FFMPEG = frozenset("m4a m4b mp4 aac webm weba mka mkv mov avi wma asf amr 3gp ac3 ape wv tta dts spx mp2 ra".split())
+SOX = frozenset("raw pcm ul al ulaw alaw gsm g722 vox".split())  # without a header
+SPH2PIPE = frozenset("sph nist wv1 wv2 shn".split())  # where compressed
+
+
+def readable_extensions() -> tuple[str, ...]:
+    """Return the extensions whose format the installed libsndfile reads."""
+    formats = soundfile.available_formats()
+    readable = [extension for name, extensions in FORMATS.items() if name in formats for extension in extensions]
+    if "OPUS" not in soundfile.available_subtypes("OGG"):
+        readable.remove("opus")
+    return tuple(readable)
+
+
+EXTENSIONS = readable_extensions()
+AUDIO = frozenset(extension for extensions in FORMATS.values() for extension in extensions) | FFMPEG | SOX | SPH2PIPE
+
+
+def extension_of(path: str) -> str:
+    """Return the end of a file's name, in small letters and without the dot."""
+    return PurePath(path).suffix[1:].lower()
+
+
+def is_audio(path: str) -> bool:
+    """Return whether a file is a recording by its name, readable or not."""
+    return extension_of(path) in AUDIO
+
+
+def why_passed_over(path: str, extensions: Collection[str]) -> str:
+    """Return why a recording is passed over whose extension is not one of ``extensions``, and what converts it."""
+    extension = extension_of(path)
+    if extension in EXTENSIONS:
+        return f".{extension} is not one of `extensions`, {', '.join(extensions)}"
+    if extension in SOX:
+        return f".{extension} has no header with rate and format; {how_to_convert(path)}"
+    return f"libsndfile {soundfile.__libsndfile_version__} does not read .{extension}; {how_to_convert(path)}"
+
+
+def how_to_convert(path: str) -> str:
+    """Return the command that makes a WAV file of a recording that libsndfile does not read."""
+    extension, name = extension_of(path), PurePath(path).name
+    target = f"{PurePath(path).stem}.wav"
+    if extension in SOX:
+        return f"convert it, with its own rate and format: sox -t raw -r 8000 -e mu-law -c 1 {name} {target}"
+    if extension in SPH2PIPE:
+        return f"convert it: sph2pipe -f wav {name} {target}, or sox {name} {target}"
+    return f"convert it: ffmpeg -i {name} -ar 16000 -ac 1 {target}"

@@ -1,0 +1,56 @@
+"""Read what goes with a manifest line by line: labels of any kind, and trials of speaker verification."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+from ..errors import UserError
+from ..text_files import read_lines
+from .manifest import Trial
+
+
+def read_labels(manifest: str | Path, kind: str, expected: int) -> list[str]:
+    """Read SPLIT.KIND beside SPLIT.tsv: a line for each row, as it stands there but for spaces around it.
+
+    Args:
+        kind: "ltr" or "wrd" for transcripts, "cls" for one label of each utterance.
+        expected: rows of the manifest.
+
+    Raises:
+        UserError: there is no such file, or it has another number of lines.
+    """
+    path = Path(manifest).with_suffix(f".{kind}")
+    if not path.is_file():
+        raise UserError(f"there are no labels {path}: expected one line for each line of {manifest}")
+    lines = [line.strip() for line in read_lines(path)]
+    if len(lines) != expected:
+        raise UserError(
+            f"{path} has {len(lines)} lines but {manifest} has {expected} rows; "
+            "line i of one belongs to row i of the other: make both again together"
+        )
+    return lines
+
+
+def read_trials(manifest: str | Path, paths: Collection[str]) -> list[Trial]:
+    """Read SPLIT.trials beside SPLIT.tsv: "1<TAB>path<TAB>path" for one speaker, "0<TAB>path<TAB>path" for two.
+
+    Args:
+        paths: of the manifest, which the trials name as it does.
+
+    Raises:
+        UserError: there is no such file, a line is malformed or names a path that is not in the manifest.
+    """
+    path, paths = Path(manifest).with_suffix(".trials"), frozenset(paths)
+    trials = []
+    for number, line in enumerate(read_lines(path), start=1):
+        same, *pair = line.rstrip().split("\t")
+        if same not in ("0", "1") or len(pair) != 2:
+            raise UserError(f"{path}:{number}: expected '0 or 1<TAB>path<TAB>path'; found {line[:80]!r}")
+        unknown = [one for one in pair if one not in paths]
+        if unknown:
+            raise UserError(f"{path}:{number}: {unknown[0]} is not in {manifest}")
+        trials.append(Trial(same == "1", *pair))
+    if not trials:
+        raise UserError(f"{path} holds no trials")
+    return trials

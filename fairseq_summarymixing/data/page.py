@@ -1,0 +1,64 @@
+"""Run the command line that the pages in manifests/ share."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from ..errors import UserError, exit_status
+from .published import PublishedCorpus, check_corpus, write_corpus
+from .text_rules import text_rules
+
+
+def run_page(
+    description: str,
+    read: Callable[[argparse.Namespace], PublishedCorpus],
+    add_options: Callable[[argparse.ArgumentParser], None] = lambda parser: None,
+) -> int:
+    """Run ``CORPUS OUT [--check]``: write manifests, or check the corpus against what was published.
+
+    Args:
+        read: gives the corpus for the parsed options, among them ``corpus``, and ``rules`` for transcripts.
+        add_options: adds the page's own.
+
+    Returns:
+        The exit status; 1 as well where the check finds something missing.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("corpus", type=Path, metavar="CORPUS")
+    add_out(parser)
+    parser.add_argument("--workers", type=int, help="threads (default: one per processor)")
+    parser.add_argument("--resample", type=int, choices=[16000], help="refer to 16 kHz copies under OUT/audio")
+    parser.add_argument("--case", choices=["upper", "lower"], help="of transcripts (default: as they are)")
+    parser.add_argument("--keep-characters", metavar="SET", help='of transcripts, such as "A-Z\'" (default: all)')
+    add_options(parser)
+    args = parser.parse_args()
+    return exit_status(lambda: _run(args, read), parser)
+
+
+def add_out(parser: argparse.ArgumentParser) -> None:
+    """Add OUT and --check, which every page has."""
+    parser.add_argument("out", type=Path, nargs="?", metavar="OUT")
+    parser.add_argument("--check", action="store_true", help="compare CORPUS with its published counts, write nothing")
+
+
+def check_out(args: argparse.Namespace) -> None:
+    """Raise a UserError where there is no corpus, or nothing to write to."""
+    if not args.corpus.is_dir():
+        raise UserError(f"{args.corpus} is not a folder" if args.corpus.exists() else f"{args.corpus} does not exist")
+    if args.out is None and not args.check:
+        raise UserError("there is no OUT to write to; or use --check")
+
+
+def _run(args: argparse.Namespace, read: Callable[[argparse.Namespace], PublishedCorpus]) -> None:
+    check_out(args)
+    args.rules = text_rules(args.case, args.keep_characters)
+    corpus = read(args)
+    if args.resample:
+        corpus = replace(corpus, resample=True)
+    if args.check:
+        check_corpus(corpus)
+        return
+    print(write_corpus(corpus, args.out, args.workers))

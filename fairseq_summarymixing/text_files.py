@@ -1,0 +1,55 @@
+"""Read text files as any program writes them: manifests, labels, dictionaries, lexicons, tables."""
+
+import codecs
+import io
+from pathlib import Path
+from typing import IO, Any, List, Union
+
+from .errors import UserError
+
+UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+def read_text(path: Union[str, Path]) -> str:
+    """Read a text file: UTF-8 with or without a byte order mark, or UTF-16 with one; every line end becomes "\\n".
+
+    Raises:
+        UserError: it cannot be read, or is in another encoding.
+    """
+    try:
+        return _decode(Path(path).read_bytes(), path)
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def read_lines(path: Union[str, Path]) -> List[str]:
+    """Read the lines of a text file, without their ends. Nothing else ends a line: no form feed, no U+2028.
+
+    Raises:
+        UserError: as :func:`read_text`.
+    """
+    lines = read_text(path).split("\n")
+    return lines if lines[-1] else lines[:-1]
+
+
+def open_text(path: Union[str, Path], mode: str = "r", *args: Any, **kwargs: Any) -> IO:
+    """Open a file as ``open`` does; text to read is decoded as by :func:`read_text`.
+
+    Raises:
+        OSError: as ``open``.
+        UserError: text in another encoding.
+    """
+    if mode not in ("r", "rt"):
+        return open(path, mode, *args, **kwargs)
+    with open(path, "rb") as file:
+        return io.StringIO(_decode(file.read(), path))
+
+
+def _decode(data: bytes, path: Union[str, Path]) -> str:
+    encoding = "utf-16" if data.startswith(UTF_16) else "utf-8-sig"
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        name, line = encoding[:6].upper().rstrip("-"), data.count(b"\n", 0, error.start) + 1
+        raise UserError(f"{path} is not {name} text (line {line}, byte {error.start}); save it as UTF-8") from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")
