@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 from ..checkpoints import Checkpoint
 from ..compat import quiet_fairseq
 from ..errors import UserError
-from .encoder import RecordingEncoder, load_encoder, pick_device
+from .encoder import RecordingEncoder, check_seconds, load_encoder, pick_device
 from .progress import AudioProgress, warn
 from .recogniser import Recogniser
 from .test_set import TestSet
@@ -37,7 +37,7 @@ class Batching:
         device: "auto", "cpu" or "cuda".
 
     Raises:
-        UserError: ``batch_seconds`` is no length, or there is no such device.
+        UserError: a number is no length, or there is no such device.
     """
 
     batch_seconds: float = 120.0
@@ -48,6 +48,7 @@ class Batching:
     def __post_init__(self) -> None:
         if not 0 <= self.batch_seconds < float("inf"):
             raise UserError(f"`batch_seconds` must be 0 or more; got {self.batch_seconds:g}")
+        check_seconds(self.block_seconds, self.window_seconds)
         pick_device(self.device)
 
 
@@ -56,12 +57,17 @@ class EmissionModel:
 
     Args:
         checkpoint: of the recogniser; the encoder for long waveforms is built of it when one comes.
+
+    Raises:
+        UserError: windows were asked for where there is no need.
     """
 
     def __init__(self, recogniser: Recogniser, checkpoint: Checkpoint, batching: Batching):
         self.recogniser, self.checkpoint, self.batching = recogniser, checkpoint, batching
         self.rate = recogniser.task.cfg.sample_rate
         self._encoder: RecordingEncoder | None = None
+        if batching.window_seconds is not None:
+            self._long_encoder()  # which refuses windows where there is no need
 
     @torch.no_grad()
     def compute(self, waves: Sequence[Tensor], progress: AudioProgress) -> list[Tensor]:
@@ -99,7 +105,6 @@ class EmissionModel:
 
         Raises:
             UnfitLength: it does not.
-            UserError: windows were asked for where there is no need, or a length is below a second.
         """
         if self.is_long(samples):
             self._long_encoder().check_length(samples, name)

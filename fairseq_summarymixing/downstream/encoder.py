@@ -54,9 +54,7 @@ class RecordingEncoder:
     obstacle: str | None = field(init=False)
 
     def __post_init__(self) -> None:
-        for name, seconds in (("block_seconds", self.block_seconds), ("window_seconds", self.window_seconds)):
-            if seconds is not None and not 1 <= seconds < float("inf"):
-                raise UserError(f"`{name}` must be at least 1 second; got {seconds:g}")
+        check_seconds(self.block_seconds, self.window_seconds)
         self.obstacle = chunking_obstacle(self.model)
         if self.window_seconds and self.is_linear:
             raise UserError(
@@ -132,6 +130,13 @@ class RecordingEncoder:
                 on_chunk(number, start, state[0, keep])
             parts.append(result.x[:, keep])
         return torch.cat(parts, dim=1)
+
+
+def check_seconds(block_seconds: float, window_seconds: float | None) -> None:
+    """Raise a UserError where one of the two is no length, or below a second."""
+    for name, seconds in (("block_seconds", block_seconds), ("window_seconds", window_seconds)):
+        if seconds is not None and not 1 <= seconds < float("inf"):
+            raise UserError(f"`{name}` must be at least 1 second; got {seconds:g}")
 
 
 def front_end_of(model: nn.Module) -> nn.Module:

@@ -182,7 +182,10 @@ def _writer(
         raise UserError(f"`format` must be one of {', '.join(FORMATS)}; got {format}")
     if out is not None and not str(out):
         raise UserError("`out` is empty: name a folder")
-    is_file = out is not None and str(out).endswith(f".{format}") and not os.path.isdir(out)
+    ending = "" if out is None or os.path.isdir(out) else Path(out).suffix[1:]
+    if ending in FORMATS and ending != format:
+        raise UserError(f"`out` {out} has the ending of another format than `format` {format}")
+    is_file = ending == format or (format, ending) == ("json", "jsonl")
     if out is not None and not is_file:
         return _folder_writer(recordings, Path(out), format)
     if format not in FORMATS_OF_MANY and not is_alone:

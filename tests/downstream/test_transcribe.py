@@ -215,6 +215,12 @@ def test_a_reference_beside_its_recording_is_not_replaced(ours, corpus, tmp_path
         (["@none.txt"], "cannot read none.txt: No such file"),
         (["none.tsv"], "cannot read none.tsv: No such file"),
         (["FOLDER", "-o", ""], "--out is empty"),
+        (
+            ["FOLDER", "-o", "all.txt", "--format", "ctm"],
+            "--out all.txt has the ending of another format than --format",
+        ),
+        (["FOLDER", "--block-seconds", "nan"], "--block-seconds must be at least 1 second; got nan"),
+        (["FOLDER", "--window", "30"], "--window is for self-attention"),
         (["FOLDER", "-o", "CKPT"], "is a file: name a folder, or a file with the ending .txt"),
     ],
 )
