@@ -78,6 +78,8 @@ def exits_in_one_line(kind: type[Exception] = ValueError) -> Iterator[None]:
         yield
     except kind as error:
         if is_run_by_hydra():
+            for prepare in before_exiting:
+                prepare()
             leave_at_exit(1, str(error))
             raise SystemExit(f"error: {error}") from None
         raise
@@ -90,6 +92,9 @@ def is_run_by_hydra() -> bool:
     is_spawned = multiprocessing.parent_process() is not None and "hydra" in os.path.basename(sys.argv[0])
     return HydraConfig.initialized() or is_spawned
 
+
+before_exiting: list[Callable[[], None]] = []
+"""Called where a run by hydra is about to end with a one-line error, inside the function that has met it."""
 
 before_leaving: list[Callable[[str], None]] = []
 """Called with the message of the error that a process ends with."""

@@ -273,6 +273,20 @@ def test_audio_that_cannot_be_used_stops_the_run(finetuned, corpus, data, tmp_pa
         refuse(finetuned["wav2vec2"], data, corpus / "audio" / name, part)
 
 
+def test_our_own_fine_tuning_task_leaves_no_test_audio_out(finetuned, corpus, data, tmp_path):
+    """It skips in training what cannot be used; a rate without it would be another test's."""
+    state = read_state(finetuned["wav2vec2"])
+    state["cfg"]["task"]["_name"] = "audio_finetuning_summarymixing"
+    torch.save(state, tmp_path / "ours.pt")
+    for name, checkpoint in (("stock", finetuned["wav2vec2"]), ("ours", tmp_path / "ours.pt")):
+        decode(checkpoint, data, "test", tmp_path / name)
+    assert lines(tmp_path / "ours/hypotheses.ltr") == lines(tmp_path / "stock/hypotheses.ltr")
+    tiny.write_wave(corpus / "audio" / "8k-too.wav", np.zeros(8000), rate=8000)
+    rows = lines(data / "test.tsv")
+    (data / "test.tsv").write_text("\n".join([*rows[:-1], "audio/8k-too.wav\t8000"]) + "\n")
+    refuse(tmp_path / "ours.pt", data, corpus / "audio/8k-too.wav", "8000")
+
+
 def test_a_device_that_is_not_there_is_named(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert verb.pick_device("auto").type == "cpu"
