@@ -117,6 +117,13 @@ def _check_symbols(path: str, symbols: Counter, dictionary: Any) -> None:
 @contextlib.contextmanager
 def batches_that_hold_a_clip(dataset: Any, indices: Any, max_tokens: Any = None, *args, **kwargs) -> Iterator[None]:
     """Check that a batch holds at least the longest clip."""
+    remedy = "raise dataset.max_tokens, in validation dataset.max_tokens_valid"
+    if max_tokens and len(dataset) and not len(indices):  # fairseq 0.12.2 leaves longer clips out before, here all
+        shortest = min(int(dataset.num_tokens(index)) for index in range(len(dataset)))
+        if shortest > max_tokens:
+            raise UserError(
+                f"a batch of {max_tokens} samples holds less than the shortest clip of {shortest}: {remedy}"
+            )
     try:
         yield
     except AssertionError as error:
@@ -124,6 +131,5 @@ def batches_that_hold_a_clip(dataset: Any, indices: Any, max_tokens: Any = None,
             raise
         longest = max(int(dataset.num_tokens(index)) for index in indices)
         raise UserError(
-            f"a batch of {max_tokens} samples holds less than the longest clip of {longest}: "
-            "raise dataset.max_tokens, in validation dataset.max_tokens_valid"
+            f"a batch of {max_tokens} samples holds less than the longest clip of {longest}: {remedy}"
         ) from error

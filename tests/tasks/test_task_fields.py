@@ -61,7 +61,9 @@ def test_every_field_is_read_or_refused_by_name(name, tmp_path):
 
 def test_defaults_are_accepted(tmp_path):
     build(tmp_path)
-    build(tmp_path, subsample=1.0, max_sample_size=4000, hours_per_update=1.6)
+    build(tmp_path, max_sample_size=4000, hours_per_update=1.6)
+    if "subsample" in FIELDS:  # not in fairseq 0.12.2
+        build(tmp_path, subsample=1.0)
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ def test_an_epoch_may_begin_with_batches_of_which_nothing_is_usable(tmp_path):
 
 @pytest.mark.parametrize("bf16", [False, True])
 def test_an_update_without_a_usable_recording_changes_neither_weights_nor_the_loss(bf16, tmp_path, caplog):
-    corpus = write_corpus(tmp_path / "corpus", good=3, bad=1, splits=("train",))
+    corpus = write_corpus(tmp_path / "corpus", good=3, bad=1)
     changes = dict(optimization__max_update=8, optimizer__weight_decay=0.1, common__bf16=bf16)
     changes.update(checkpoint__save_interval_updates=1, checkpoint__keep_interval_updates=-1)
     changes.update(checkpoint__no_epoch_checkpoints=False)
@@ -114,7 +114,7 @@ def test_batches_without_a_usable_recording_count_nothing_in_two_processes(tmp_p
 def test_accumulated_batches_without_a_usable_recording_leave_the_update_exactly_as_without_them(tmp_path):
     # dropout, layerdrop and losses over a whole batch are on
     for name, bad in (("whole", 0), ("spoilt", 2)):
-        corpus = write_corpus(tmp_path / name, good=1, bad=bad, splits=("train",))
+        corpus = write_corpus(tmp_path / name, good=1, bad=bad)
         train(*RECIPE, settings(corpus, tmp_path / name, optimization__max_update=6, optimization__update_freq=[3]))
     whole, spoilt = (last_checkpoint(tmp_path / name) for name in ("whole", "spoilt"))
     assert_same_weights(spoilt, whole, atol=0, rtol=0)
@@ -136,7 +136,7 @@ def test_fairseq_validate_passes_over_batches_of_which_nothing_is_usable(tmp_pat
 
 def test_a_recording_that_makes_gradients_nan_is_named_and_can_be_left_out_at_that_update(tmp_path, monkeypatch):
     monkeypatch.setattr(".".join(LOUDNESS[:2]), LOUDNESS[2])
-    corpus = write_corpus(tmp_path / "corpus", good=9, bad=0, splits=("train",))
+    corpus = write_corpus(tmp_path / "corpus", good=9, bad=0)
     add_overflowing(corpus)
     folder, changes = tmp_path / "run", dict(dataset__batch_size=2, optimization__max_update=10)
     changes.update(checkpoint__save_interval_updates=1, checkpoint__no_epoch_checkpoints=True)
@@ -163,7 +163,7 @@ def test_a_recording_that_makes_gradients_nan_is_named_and_can_be_left_out_at_th
 
 
 def test_the_batch_at_fault_is_named_by_every_process(tmp_path):
-    corpus = write_corpus(tmp_path / "corpus", good=7, bad=0, splits=("train",))
+    corpus = write_corpus(tmp_path / "corpus", good=7, bad=0)
     add_overflowing(corpus)
     changes = dict(optimization__update_freq=[2], optimization__max_update=4)
     statuses, outputs = fork_pair(*RECIPE, settings(corpus, tmp_path, **changes), [LOUDNESS])
@@ -176,7 +176,7 @@ def test_the_batch_at_fault_is_named_by_every_process(tmp_path):
 
 
 def test_a_model_that_has_diverged_is_not_blamed_on_recordings(tmp_path, caplog):
-    corpus = write_corpus(tmp_path / "corpus", good=4, bad=0, splits=("train",))
+    corpus = write_corpus(tmp_path / "corpus", good=4, bad=0)
     with pytest.raises(UserError, match="whatever the utterances: the model has diverged") as error:
         train(*RECIPE, settings(corpus, tmp_path, optimization__lr=[1e30], optimization__max_update=12))
     assert ".wav" not in str(error.value)

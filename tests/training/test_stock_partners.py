@@ -61,7 +61,7 @@ def test_bf16_follows_fp32(mixer, tmp_path, caplog):
             # with fewer than 16 channels a group, torch's bf16 convolutions are wrong on CPUs that have AMX (its issue
             # 163347)
             changes = dict(common__bf16=bf16, model__conv_pos_groups=2, model__mixer=mixer)
-            changes.update(optimization__max_update=10)
+            changes.update(optimization__max_update=10, dataset__max_tokens=128000)
             train(*RECIPE, pretraining(corpus, tmp_path / str(bf16), **changes))
         curves.append(losses(caplog))
     assert len(curves[0]) == 10
