@@ -42,10 +42,11 @@ def run(args: argparse.Namespace) -> None:
 
     names = ("lm_weight", "word_score", "beam", "nbest", "tune")
     given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
-    if (args.lm is None) != (args.lexicon is None) or (args.lm is None and given):
-        raise UserError(
-            "--lm, --lexicon and with them --lm-weight, --word-score, --beam, --nbest, --tune belong together"
-        )
+    if args.lm is not None and args.lexicon is None:
+        raise UserError("--lm needs --lexicon")
+    unused = [f"--{name.replace('_', '-')}" for name in ("lexicon", *given) if getattr(args, name) is not None]
+    if args.lm is None and unused:
+        raise UserError(f"{unused[0]} needs --lm")
     if args.tune and {"lm_weight", "word_score"} & given.keys():
         raise UserError("--tune chooses --lm-weight and --word-score: give one or the other")
     beam_search = None if args.lm is None else BeamSearch(args.lm, args.lexicon, **given)
