@@ -10,13 +10,14 @@ from .compare import command as compare
 from .converters import export_command, import_command
 from .data import manifest_command
 from .data.demo import synth_command
-from .downstream import decode_command, features_command
+from .downstream import decode_command, features_command, transcribe_command
 from .errors import exit_status
 
 VERBS = {
     "manifest": (manifest_command, "make fairseq manifests"),
     "synth": (synth_command, "make a demo corpus of synthetic speech"),
     "decode": (decode_command, "word error rate of a fine-tuned checkpoint"),
+    "transcribe": (transcribe_command, "what a fine-tuned checkpoint recognises in recordings of any length"),
     "features": (features_command, "hidden states of recordings of any length"),
     "export": (export_command, "a checkpoint for other tools, checked to compute the same"),
     "import": (import_command, "another tool's model as a fairseq checkpoint"),

@@ -35,8 +35,7 @@ def exit_status(work: Callable[[], None], parser: Optional[argparse.ArgumentPars
     try:
         work()
     except UserError as error:
-        names = {} if parser is None else option_names(parser)
-        message = re.sub(r"`(\w+)`", lambda found: names.get(found[1], found[0]), str(error))
+        message = str(error) if parser is None else in_options(str(error), parser)
         print(f"error: {message}", file=sys.stderr)
         return 1
     except BrokenPipeError:  # of ``... | head``
@@ -45,6 +44,12 @@ def exit_status(work: Callable[[], None], parser: Optional[argparse.ArgumentPars
         print("interrupted: run the same command again; what was finished is kept", file=sys.stderr)
         return 130
     return 0
+
+
+def in_options(message: str, parser: argparse.ArgumentParser) -> str:
+    """Return the message with the options of a command in the place of a function's arguments in backquotes."""
+    names = option_names(parser)
+    return re.sub(r"`(\w+)`", lambda found: names.get(found[1], found[0]), message)
 
 
 def option_names(parser: argparse.ArgumentParser) -> Dict[str, str]:
@@ -73,6 +78,8 @@ def exits_in_one_line(kind: type[Exception] = ValueError) -> Iterator[None]:
         yield
     except kind as error:
         if is_run_by_hydra():
+            for prepare in before_exiting:
+                prepare()
             leave_at_exit(1, str(error))
             raise SystemExit(f"error: {error}") from None
         raise
@@ -85,6 +92,9 @@ def is_run_by_hydra() -> bool:
     is_spawned = multiprocessing.parent_process() is not None and "hydra" in os.path.basename(sys.argv[0])
     return HydraConfig.initialized() or is_spawned
 
+
+before_exiting: list[Callable[[], None]] = []
+"""Called where a run by hydra is about to end with a one-line error, inside the function that has met it."""
 
 before_leaving: list[Callable[[str], None]] = []
 """Called with the message of the error that a process ends with."""

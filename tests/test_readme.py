@@ -27,7 +27,7 @@ def test_a_checkpoint_is_loaded_as_shown(tmp_path):
     shown = {}
     exec(CHECKPOINT.replace("RUN/checkpoints/checkpoint_best.pt", str(path)), shown)
     assert shown["features"].shape == (1, 49, 32)
-    assert [state[0].shape for state in shown["hidden_states"]] == [(49, 1, 32)] * 2
+    assert [state.shape for state in shown["hidden_states"]] == [(1, 49, 32)] * 3
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -29,6 +29,17 @@ class Doubled(nn.Module):
         return 2 * self.inner(x)
 
 
+class Flipped(nn.Module):
+    """Around a layer: its output with the last axis from back to front, which no norm after it undoes."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x):
+        return self.inner(x).flip(-1)
+
+
 class Reversed(nn.Module):
     """A parametrisation: the weight from back to front, which no norm after it undoes."""
 

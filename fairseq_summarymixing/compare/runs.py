@@ -326,6 +326,8 @@ def _read_decodes(run: Run) -> None:
     for path in sorted(run.folder.glob("**/result.json")):
         try:
             result = json.loads(path.read_text(encoding="utf-8"))
+            if "wer" in result and result["wer"] is None:  # of a split without references
+                continue
             result = {
                 **result,
                 "wer": float(result["wer"]),

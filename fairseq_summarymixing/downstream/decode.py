@@ -1,4 +1,5 @@
-"""Decode a test split with CTC and write hypotheses and error rates to disk: read, compute, score, write."""
+"""Decode a test split with CTC and write hypotheses and, where it has references, error rates to disk: read, compute,
+score, write."""
 
 from __future__ import annotations
 
@@ -7,13 +8,11 @@ import os
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
 from .. import __version__
@@ -21,43 +20,14 @@ from ..checkpoints import Checkpoint
 from ..errors import UserError
 from ..files import atomic_write
 from .beam_search import BeamDecoder, BeamSearch, tune
-from .emissions import LongForm, compute_emissions
+from .decoder import make_decoder
+from .emissions import Batching, EmissionModel, compute_emissions
 from .encoder import pick_device
 from .error_rate import character_errors, word_errors
-from .greedy import ctc_greedy
-from .hypothesis import Hypothesis, word_times
+from .hypothesis import Hypothesis
+from .progress import warn
 from .recogniser import Recogniser, check_checkpoint, load_recogniser
 from .test_set import TestSet, check_symbols, read_test_set
-
-WORD_DELIMITER = "|"
-
-
-@dataclass(frozen=True)
-class Batching:
-    """The settings of how much audio is computed at once, and on which device.
-
-    Attributes:
-        batch_seconds: padded audio that runs at once. With stock models of ``extractor_mode: default`` (group
-            norm) an utterance's emissions depend a little on its batch; 0 runs one utterance at a time.
-        block_seconds: longer utterances go through the encoder alone, SummaryMixing in chunks of so much, which changes
-            nothing but the memory.
-        window_seconds: let self-attention see windows of so much of longer utterances; None refuses those above
-            5 minutes.
-        device: "auto", "cpu" or "cuda".
-
-    Raises:
-        UserError: ``batch_seconds`` is no length, or there is no such device.
-    """
-
-    batch_seconds: float = 120.0
-    block_seconds: float = 60.0
-    window_seconds: float | None = None
-    device: str = "auto"
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.batch_seconds < float("inf"):
-            raise UserError(f"`batch_seconds` must be 0 or more; got {self.batch_seconds:g}")
-        pick_device(self.device)
 
 
 def decode(
@@ -73,11 +43,12 @@ def decode(
 
     Writes ``hypotheses.wrd``, ``references.wrd``, ``hypotheses.<labels>`` and ``result.json`` into ``out``, and when
     asked to ``nbest.tsv`` and ``hypotheses.ctm``. Every utterance counts: an utterance that cannot be read stops the
-    run, for the rate of the others would be another test's.
+    run, for the rate of the others would be another test's. A symbol of a reference that the model does not know is an
+    error of the model's, and a warning. Without references there are no error rates.
 
     Args:
         checkpoint: a fairseq ``wav2vec_ctc`` checkpoint of the task ``audio_finetuning``.
-        data: folder with SPLIT.tsv and SPLIT.<labels>, labels as in fine-tuning (``ltr``).
+        data: folder with SPLIT.tsv and perhaps SPLIT.<labels>, labels as in fine-tuning (``ltr``).
         out: folder for the files; default: ``decode/<checkpoint>-<split>`` beside the checkpoint.
         batching: None = its defaults.
         beam_search: with a language model; None = greedy. With more than one best hypothesis also ``nbest.tsv``:
@@ -85,7 +56,7 @@ def decode(
         timestamps: also write ``hypotheses.ctm``: recording, channel, start, duration (seconds), word.
 
     Returns:
-        What ``result.json`` holds: rates in percent, times in seconds.
+        What ``result.json`` holds: rates in percent, None without references; times in seconds.
 
     Raises:
         UserError: the checkpoint, the split or the device cannot be used.
@@ -109,8 +80,8 @@ class Inputs(NamedTuple):
     data: str | Path
     split: str
     test_set: TestSet
-    references: list[str]
-    """Transcripts, as words joined by spaces."""
+    references: list[str] | None
+    """Transcripts, as words joined by spaces; None where there are none."""
     batching: Batching
 
 
@@ -131,47 +102,47 @@ def _read(checkpoint: Checkpoint, data: str | Path, split: str, batching: Batchi
     labels = check_checkpoint(checkpoint)
     test_set = read_test_set(data, split, labels)
     recogniser = load_recogniser(checkpoint, data, pick_device(batching.device))
-    references = _references(recogniser, test_set)
-    if not any(references):
+    references = None if test_set.labels is None else _references(recogniser, test_set)
+    if references is None:
+        warn(f"there is no {test_set.labels_path}: hypotheses are written without error rates")
+    elif not any(references):
         raise UserError(f"{test_set.labels_path} holds no words, so there is no word error rate")
     return Inputs(checkpoint, recogniser, data, split, test_set, references, batching)
 
 
 def _references(recogniser: Recogniser, test_set: TestSet) -> list[str]:
-    check_symbols(test_set, recogniser.task.target_dictionary.indices)
+    unknown = check_symbols(test_set, recogniser.task.target_dictionary.indices)
+    if unknown:
+        warn(f"warning: {unknown}")
     return [recogniser.words(line) for line in test_set.labels]
 
 
 def _compute(inputs: Inputs, beam_search: BeamSearch | None) -> Answers:
-    recogniser, batching = inputs.recogniser, inputs.batching
-    decoder, name = _greedy(recogniser), "greedy CTC, no language model"
+    recogniser = inputs.recogniser
+    decoder, name = make_decoder(recogniser, beam_search), "greedy CTC, no language model"
+    model = EmissionModel(recogniser, inputs.checkpoint, inputs.batching)
     if beam_search is not None:
-        decoder = BeamDecoder(beam_search, recogniser.symbols, recogniser.blank)
         name = f"CTC beam search, {beam_search.lm}"
-    device = pick_device(batching.device)
-    long_form = LongForm(recogniser, inputs.checkpoint, device, batching.block_seconds, batching.window_seconds)
-    if beam_search is not None and beam_search.tune:
-        _tune(decoder, inputs, beam_search.tune, long_form)
+        if beam_search.tune:
+            _tune(decoder, inputs, beam_search.tune, model)
     started = time.perf_counter()
-    emissions, notes = compute_emissions(recogniser, inputs.test_set, inputs.split, batching.batch_seconds, long_form)
+    emissions, notes = compute_emissions(model, inputs.test_set, inputs.split)
     hypotheses = [decoder(utterance) for utterance in tqdm(emissions, desc="decoding", unit="utterance", disable=None)]
     seconds = time.perf_counter() - started
     settings = {} if beam_search is None else _settings(decoder, beam_search)
     return Answers(hypotheses, seconds, notes, name, settings)
 
 
-def _greedy(recogniser: Recogniser) -> Callable[[Tensor], list[Hypothesis]]:
-    return lambda emissions: [ctc_greedy(emissions, recogniser.blank)]
-
-
-def _tune(decoder: BeamDecoder, inputs: Inputs, split: str, long_form: LongForm) -> None:
+def _tune(decoder: BeamDecoder, inputs: Inputs, split: str, model: EmissionModel) -> None:
     """Let the decoder use the weights that suit the split best."""
     recogniser = inputs.recogniser
     test_set = read_test_set(inputs.data, split, inputs.checkpoint.labels)
+    if test_set.labels is None:
+        raise UserError(f"`tune` {split}: there is no {test_set.labels_path}")
     references = _references(recogniser, test_set)
     if not any(references):
         raise UserError(f"`tune` {split}: {test_set.labels_path} holds no words")
-    emissions, _ = compute_emissions(recogniser, test_set, split, inputs.batching.batch_seconds, long_form)
+    emissions, _ = compute_emissions(model, test_set, split)
 
     def rate(answers: list[Hypothesis]) -> float:
         return word_errors(references, [recogniser.words_of(answer) for answer in answers]).rate
@@ -192,23 +163,30 @@ def _settings(decoder: BeamDecoder, beam_search: BeamSearch) -> dict[str, Any]:
 
 def _score(inputs: Inputs, answers: Answers) -> dict[str, Any]:
     """Return the error rates and the speed of the decode."""
-    references = inputs.references
     hypotheses = [inputs.recogniser.words_of(best) for best, *_ in answers.hypotheses]
-    words, characters = word_errors(references, hypotheses), character_errors(references, hypotheses)
     audio_seconds = sum(inputs.test_set.samples) / inputs.recogniser.task.cfg.sample_rate
     return {
-        "wer": 100 * words.rate,
-        "wer_ci": [100 * edge for edge in words.interval()],
-        "cer": 100 * characters.rate,
-        "utterances": len(references),
-        "words": int(words.units.sum()),
-        "word_errors": int(words.errors.sum()),
-        "characters": int(characters.units.sum()),
-        "character_errors": int(characters.errors.sum()),
+        **_rates(inputs.references, hypotheses),
+        "utterances": len(hypotheses),
         "empty_hypotheses": sum(not line for line in hypotheses),
         "audio_seconds": audio_seconds,
         "seconds": answers.seconds,
         "real_time_factor": answers.seconds / audio_seconds,
+    }
+
+
+def _rates(references: list[str] | None, hypotheses: list[str]) -> dict[str, Any]:
+    if references is None:
+        return {"wer": None, "cer": None}
+    words, characters = word_errors(references, hypotheses), character_errors(references, hypotheses)
+    return {
+        "wer": 100 * words.rate,
+        "wer_ci": [100 * edge for edge in words.interval()],
+        "cer": 100 * characters.rate,
+        "words": int(words.units.sum()),
+        "word_errors": int(words.errors.sum()),
+        "characters": int(characters.units.sum()),
+        "character_errors": int(characters.errors.sum()),
     }
 
 
@@ -231,11 +209,12 @@ def _describe(inputs: Inputs, answers: Answers) -> dict[str, Any]:
 
 def _write(folder: Path, inputs: Inputs, answers: Answers, nbest: bool, timestamps: bool) -> None:
     recogniser, best = inputs.recogniser, [first for first, *_ in answers.hypotheses]
-    _write_lines(folder / "references.wrd", inputs.references)
+    for name in ("references.wrd", "nbest.tsv", "hypotheses.ctm"):  # of an earlier run
+        (folder / name).unlink(missing_ok=True)
+    if inputs.references is not None:
+        _write_lines(folder / "references.wrd", inputs.references)
     _write_lines(folder / "hypotheses.wrd", map(recogniser.words_of, best))
     _write_lines(folder / f"hypotheses.{inputs.checkpoint.labels}", map(recogniser.text, best))
-    for name in ("nbest.tsv", "hypotheses.ctm"):  # of an earlier run
-        (folder / name).unlink(missing_ok=True)
     if nbest:
         _write_lines(folder / "nbest.tsv", _nbest(recogniser, answers.hypotheses))
     if timestamps:
@@ -249,11 +228,8 @@ def _nbest(recogniser: Recogniser, answers: list[list[Hypothesis]]) -> Iterator[
 
 
 def _ctm(recogniser: Recogniser, test_set: TestSet, answers: list[Hypothesis]) -> Iterator[str]:
-    seconds, first = recogniser.timing()
     for path, best in zip(test_set.paths, answers):
-        times = word_times(best, recogniser.symbols, WORD_DELIMITER, seconds, first)
-        written = best.words if best.words and len(best.words) == len(times) else [word for word, _, _ in times]
-        for word, (_, start, end) in zip(written, times):
+        for word, start, end in recogniser.timed_words(best):
             yield f"{Path(path).stem} 1 {start:.2f} {end - start:.2f} {word}"
 
 
@@ -270,6 +246,8 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
 
 def summary(result: dict[str, Any]) -> str:
     """Return one line that summarises the result."""
+    if result["wer"] is None:
+        return f"{result['utterances']} utterances, no references: {result['out']}"
     low, high = result["wer_ci"]
     return (
         f"WER {result['wer']:.1f} % (95 % CI {low:.1f} to {high:.1f}), CER {result['cer']:.1f} %, "

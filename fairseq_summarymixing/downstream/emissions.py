@@ -1,20 +1,20 @@
-"""Compute the emissions of a test split: batches of like lengths, and alone what is too long for a batch."""
+"""Compute the emissions of utterances: batches of like lengths, and alone what is too long for a batch."""
 
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
+from torch.nn.utils.rnn import pad_sequence
 
 from ..checkpoints import Checkpoint
 from ..compat import quiet_fairseq
 from ..errors import UserError
-from .encoder import RecordingEncoder, load_encoder
+from .encoder import RecordingEncoder, check_seconds, load_encoder, pick_device
+from .progress import AudioProgress, warn
 from .recogniser import Recogniser
 from .test_set import TestSet
 
@@ -23,78 +23,188 @@ from .test_set import TestSet
 SHORT_SECONDS = 0.1
 
 
-def compute_emissions(
-    recogniser: Recogniser, test_set: TestSet, split: str, batch_seconds: float, long_form: LongForm
-) -> tuple[list[Tensor], list[str]]:
-    """Compute the emissions (T, V) of every utterance, in manifest order, and notes on those too short for a frame."""
-    with quiet_fairseq():
-        recogniser.task.load_dataset(split)
-    dataset = recogniser.task.datasets[split]
-    rate = recogniser.task.cfg.sample_rate
-    emissions = [torch.zeros(0, len(recogniser.symbols)) for _ in test_set.paths]
+@dataclass(frozen=True)
+class Batching:
+    """The settings of how much audio is computed at once, and on which device.
+
+    Attributes:
+        batch_seconds: padded audio that runs at once. With stock models of ``extractor_mode: default`` (group
+            norm) an utterance's emissions depend a little on its batch; 0 runs one utterance at a time.
+        block_seconds: longer utterances go through the encoder alone, SummaryMixing in chunks of so much, which changes
+            nothing but the memory.
+        window_seconds: let self-attention see windows of so much of longer utterances; None refuses those above
+            5 minutes.
+        device: "auto", "cpu" or "cuda".
+
+    Raises:
+        UserError: a number is no length, or there is no such device.
+    """
+
+    batch_seconds: float = 120.0
+    block_seconds: float = 60.0
+    window_seconds: float | None = None
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.batch_seconds < float("inf"):
+            raise UserError(f"`batch_seconds` must be 0 or more; got {self.batch_seconds:g}")
+        check_seconds(self.block_seconds, self.window_seconds)
+        pick_device(self.device)
+
+
+class EmissionModel:
+    """A recogniser that computes the emissions of waveforms of any length.
+
+    Args:
+        checkpoint: of the recogniser; the encoder for long waveforms is built of it when one comes.
+
+    Raises:
+        UserError: windows were asked for where there is no need.
+    """
+
+    def __init__(self, recogniser: Recogniser, checkpoint: Checkpoint, batching: Batching):
+        self.recogniser, self.checkpoint, self.batching = recogniser, checkpoint, batching
+        self.rate = recogniser.task.cfg.sample_rate
+        self._encoder: RecordingEncoder | None = None
+        if batching.window_seconds is not None:
+            self._long_encoder()  # which refuses windows where there is no need
+
+    @torch.no_grad()
+    def compute(self, waves: Sequence[Tensor], progress: AudioProgress) -> list[Tensor]:
+        """Compute the emissions (T, V), in fp32 on the CPU, of waveforms (samples,) as the model was trained on them.
+
+        What is too short for a frame has no emissions, (0, V).
+
+        Lengths are those that :meth:`check_length` takes.
+
+        Raises:
+            UserError: not enough GPU memory.
+        """
+        emissions = [torch.zeros(0, len(self.recogniser.symbols))] * len(waves)
+        together = []
+        for index, wave in enumerate(waves):
+            seconds = len(wave) / self.rate
+            if self.is_long(len(wave)):
+                emissions[index] = self._compute_long(wave, progress)
+            elif seconds >= SHORT_SECONDS:
+                together.append(index)
+            else:
+                emissions[index] = self._compute_short(wave)
+                progress.add(seconds)
+        if together:
+            for index, found in zip(together, self._compute_batch([waves[index] for index in together])):
+                emissions[index] = found
+            progress.add(sum(len(waves[index]) for index in together) / self.rate)
+        return emissions
+
+    def is_long(self, samples: int) -> bool:
+        return samples > self.batching.block_seconds * self.rate
+
+    def check_length(self, samples: int, name: str) -> None:
+        """Check that self-attention takes a waveform of so many samples.
+
+        Raises:
+            UnfitLength: it does not.
+        """
+        if self.is_long(samples):
+            self._long_encoder().check_length(samples, name)
+
+    def _long_encoder(self) -> RecordingEncoder:
+        if self._encoder is None:
+            device = next(self.recogniser.model.parameters()).device
+            block, window = self.batching.block_seconds, self.batching.window_seconds
+            self._encoder = load_encoder(self.checkpoint, device, block, window)
+        return self._encoder
+
+    def _compute_long(self, wave: Tensor, progress: AudioProgress) -> Tensor:
+        encoder = self._long_encoder()
+        states = encoder.num_layers + 1
+        on_chunk = progress.chunks_of(len(wave) / self.rate, encoder.frames(len(wave)), states)
+        return self.recogniser.model.w2v_encoder.proj(encoder.encode(wave, on_chunk))[0].float().cpu()
+
+    def _compute_short(self, wave: Tensor) -> Tensor:
+        try:
+            return self._compute_batch([wave])[0]
+        except (RuntimeError, ValueError):
+            return torch.zeros(0, len(self.recogniser.symbols))
+
+    def _compute_batch(self, waves: Sequence[Tensor]) -> list[Tensor]:
+        model = self.recogniser.model
+        device = next(model.parameters()).device
+        source = pad_sequence(list(waves), batch_first=True)
+        lengths = torch.tensor([len(wave) for wave in waves])
+        padding_mask = torch.arange(source.shape[1]) >= lengths.unsqueeze(1)
+        try:
+            output = model(source=source.to(device), padding_mask=padding_mask.to(device))
+        except RuntimeError as error:
+            if "out of memory" not in str(error):
+                raise
+            seconds = source.numel() / self.rate
+            raise UserError(
+                f"out of GPU memory in a batch of {seconds:.0f} s; use a smaller `batch_seconds`"
+            ) from error
+        emissions = model.get_logits(output).transpose(0, 1).float().cpu()  # (T, B, V) -> (B, T, V)
+        padding_mask = output["padding_mask"]
+        lengths = torch.full((emissions.size(0),), emissions.size(1))
+        if padding_mask is not None:
+            lengths = (~padding_mask).sum(dim=1)
+        return [utterance[:length].clone() for utterance, length in zip(emissions, lengths.tolist())]
+
+
+def compute_emissions(model: EmissionModel, test_set: TestSet, split: str) -> tuple[list[Tensor], list[str]]:
+    """Compute the emissions (T, V) of every utterance, in manifest order, and notes on those too short for a frame.
+
+    Raises:
+        UserError: an utterance cannot be read or is too long for self-attention, or emissions are not finite.
+    """
+    read = read_with_fairseq(model.recogniser, test_set, split)
+    emissions: list[Tensor] = [torch.empty(0)] * len(test_set.paths)
     notes = []
-    with tqdm(total=round(sum(test_set.samples) / rate), unit="s", desc=split, disable=None) as progress:
-        for batch in plan_batches(test_set.samples, batch_seconds * rate):
-            items = [_read_item(dataset, index, test_set) for index in batch]
-            together, short = [], []
-            for item in items:
-                if len(item["source"]) > long_form.block_seconds * rate:
-                    path = os.path.join(test_set.root, test_set.paths[int(item["id"])])
-                    _store(emissions, [item], [long_form.run(item["source"], path)])
-                else:
-                    (together if len(item["source"]) >= SHORT_SECONDS * rate else short).append(item)
-            if together:
-                _store(emissions, together, _run(recogniser, dataset, together))
-            for item in short:
-                try:
-                    _store(emissions, [item], _run(recogniser, dataset, [item]))
-                except (RuntimeError, ValueError):
-                    path = test_set.paths[int(item["id"])]
-                    length = len(item["source"])
-                    notes.append(f"{path}: too short for one frame ({length} samples); empty hypothesis")
-            progress.update(round(sum(test_set.samples[index] for index in batch) / rate))
+    with AudioProgress(sum(test_set.samples) / model.rate, split) as progress:
+        for batch in plan_batches(test_set.samples, model.batching.batch_seconds * model.rate):
+            waves = [read(index) for index in batch]
+            for index, wave in zip(batch, waves):
+                model.check_length(len(wave), os.path.join(test_set.root, test_set.paths[index]))
+            for index, wave, found in zip(batch, waves, model.compute(waves, progress)):
+                emissions[index] = found
+                if not len(found):
+                    notes.append(
+                        f"{test_set.paths[index]}: too short for one frame ({len(wave)} samples); empty hypothesis"
+                    )
     for note in notes:
-        print(f"warning: {note}", file=sys.stderr)
-    _check_finite(emissions, test_set.paths, long_form.checkpoint)
+        warn(f"warning: {note}")
+    check_finite(emissions, test_set.paths, model.checkpoint)
     return emissions, notes
 
 
-def _check_finite(emissions: list[Tensor], paths: Sequence[str], checkpoint: Checkpoint) -> None:
+def read_with_fairseq(recogniser: Recogniser, test_set: TestSet, split: str) -> Callable[[int], Tensor]:
+    """Return what reads the waveform (samples,) of a row as fairseq's own dataset does, normalisation included."""
+    with quiet_fairseq():
+        from fairseq.tasks.audio_pretraining import AudioPretrainingTask
+
+        AudioPretrainingTask.load_dataset(recogniser.task, split)  # without labels
+    dataset = recogniser.task.datasets[split]
+
+    def read(index: int) -> Tensor:
+        try:
+            return dataset[index]["source"]
+        except Exception as error:  # fairseq raises bare Exception for unreadable files and other sample rates
+            path = os.path.join(test_set.root, test_set.paths[index])
+            raise UserError(
+                f"cannot read the audio file {path}: {error}; every utterance counts, so mend it"
+            ) from error
+
+    return read
+
+
+def check_finite(emissions: Sequence[Tensor], paths: Sequence[str], checkpoint: Checkpoint) -> None:
+    """Raise a UserError where emissions are NaN or infinite."""
     bad = [path for path, values in zip(paths, emissions) if not torch.isfinite(values).all()]
     if bad:
         raise UserError(
             f"{checkpoint.path} gives no finite emissions for {bad[0]} and {len(bad) - 1} others: its training had "
             "diverged; decode an earlier checkpoint"
         )
-
-
-class LongForm:
-    """An encoder for utterances too long for a batch, loaded when it is needed: each is computed alone by
-    :class:`~.encoder.RecordingEncoder`."""
-
-    def __init__(
-        self,
-        recogniser: Recogniser,
-        checkpoint: Checkpoint,
-        device: torch.device,
-        block_seconds: float,
-        window_seconds: float | None,
-    ):
-        self.recogniser, self.checkpoint, self.device = recogniser, checkpoint, device
-        self.block_seconds, self.window_seconds = block_seconds, window_seconds
-        self._encoder: RecordingEncoder | None = None
-
-    @torch.no_grad()
-    def run(self, wave: Tensor, name: str) -> Tensor:
-        """Compute the emissions (T, V) of a waveform (samples,), as the dataset gives it.
-
-        Raises:
-            UserError: it is too long for self-attention, or windows were asked for where there is no need.
-        """
-        if self._encoder is None:
-            self._encoder = load_encoder(self.checkpoint, self.device, self.block_seconds, self.window_seconds)
-        self._encoder.check_length(len(wave), name)
-        return self.recogniser.model.w2v_encoder.proj(self._encoder.encode(wave))[0]
 
 
 def plan_batches(samples: Sequence[int], budget: float) -> list[list[int]]:
@@ -106,35 +216,3 @@ def plan_batches(samples: Sequence[int], budget: float) -> list[list[int]]:
         else:
             batches.append([index])
     return batches
-
-
-def _read_item(dataset: Any, index: int, test_set: TestSet) -> dict[str, Any]:
-    try:
-        return dataset[index]
-    except Exception as error:  # fairseq raises bare Exception for unreadable files and other sample rates
-        path = os.path.join(test_set.root, test_set.paths[index])
-        raise UserError(f"cannot read the audio file {path}: {error}; every utterance counts, so mend it") from error
-
-
-@torch.no_grad()
-def _run(recogniser: Recogniser, dataset: Any, items: list[dict[str, Any]]) -> list[Tensor]:
-    device = next(recogniser.model.parameters()).device
-    net_input = {name: value.to(device) for name, value in dataset.collater(items)["net_input"].items()}
-    try:
-        output = recogniser.model(**net_input)
-    except RuntimeError as error:
-        if "out of memory" not in str(error):
-            raise
-        seconds = net_input["source"].numel() / recogniser.task.cfg.sample_rate
-        raise UserError(f"out of GPU memory in a batch of {seconds:.0f} s; use a smaller `batch_seconds`") from error
-    emissions = recogniser.model.get_logits(output).transpose(0, 1).cpu()  # (T, B, V) -> (B, T, V)
-    padding_mask = output["padding_mask"]
-    lengths = torch.full((emissions.size(0),), emissions.size(1))
-    if padding_mask is not None:
-        lengths = (~padding_mask).sum(dim=1)
-    return [utterance[:length].clone() for utterance, length in zip(emissions, lengths.tolist())]
-
-
-def _store(emissions: list[Tensor], items: list[dict[str, Any]], answers: list[Tensor]) -> None:
-    for item, answer in zip(items, answers):
-        emissions[int(item["id"])] = answer.float().cpu()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -19,7 +19,7 @@ from ..errors import UserError
 from ..modules.attention import SelfAttention
 from ..modules.chunks import chunk_bounds
 from ..modules.frontend import ConvFeatureExtractor
-from ..modules.long_form import chunking_obstacle, encode_in_chunks
+from ..modules.long_form import chunking_obstacle, encode_in_chunks, features_in_chunks
 from ..modules.speech_encoder import SpeechEncoder
 from ..plugin.reading import reading_checkpoint
 
@@ -29,6 +29,10 @@ SAMPLE_RATE = 16000
 MAX_ATTENTION_SECONDS = 300  # all pairs of frames of 5 minutes are 225 million, in each head
 
 ChunkCallback = Callable[[int, int, Tensor], None]
+
+
+class UnfitLength(UserError):
+    """An error: a recording is too long for self-attention, or too short for a frame."""
 
 
 @dataclass
@@ -53,9 +57,7 @@ class RecordingEncoder:
     obstacle: str | None = field(init=False)
 
     def __post_init__(self) -> None:
-        for name, seconds in (("block_seconds", self.block_seconds), ("window_seconds", self.window_seconds)):
-            if seconds is not None and not 1 <= seconds < float("inf"):
-                raise UserError(f"`{name}` must be at least 1 second; got {seconds:g}")
+        check_seconds(self.block_seconds, self.window_seconds)
         self.obstacle = chunking_obstacle(self.model)
         if self.window_seconds and self.is_linear:
             raise UserError(
@@ -84,15 +86,19 @@ class RecordingEncoder:
         places = torch.arange(self.frames(samples), dtype=torch.float64) * frontend.hop
         return (places + frontend.first_centre) / SAMPLE_RATE
 
-    def check_length(self, samples: int, name: str) -> None:
-        """Raise a UserError where one pass would be too long, or too short for a frame."""
-        seconds = samples / SAMPLE_RATE
+    def check_frames(self, samples: int, name: str) -> None:
+        """Raise an UnfitLength where a recording is too short for a frame."""
         if samples < self.model.feature_extractor.receptive_field:
-            raise UserError(f"{name} has {samples} samples at {SAMPLE_RATE} Hz, fewer than one frame needs")
+            raise UnfitLength(f"{name} has {samples} samples at {SAMPLE_RATE} Hz, fewer than one frame needs")
+
+    def check_length(self, samples: int, name: str) -> None:
+        """Raise an UnfitLength where one pass would be too long, or a recording is too short for a frame."""
+        self.check_frames(samples, name)
+        seconds = samples / SAMPLE_RATE
         if not self.is_linear and not self.window_seconds and seconds > MAX_ATTENTION_SECONDS:
             quadratic = isinstance(self.model.encoder.layers[0].mixer, SelfAttention)
             reason = "self-attention's cost is quadratic" if quadratic else f"{self.obstacle} is computed in one pass"
-            raise UserError(
+            raise UnfitLength(
                 f"{name} lasts {seconds:.0f} s, and {reason}: more than {MAX_ATTENTION_SECONDS} s is refused. "
                 "`window_seconds` 30 processes windows of 30 s, which is not exact"
             )
@@ -129,6 +135,13 @@ class RecordingEncoder:
         return torch.cat(parts, dim=1)
 
 
+def check_seconds(block_seconds: float, window_seconds: float | None) -> None:
+    """Raise a UserError where one of the two is no length, or below a second."""
+    for name, seconds in (("block_seconds", block_seconds), ("window_seconds", window_seconds)):
+        if seconds is not None and not 1 <= seconds < float("inf"):
+            raise UserError(f"`{name}` must be at least 1 second; got {seconds:g}")
+
+
 def front_end_of(model: nn.Module) -> nn.Module:
     """Return the front end of a pre-trained model, ours or stock's, with ``hop`` and ``first_centre``."""
     frontend = model.feature_extractor
@@ -162,14 +175,52 @@ def load_encoder(
         UserError: it is of another model, or its parameters do not fit its configuration.
     """
     model = _build(checkpoint)
+    model.remove_pretraining_modules()
+    _load_weights(model, checkpoint, checkpoint.encoder_weights)
+    return RecordingEncoder(model.to(device).eval(), checkpoint.normalize, block_seconds, window_seconds)
+
+
+def load_quantising_model(checkpoint: Checkpoint, device: torch.device) -> Any:
+    """Build the model of a checkpoint that was pre-trained with a quantiser, ours or stock ``wav2vec2``'s.
+
+    Raises:
+        UserError: it is of another model, fine-tuned or without a quantiser, or its parameters do not fit its
+            configuration.
+    """
+    if checkpoint.is_finetuned:
+        raise UserError(f"{checkpoint.path} is fine-tuned and holds no quantiser: name the pre-trained checkpoint")
+    model = _build(checkpoint)
+    if model.quantizer is None:
+        raise UserError(f"{checkpoint.path} was pre-trained without a quantiser (model.quantize_targets)")
+    _load_weights(model, checkpoint, checkpoint.pretrained_weights)
+    return model.to(device).eval()
+
+
+@torch.no_grad()
+def quantise(encoder: RecordingEncoder, wave: Tensor) -> Iterator[Tensor]:
+    """Yield the indices (n, G) of the codebook entries of all frames of (samples,), chunk by chunk.
+
+    Args:
+        encoder: of :func:`load_quantising_model`.
+        wave: at 16 kHz, normalised as the encoder wants it.
+
+    Raises:
+        UserError: the features are not finite.
+    """
+    model, chunk = encoder.model, max(1, round(encoder.block_seconds * encoder.frames_per_second))
+    for features in features_in_chunks(model, wave.to(model.mask_emb.device), chunk):
+        if not torch.isfinite(features).all():
+            raise UserError("the model's features are not finite: its training had diverged; use an earlier checkpoint")
+        yield model.quantizer(features[0]).codes
+
+
+def _load_weights(model: Any, checkpoint: Checkpoint, weights: dict[str, Tensor]) -> None:
     try:
-        weights = checkpoint.encoder_weights
         model.upgrade_state_dict_named(weights, "")
         model.load_state_dict(weights, strict=True)
     except (RuntimeError, ValueError) as error:
         reason = " ".join(line.strip() for line in str(error).splitlines()[:3])[:300]
         raise UserError(f"{checkpoint.path}: the parameters do not fit the configuration: {reason}") from error
-    return RecordingEncoder(model.to(device).eval(), checkpoint.normalize, block_seconds, window_seconds)
 
 
 def _build(checkpoint: Checkpoint) -> Any:
@@ -194,5 +245,4 @@ def _build(checkpoint: Checkpoint) -> Any:
             model = ours.Wav2Vec2SummaryMixingModel(ours.Wav2Vec2SummaryMixingConfig(**values))
     except (ValueError, TypeError, AttributeError) as error:
         raise UserError(f"{path}: no model can be built of its configuration: {error}") from error
-    model.remove_pretraining_modules()
     return model

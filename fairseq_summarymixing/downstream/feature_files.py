@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 import time
@@ -12,36 +11,35 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ..errors import UserError
+from .feature_formats import FeatureFormat
 
-OUTPUT = re.compile(r"(?P<name>.+)\.(times|layer-\d+)\.npy", re.DOTALL)
+OUTPUT = re.compile(r"(?P<name>.+)\.((times|layer-\d+)\.npy|npz|safetensors)", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class FeatureFiles:
-    """The files of a recording: OUT/NAME.layer-K.npy, OUT/NAME.times.npy, and OUT/NAME.json, which records what they
-    were made of.
+    """The files of a recording: those of a :class:`.feature_formats.FeatureFormat`, and OUT/NAME.json, which records
+    what they were made of.
 
     Attributes:
         made_of: "audio" and "checkpoint", each as path, bytes and time of its last change in ns; "window_seconds".
+        format: how the arrays are stored.
     """
 
     out: Path
     name: str
     made_of: dict[str, Any]
+    format: FeatureFormat
+
+    @property
+    def base(self) -> Path:
+        """The files' path without their endings."""
+        return self.out / self.name
 
     @property
     def origin(self) -> Path:
         return self.out / f"{self.name}.json"
-
-    @property
-    def times(self) -> Path:
-        return self.out / f"{self.name}.times.npy"
-
-    def layer(self, number: int) -> Path:
-        return self.out / f"{self.name}.layer-{number}.npy"
 
     def read_origin(self) -> dict[str, Any] | None:
         """Read OUT/NAME.json; None where there is no such file, or it is another program's."""
@@ -78,7 +76,13 @@ class FeatureFiles:
             return None
         key = next(key for key in self.made_of if found[key] != self.made_of[key])
         there, asked = _describe(key, found[key]), _describe(key, self.made_of[key])
-        return f"{self.out} holds {self.name}.*.npy made of {there}, not of {asked}"
+        return f"{self.out} holds features of {self.name} made of {there}, not of {asked}"
+
+    def patterns(self) -> list[str]:
+        """Return the names of all files of the recording, for people."""
+        arrays = dict.fromkeys(self.format.path(Path(self.name), name).name for name in ("times", "layer-*"))
+        folder = os.path.dirname(self.name)
+        return [f"{self.name}.json", *(os.path.join(folder, name) for name in arrays)]
 
 
 def refuse_conflicts(recordings: Sequence[FeatureFiles]) -> None:
@@ -97,13 +101,16 @@ def refuse_conflicts(recordings: Sequence[FeatureFiles]) -> None:
 
 def refuse_newcomer(files: FeatureFiles) -> None:
     """Raise a UserError where another process has made these files of something else in the meantime."""
-    conflict = files.conflict(files.times.exists())
+    conflict = files.conflict(files.format.path(files.base, "times").exists())
     if conflict:
         raise _refusal(files, conflict, 0)
 
 
-def version(path: str | Path) -> list[Any]:
+def version(path: str | Path, name: str | None = None) -> list[Any]:
     """Return path, bytes and time of the last change in ns, which differ between files, and after a change.
+
+    Args:
+        name: in the path's place: of a part of that file.
 
     Raises:
         UserError: there is no such file.
@@ -112,14 +119,15 @@ def version(path: str | Path) -> list[Any]:
         stat = os.stat(path)
     except OSError as error:
         raise UserError(f"cannot read {path}: {error.strerror}") from error
-    return [os.path.abspath(path), stat.st_size, stat.st_mtime_ns]
+    return [os.path.abspath(name or path), stat.st_size, stat.st_mtime_ns]
 
 
 def _refusal(files: FeatureFiles, conflict: str, others: int) -> UserError:
     more = f" ({others} more recordings likewise)" if others else ""
+    *others_of, last = files.patterns()
     return UserError(
-        f"{conflict}{more}; they stay as they are: name another folder, or remove {files.name}.json, "
-        f"{files.name}.times.npy and {files.name}.layer-*.npy there"
+        f"{conflict}{more}; they stay as they are: name another folder, or remove {', '.join(others_of)} and {last} "
+        "there"
     )
 
 
@@ -129,18 +137,6 @@ def _names_in(folder: Path) -> set[str]:
         return set()
     found = (OUTPUT.fullmatch(name) for name in os.listdir(folder))
     return {match["name"] for match in found if match}
-
-
-def is_whole(path: Path, shape: tuple[int, ...], dtype: str) -> bool:
-    """Return whether a NumPy file holds an array of this shape and type, and all of its bytes."""
-    try:
-        with open(path, "rb") as file:
-            np.lib.format.read_magic(file)
-            header = np.lib.format.read_array_header_1_0(file)
-            size = file.tell() + math.prod(shape) * np.dtype(dtype).itemsize
-            return header == (shape, False, np.dtype(dtype)) and os.fstat(file.fileno()).st_size == size
-    except (OSError, ValueError):
-        return False
 
 
 def _describe(key: str, value: Any) -> str:

@@ -1,181 +1,247 @@
-"""Run ``fairseq-summarymixing features``: write hidden states of recordings of any length as NumPy files."""
+"""Run ``fairseq-summarymixing features``: write hidden states, or codes, of recordings of any length."""
 
 from __future__ import annotations
 
 import json
-import os
-import sys
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO
 
-import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from ..checkpoints import Checkpoint
-from ..data.audio import BadAudio, probe, read_mono, resample
+from ..data.audio import BadAudio
+from ..data.report import printable
 from ..errors import UserError
 from ..files import atomic_write
-from .encoder import SAMPLE_RATE, RecordingEncoder, load_encoder, normalised, pick_device
-from .feature_files import FeatureFiles, is_whole, refuse_conflicts, refuse_newcomer, version
+from .encoder import (
+    SAMPLE_RATE,
+    RecordingEncoder,
+    UnfitLength,
+    load_encoder,
+    load_quantising_model,
+    normalised,
+    pick_device,
+    quantise,
+)
+from .feature_files import FeatureFiles, refuse_conflicts, refuse_newcomer, version
+from .feature_formats import FORMATS, Shape, Shapes
+from .inputs import Recording, ReportFailure, file_of, find_recordings, read_length, read_wave
+from .progress import AudioProgress, warn, warn_of
+
+CODES = "codes.tsv"
+TIMES = "times"
+CheckLength = Callable[[int, str], None]
 
 
 def extract(
     checkpoint: str | Path,
     audio: Sequence[str | Path],
     out: str | Path,
-    layers: Sequence[int] | None = None,
+    layers: Sequence[int] | str | None = None,
     block_seconds: float = 60.0,
     window_seconds: float | None = None,
     device: str = "auto",
+    format: str = "npy",
+    report: ReportFailure = warn_of,
 ) -> str:
-    """Write OUT/NAME.layer-K.npy, (T, D) fp32, for each layer asked for, and OUT/NAME.times.npy, (T,) fp64 seconds.
+    """Write hidden states "layer-K", (T, D) fp32, for each layer asked for, and "times", (T,) fp64 seconds.
 
-    OUT/NAME.json records what made a recording's files: audio, checkpoint, their sizes and times, and the window. Where
-    it holds the same again, files that are whole are left as they are, and what is missing is added; where it holds
-    something else, nothing at all is computed or changed.
+    With the format "npy" each is a file, OUT/NAME.layer-K.npy and OUT/NAME.times.npy; with "npz" and "safetensors" a
+    recording has one file, OUT/NAME.npz. OUT/NAME.json records what made a recording's files: audio, checkpoint, their
+    sizes and times, and the window. Where it holds the same again, files that are whole are left as they are, and what
+    is missing is added; where it holds something else, nothing at all is computed or changed.
 
     Args:
         checkpoint: pre-trained or fine-tuned, ours or stock ``wav2vec2``'s.
-        audio: files of any sample rate.
-        layers: hidden states, 0 = the first layer's input, k = the output of layer k; None = the last.
+        audio: as :func:`.inputs.find_recordings` takes it.
+        layers: hidden states, 0 = the first layer's input, k = the output of layer k; "all"; None = the last.
         block_seconds: of audio that is computed at a time; the result is the same whatever it is.
         window_seconds: let self-attention see windows of so much; the result is then not that of one pass.
+        format: one of :data:`.feature_formats.FORMATS`.
+        report: called with path and reason of each recording that cannot be used.
 
     Returns:
         One line for people.
 
     Raises:
-        UserError: an argument, the checkpoint or a recording cannot be used, features of something else stand in
-            ``out`` under the same name, features are not finite, or the disk is full.
+        UserError: an argument or the checkpoint cannot be used, features of something else stand in ``out`` under the
+            same name, features are not finite, or the disk is full.
     """
     if not str(out):
         raise UserError("`out` is empty: name a folder")
-    names = name_outputs(audio)
-    lengths = [_samples(path) for path in audio]
+    if format not in FORMATS:
+        raise UserError(f"`format` must be one of {', '.join(FORMATS)}; got {format}")
+    recordings = find_recordings(audio, report)
     made_by = {"checkpoint": version(checkpoint), "window_seconds": window_seconds}  # as it is before it is read
     encoder = load_encoder(Checkpoint.read(checkpoint), pick_device(device), block_seconds, window_seconds)
     wanted = _wanted(layers, encoder.num_layers)
-    for path, length in zip(audio, lengths):
-        encoder.check_length(length, str(path))
-    recordings = [
-        FeatureFiles(Path(out), name, {"audio": version(path), **made_by}) for path, name in zip(audio, names)
-    ]
-    refuse_conflicts(recordings)
-    written = 0
-    with tqdm(total=round(sum(lengths) / SAMPLE_RATE), unit="s", desc="features", disable=None) as progress:
-        for path, files, length in zip(audio, recordings, lengths):
-            missing = _missing(encoder, files, wanted, length)
-            if missing:
-                _write(encoder, _read(path), str(path), files, missing, progress)
+    lengths = _lengths(recordings, encoder.check_length, report)
+    files = {}
+    for recording in lengths:
+        made_of = {"audio": version(file_of(recording.path), recording.path), **made_by}
+        files[recording] = FeatureFiles(Path(out), recording.name, made_of, FORMATS[format])
+    refuse_conflicts(list(files.values()))
+    written = kept = 0
+    with AudioProgress(sum(lengths.values()) / SAMPLE_RATE, "features") as progress:
+        for recording, length in lengths.items():
+            missing = _missing(encoder, files[recording], wanted, length)
+            if not missing:
+                kept += 1
+                progress.add(length / SAMPLE_RATE)
+                continue
+            wave = _read(recording, encoder.check_length, report)
+            if wave is not None:
+                _write(encoder, wave, recording.path, files[recording], missing, progress)
                 written += 1
-            else:
-                progress.update(round(length / SAMPLE_RATE))
-    kept = f", {len(names) - written} were there" if written < len(names) else ""
-    return f"{written} recordings{kept}: {out}"
+    were_there = f", {kept} were there" if kept else ""
+    return f"{written} recordings{were_there}: {out}"
 
 
-def name_outputs(audio: Sequence[str | Path]) -> list[str]:
-    """Return file names without endings; where two are the same, with the folders in which they differ.
+def extract_codes(
+    checkpoint: str | Path,
+    audio: Sequence[str | Path],
+    out: str | Path,
+    block_seconds: float = 60.0,
+    device: str = "auto",
+    report: ReportFailure = warn_of,
+) -> str:
+    """Write OUT/codes.tsv, a line for each recording: its name, a tab, and a code for each frame.
+
+    A code is the indices of the codebook entries that the quantiser of pre-training chooses without noise, one for each
+    group, joined by "-" as in fairseq's vq-wav2vec: "12-301".
+
+    Args:
+        checkpoint: pre-trained with a quantiser, ours or stock ``wav2vec2``'s.
+        audio, block_seconds, report: as of :func:`extract`.
+
+    Returns:
+        One line for people.
 
     Raises:
-        UserError: two files differ in nothing but their ending.
+        UserError: an argument or the checkpoint cannot be used, or the disk is full.
     """
-    paths = [Path(os.path.abspath(path)).with_suffix("") for path in audio]
-    stems = [path.name for path in paths]
-    if len(set(stems)) == len(stems):
-        return stems
-    common = os.path.commonpath([path.parent for path in paths])
-    names = [os.path.relpath(path, common) for path in paths]
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
-        raise UserError(f"two recordings would be written to {twice[0]}.*.npy: name one of them, or use two folders")
-    return names
+    if not str(out):
+        raise UserError("`out` is empty: name a folder")
+    recordings = find_recordings(audio, report)
+    read = Checkpoint.read(checkpoint)
+    encoder = RecordingEncoder(load_quantising_model(read, pick_device(device)), read.normalize, block_seconds, None)
+    lengths = _lengths(recordings, encoder.check_frames, report)
+    path, written = Path(out) / CODES, 0
+    with AudioProgress(sum(lengths.values()) / SAMPLE_RATE, "codes") as progress, atomic_write(path) as file:
+        for recording in lengths:
+            wave = _read(recording, encoder.check_frames, report)
+            if wave is None:
+                continue
+            file.write(printable(recording.name) + "\t")
+            file.writelines(_spelled(quantise(encoder, normalised(wave) if encoder.normalize else wave)))
+            file.write("\n")
+            written += 1
+            progress.add(len(wave) / SAMPLE_RATE)
+    return f"{written} recordings: {path}"
 
 
-def _missing(encoder: RecordingEncoder, files: FeatureFiles, layers: Sequence[int], length: int) -> list[Path]:
-    """Return what is still to be written of a recording of this length by its header: layers, times."""
-    expected = [*map(files.layer, layers), files.times]
-    if not files.are_begun():
-        return expected
-    frames, width = encoder.frames(files.samples() or length), len(encoder.model.mask_emb)
-    missing = [path for path in expected[:-1] if not is_whole(path, (frames, width), "<f4")]
-    missing += [] if is_whole(files.times, (frames,), "<f8") else [files.times]
-    for path in missing:
-        if path.exists():
-            tqdm.write(f"{path} is damaged, and written again", file=sys.stderr)
-    return missing
+def _spelled(chunks: Iterator[Tensor]) -> Iterator[str]:
+    """Yield the text of codes (n, G), of chunks that follow each other."""
+    space = ""
+    for codes in chunks:
+        yield space + " ".join("-".join(map(str, groups)) for groups in codes.tolist())
+        space = " "
 
 
-def _wanted(layers: Sequence[int] | None, last: int) -> list[int]:
+def _lengths(recordings: Sequence[Recording], check: CheckLength, report: ReportFailure) -> dict[Recording, int]:
+    """Return the lengths at 16 kHz, by their headers, of the recordings that can be used."""
+    lengths = {}
+    for recording in recordings:
+        try:
+            length = read_length(recording.path)
+            check(length, "it")
+            lengths[recording] = length
+        except (BadAudio, UnfitLength) as error:
+            report(recording.path, str(error))
+    return lengths
+
+
+def _read(recording: Recording, check: CheckLength, report: ReportFailure) -> Tensor | None:
+    """Return the waveform; None where it cannot be used."""
+    try:
+        wave = read_wave(recording.path)
+        check(len(wave), "it")  # a header may only estimate it
+        return wave
+    except (BadAudio, UnfitLength) as error:
+        report(recording.path, str(error))
+        return None
+
+
+def _wanted(layers: Sequence[int] | str | None, last: int) -> list[str]:
+    """Return the names of the arrays to write."""
     if layers is None:
-        return [last]
+        layers = [last]
+    elif layers == "all":
+        layers = range(last + 1)
     for layer in layers:
         if not 0 <= layer <= last:
             raise UserError(f"`layers` go from 0, the first layer's input, to {last}; got {layer}")
-    return sorted(set(layers))
+    return [*(f"layer-{layer}" for layer in sorted(set(layers))), TIMES]
 
 
-def _samples(path: str | Path) -> int:
-    """Return the recording's length at 16 kHz, by its header."""
-    if os.path.isdir(path):
-        raise UserError(f"{path} is a folder: name the audio files in it")
-    try:
-        info = probe(path)
-    except BadAudio as error:
-        raise UserError(f"cannot use {path}: {error}") from error
-    return -(-info.frames * SAMPLE_RATE // info.sample_rate)
+def _shapes(encoder: RecordingEncoder, samples: int) -> Shapes:
+    """Return the shapes of all arrays of a recording."""
+    frames, width = encoder.frames(samples), len(encoder.model.mask_emb)
+    layers = {f"layer-{layer}": Shape((frames, width), "<f4") for layer in range(encoder.num_layers + 1)}
+    return {**layers, TIMES: Shape((frames,), "<f8")}
 
 
-def _read(path: str | Path) -> Tensor:
-    try:
-        samples, rate = read_mono(Path(path))
-    except BadAudio as error:
-        raise UserError(f"cannot use {path}: {error}") from error
-    return torch.from_numpy(resample(samples, rate))
+def _missing(encoder: RecordingEncoder, files: FeatureFiles, wanted: Sequence[str], length: int) -> list[str]:
+    """Return which arrays are still to be written of a recording of this length by its header.
+
+    A file of several that lacks one is written with all that it holds.
+    """
+    if not files.are_begun():
+        return list(wanted)
+    shapes = _shapes(encoder, files.samples() or length)
+    whole = files.format.whole(files.base, shapes)
+    missing = [name for name in wanted if name not in whole]
+    if not (files.format.is_one_file and whole):
+        for path in dict.fromkeys(files.format.path(files.base, name) for name in missing):
+            if path.exists():
+                warn(f"{path} is damaged, and written again")
+    elif missing:
+        missing = [name for name in shapes if name in whole or name in missing]
+    return missing
 
 
 def _write(
-    encoder: RecordingEncoder, wave: Tensor, name: str, files: FeatureFiles, missing: Sequence[Path], progress: tqdm
+    encoder: RecordingEncoder,
+    wave: Tensor,
+    name: str,
+    files: FeatureFiles,
+    missing: Sequence[str],
+    progress: AudioProgress,
 ) -> None:
     """Write what is missing of a recording, all of it or nothing."""
-    encoder.check_length(len(wave), name)  # a header may only estimate it
     refuse_newcomer(files)
+    shapes = _shapes(encoder, len(wave))
     with ExitStack() as stack:
-        opened = {path: stack.enter_context(atomic_write(path, "wb")) for path in missing}
+        write = stack.enter_context(files.format.writing(files.base, {array: shapes[array] for array in missing}))
         # Entered last, it is in place first: what a killed run leaves is known to be whose it is
         origin = None if files.are_begun() else stack.enter_context(atomic_write(files.origin))
-        if files.times in opened:
-            np.save(opened[files.times], encoder.times(len(wave)).numpy().astype("<f8", copy=False))
-        layers = {k: opened[files.layer(k)] for k in range(encoder.num_layers + 1) if files.layer(k) in opened}
-        if layers:
-            _compute(encoder, wave, name, layers, progress)
+        if TIMES in missing:
+            write(TIMES, encoder.times(len(wave)).numpy())
+        count = progress.chunks_of(len(wave) / SAMPLE_RATE, encoder.frames(len(wave)), encoder.num_layers + 1)
+
+        def take(number: int, first: int, x: Tensor) -> None:
+            if f"layer-{number}" in missing:
+                if not torch.isfinite(x).all():
+                    raise UserError(
+                        f"layer {number} of {name} is not finite from frame {first} on: nothing was written of it"
+                    )
+                write(f"layer-{number}", x.float().cpu().numpy())
+            count(number, first, x)
+
+        if any(array != TIMES for array in missing):
+            encoder.encode(normalised(wave) if encoder.normalize else wave, take)
         refuse_newcomer(files)  # that has come while this was computed
         if origin is not None:
             json.dump({**files.made_of, "samples": len(wave)}, origin, indent=2)
-
-
-def _compute(encoder: RecordingEncoder, wave: Tensor, name: str, layers: dict[int, IO[bytes]], progress: tqdm) -> None:
-    """Write the hidden states of these layers as they are computed."""
-    frames, states = encoder.frames(len(wave)), encoder.num_layers + 1
-    for file in layers.values():
-        header = {"descr": "<f4", "fortran_order": False, "shape": (frames, len(encoder.model.mask_emb))}
-        np.lib.format.write_array_header_1_0(file, header)
-    seconds, shown = len(wave) / SAMPLE_RATE, 0.0
-
-    def take(number: int, first: int, x: Tensor) -> None:
-        nonlocal shown
-        if number in layers:
-            if not torch.isfinite(x).all():
-                raise UserError(
-                    f"layer {number} of {name} is not finite from frame {first} on: nothing was written of it"
-                )
-            layers[number].write(x.float().cpu().numpy().astype("<f4", copy=False).tobytes())
-        before, shown = shown, shown + seconds * len(x) / frames / states
-        progress.update(round(shown) - round(before))
-
-    encoder.encode(normalised(wave) if encoder.normalize else wave, take)

@@ -1,33 +1,64 @@
 """The verb ``features``: its options and the functions that they call."""
 
 import argparse
+from typing import List, Optional, Union
 
 from ..errors import UserError
+from .input_options import DESCRIPTION as INPUTS
+from .input_options import Failures, add_audio
 from .long_form_options import add_long_form
 
 DESCRIPTION = (
     "Write OUT/NAME.layer-K.npy, one row per frame, for each recording and layer, and "
     "OUT/NAME.times.npy, the middle of each frame in seconds. CKPT: pre-trained or fine-tuned, ours or stock "
-    "wav2vec2. Run again to go on after an interruption."
-)
+    "wav2vec2. Run again to go on after an interruption. "
+) + INPUTS
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.description = DESCRIPTION
     parser.add_argument("checkpoint", metavar="CKPT")
-    parser.add_argument("audio", nargs="+", metavar="AUDIO", help="file of any sample rate")
+    add_audio(parser)
     parser.add_argument("-o", "--out", required=True, metavar="OUT")
     parser.add_argument(
-        "--layers", metavar="K,K,...", help="0 is the first layer's input, K the output of layer K (default: the last)"
+        "--layers",
+        metavar="K,K,...",
+        help="0 is the first layer's input, K the output of layer K; all (default: the last)",
+    )
+    parser.add_argument(
+        "--format",
+        choices=["npy", "npz", "safetensors"],
+        default="npy",
+        help="npz, safetensors: one file for each recording, OUT/NAME.npz, that holds layer-K and times",
+    )
+    parser.add_argument(
+        "--codes",
+        action="store_true",
+        help="write OUT/codes.tsv instead: NAME<TAB>the indices that a pre-trained checkpoint's quantiser chooses for "
+        "each frame, such as 12-301 of two groups",
     )
     add_long_form(parser)
 
 
 def run(args: argparse.Namespace) -> None:
-    from .features import extract
+    from .features import extract, extract_codes
 
+    failures = Failures(args.parser)
+    if args.codes:
+        if args.layers is not None or args.format != "npy" or args.window_seconds is not None:
+            raise UserError("--codes writes one table of codes: leave out --layers, --format and --window")
+        print(extract_codes(args.checkpoint, args.audio, args.out, args.block_seconds, args.device, failures))
+    else:
+        lengths = (args.block_seconds, args.window_seconds)
+        layers = _layers(args.layers)
+        print(extract(args.checkpoint, args.audio, args.out, layers, *lengths, args.device, args.format, failures))
+    failures.raise_if_any("computed")
+
+
+def _layers(text: Optional[str]) -> Union[List[int], str, None]:
+    if text in (None, "all"):
+        return text
     try:
-        layers = None if args.layers is None else [int(text) for text in args.layers.split(",")]
+        return [int(number) for number in text.split(",")]
     except ValueError as error:
-        raise UserError(f"--layers must be numbers with commas between; got {args.layers}") from error
-    print(extract(args.checkpoint, args.audio, args.out, layers, args.block_seconds, args.window_seconds, args.device))
+        raise UserError(f"--layers must be numbers with commas between, or all; got {text}") from error

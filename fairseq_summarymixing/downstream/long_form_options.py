@@ -1,6 +1,16 @@
-"""Options of the verbs that compute recordings of any length."""
+"""Options of the verbs that compute recordings: how much audio at once."""
 
 import argparse
+
+
+def add_batch_seconds(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--batch-seconds",
+        type=float,
+        default=120.0,
+        help="padded audio per batch (default %(default)g); 0: one utterance at a time, which stock models of "
+        "extractor_mode default (group norm over padding) need for an answer that no batch influences",
+    )
 
 
 def add_long_form(parser: argparse.ArgumentParser) -> None:

@@ -14,9 +14,11 @@ from ..checkpoints.names import CTC_MODEL, STOCK_MODEL
 from ..compat import quiet_fairseq
 from ..errors import UserError
 from .encoder import SAMPLE_RATE, front_end_of
-from .hypothesis import Hypothesis
+from .hypothesis import Hypothesis, TimedWord, word_times
 from .restore import restore
 
+# What lies between words, by the ``post_process`` of fairseq that joins symbols into words
+DELIMITERS = {"letter": "|", "sentencepiece": "\u2581", "wordpiece": "_"}
 # Fields of the task that would leave out, cut or double test audio.
 WHOLE_AUDIO = {"min_sample_size": None, "max_sample_size": None, "subsample": 1.0, "num_batch_buckets": 0}
 
@@ -29,12 +31,14 @@ class Recogniser:
         model: fairseq's ``wav2vec_ctc``, in evaluation mode, on its device.
         task: fairseq's task, with the dictionary that the model was trained with.
         words: from the dictionary's symbols, joined by spaces, to words, joined by spaces.
+        delimiter: between words, as :func:`.hypothesis.word_times` takes it.
         fields: of the pre-trained model inside, by name.
     """
 
     model: torch.nn.Module
     task: Any
     words: Callable[[str], str]
+    delimiter: str
     fields: dict[str, Any]
 
     @property
@@ -53,6 +57,14 @@ class Recogniser:
         """Return the hypothesis's words, joined by spaces: the lexicon's, where there was a lexicon."""
         return self.words(self.text(hypothesis)) if hypothesis.words is None else " ".join(hypothesis.words)
 
+    def timed_words(self, hypothesis: Hypothesis) -> list[TimedWord]:
+        """Return the words of :meth:`words_of` with their times."""
+        seconds, first = self.timing()
+        found = word_times(hypothesis, self.symbols, self.delimiter, seconds, first)
+        if hypothesis.words and len(hypothesis.words) == len(found):  # as the lexicon writes them
+            return [TimedWord(word, start, end) for word, (_, start, end) in zip(hypothesis.words, found)]
+        return found
+
     def timing(self) -> tuple[float, float]:
         """Return the seconds from one frame to the next, and to the middle of the first."""
         frontend = front_end_of(self.model.w2v_encoder.w2v_model)
@@ -64,37 +76,46 @@ def check_checkpoint(checkpoint: Checkpoint) -> str:
     path, name = checkpoint.path, checkpoint.name
     if not checkpoint.is_ctc:
         hint = f"; fine-tune it first (model {CTC_MODEL}, task audio_finetuning)" if STOCK_MODEL in str(name) else ""
-        raise UserError(f"{path} is a checkpoint of the model {name!r}; decode reads {CTC_MODEL!r}{hint}")
+        raise UserError(f"{path} is a checkpoint of the model {name!r}; expected one of {CTC_MODEL!r}{hint}")
     if not checkpoint.labels:
         raise UserError(f"{path} was trained without labels (task.labels is not set), so it has no dictionary")
     return checkpoint.labels
 
 
-def load_recogniser(checkpoint: Checkpoint, data: str | Path, device: torch.device) -> Recogniser:
+def load_recogniser(checkpoint: Checkpoint, data: str | Path | None, device: torch.device) -> Recogniser:
     """Build the model of a checkpoint that :func:`check_checkpoint` accepts.
 
+    Args:
+        data: folder with the dictionary, ``dict.<labels>.txt``, which old checkpoints lack; None = there is none.
+
     Raises:
-        UserError: checkpoint and data have other dictionaries, the model inside is unknown or does not fit.
+        UserError: checkpoint and data have other dictionaries or none, the model inside is unknown or does not fit.
     """
     with quiet_fairseq():
         from fairseq.data.data_utils import post_process
 
         check_dictionary(checkpoint, data)
-    model, config, task = restore(checkpoint, {"data": str(data)})
+    model, config, task = restore(checkpoint, {} if data is None else {"data": str(data)})
     for name, value in WHOLE_AUDIO.items():
         if hasattr(task.cfg, name):  # fairseq 0.12.2 has no subsample
             setattr(task.cfg, name, value)
     symbol = config.criterion.get("post_process", "letter") if config.criterion is not None else "letter"
     model = model.to(device)
     fields = checkpoint.pretrained_fields or {}
-    return Recogniser(model, task, lambda line: " ".join(post_process(line, symbol).split()), fields)
+    delimiter = DELIMITERS.get(symbol, "")
+    return Recogniser(model, task, lambda line: " ".join(post_process(line, symbol).split()), delimiter, fields)
 
 
-def check_dictionary(checkpoint: Checkpoint, data: str | Path) -> None:
+def check_dictionary(checkpoint: Checkpoint, data: str | Path | None) -> None:
     """Raise a UserError if the checkpoint's and the data's dictionary differ, or if there is none."""
     from fairseq.data import Dictionary
 
     path, there = checkpoint.path, checkpoint.symbols
+    if data is None:
+        if there is None:
+            name = f"dict.{checkpoint.labels}.txt"
+            raise UserError(f"{path} holds no dictionary: name as `data` a folder that holds {name} of its fine-tuning")
+        return
     file = Path(data) / f"dict.{checkpoint.labels}.txt"
     if not file.is_file():
         if there is None:

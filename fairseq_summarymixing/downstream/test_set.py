@@ -1,10 +1,10 @@
-"""Read a test split as fairseq writes it: SPLIT.tsv with the audio, SPLIT.ltr with the transcripts."""
+"""Read a test split as fairseq writes it: SPLIT.tsv with the audio, SPLIT.ltr with the transcripts, if any."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..data.labels import read_labels
 from ..data.manifest import read_manifest
@@ -13,47 +13,64 @@ from ..errors import UserError
 
 @dataclass(frozen=True)
 class TestSet:
-    """A test split in manifest order: audio paths, lengths in samples, transcripts in symbols joined by spaces."""
+    """A test split in manifest order: audio paths, lengths in samples, transcripts in symbols joined by spaces; None
+    where there is no file of these."""
 
     __test__ = False  # not a class of tests
 
     root: str
     paths: list[str]
     samples: list[int]
-    labels: list[str]
+    labels: list[str] | None
     labels_path: Path
 
 
 def read_test_set(folder: str | Path, split: str, labels: str) -> TestSet:
-    """Read ``folder/split.tsv`` and ``folder/split.<labels>``.
+    """Read ``folder/split.tsv`` and, where it exists, ``folder/split.<labels>``.
 
     Raises:
-        UserError: a file is missing or malformed, an audio file is missing, or the files' lengths differ.
+        UserError: the manifest is missing, a file is malformed, an audio file is missing, or the files' lengths differ.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise UserError(f"there is no folder {folder}; `data` names the folder with {split}.tsv and {split}.{labels}")
     manifest, labels_path = folder / f"{split}.tsv", folder / f"{split}.{labels}"
-    for path in (manifest, labels_path):
-        if not path.is_file():
-            raise UserError(f"there is no {path}; {_splits(folder, labels)}")
+    if not manifest.is_file():
+        raise UserError(f"there is no {manifest}; {_splits(folder)}")
     root, rows = read_manifest(manifest, check_files=True)
-    lines = read_labels(manifest, labels, len(rows))
-    return TestSet(root, [path for path, _ in rows], [samples for _, samples in rows], lines, labels_path)
+    paths, samples = [path for path, _ in rows], [length for _, length in rows]
+    lines = read_labels(manifest, labels, len(rows)) if labels_path.exists() else None
+    return TestSet(root, paths, samples, lines, labels_path)
 
 
-def check_symbols(test_set: TestSet, indices: dict[str, Any]) -> None:
-    """Raise a UserError if a transcript holds a symbol that is no key of ``indices``, the checkpoint's."""
-    for number, line in enumerate(test_set.labels, start=1):
+def check_symbols(test_set: TestSet, indices: Collection[str]) -> str | None:
+    """Compare the symbols of the transcripts with the checkpoint's, ``indices``.
+
+    Returns:
+        A line on those that the checkpoint cannot write; None where there are none.
+
+    Raises:
+        UserError: it has them in the other case: the transcripts are not written as in training.
+    """
+    found: dict[str, int] = {}  # the first line with each unknown symbol
+    for number, line in enumerate(test_set.labels or (), start=1):
         unknown = sorted({symbol for symbol in line.split() if symbol not in indices})
-        if unknown:
-            other_case = all(symbol.swapcase() in indices for symbol in unknown)
-            hint = "; they are there in the other case: write the transcripts as in training" if other_case else ""
-            listed = " ".join(unknown[:20])
-            where = f"{test_set.labels_path}:{number}"
-            raise UserError(f"{where}: not in the checkpoint's dictionary: {listed}{hint}")
+        for symbol in unknown:
+            found.setdefault(symbol, number)
+        if unknown and all(symbol.swapcase() in indices for symbol in unknown):
+            raise UserError(
+                f"{test_set.labels_path}:{number}: not in the checkpoint's dictionary: {' '.join(unknown[:20])}; they "
+                "are there in the other case: write the transcripts as in training"
+            )
+    if not found:
+        return None
+    listed = " ".join(list(found)[:20])
+    return (
+        f"{test_set.labels_path}:{min(found.values())}: not in the checkpoint's dictionary, so that each counts as an "
+        f"error: {listed}"
+    )
 
 
-def _splits(folder: Path, labels: str) -> str:
-    names = sorted(path.stem for path in folder.glob("*.tsv") if path.with_suffix(f".{labels}").is_file())
-    return f"splits with both files there: {', '.join(names)}" if names else "the folder has no split with both files"
+def _splits(folder: Path) -> str:
+    names = sorted(path.stem for path in folder.glob("*.tsv"))
+    return f"splits there: {', '.join(names)}" if names else "the folder has no split"

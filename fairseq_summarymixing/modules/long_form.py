@@ -107,20 +107,38 @@ def _apply_layer(layer: nn.Module, states: Tensor, chunk: int, after: Callable[[
 
 def _embed(model: SpeechEncoder, wave: Tensor, chunk: int) -> Tensor:
     """Compute normalised features in the encoder's width: (samples,) to (1, T, D)."""
-    frontend = model.feature_extractor
-    frames = int(frontend.output_lengths(torch.tensor([len(wave)]))[0])
+    frames = int(model.feature_extractor.output_lengths(torch.tensor([len(wave)]))[0])
     states = wave.new_empty(1, frames, len(model.mask_emb), dtype=model.mask_emb.dtype)
-    if isinstance(frontend, LogMelExtractor):
-        features_of_chunks = _mel_chunks(frontend, wave, frames, chunk)
-    else:
-        features_of_chunks = _waveform_chunks(frontend, wave.to(model.mask_emb.dtype), frames, chunk)
     start = 0
-    for features in features_of_chunks:
-        x = model.layer_norm(features)
+    for x in features_in_chunks(model, wave, chunk):
         x = x if model.post_extract_proj is None else model.post_extract_proj(x)
         states[:, start : start + x.shape[1]] = model.dropout_input(x)
         start += x.shape[1]
     return states
+
+
+def features_in_chunks(model: SpeechEncoder, wave: Tensor, chunk: int) -> Iterator[Tensor]:
+    """Yield the normalised features, (1, n, C), of each chunk of one recording.
+
+    Args:
+        model: in evaluation mode; of any encoder.
+        wave: (samples,), 16 kHz.
+        chunk: frames of a chunk, 50 a second.
+
+    Raises:
+        ValueError: the recording is too short for a frame.
+    """
+    frontend = model.feature_extractor
+    if not isinstance(frontend, (ConvFeatureExtractor, LogMelExtractor)):  # in one pass
+        yield model.layer_norm(frontend(wave.unsqueeze(0), None)[0])
+        return
+    frames = int(frontend.output_lengths(torch.tensor([len(wave)]))[0])
+    if isinstance(frontend, LogMelExtractor):
+        features_of_chunks = _mel_chunks(frontend, wave, frames, chunk)
+    else:
+        features_of_chunks = _waveform_chunks(frontend, wave.to(model.mask_emb.dtype), frames, chunk)
+    for features in features_of_chunks:
+        yield model.layer_norm(features)
 
 
 def _waveform_chunks(frontend: ConvFeatureExtractor, wave: Tensor, frames: int, chunk: int) -> Iterator[Tensor]:

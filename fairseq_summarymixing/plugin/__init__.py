@@ -23,6 +23,7 @@ INSTALL_ORDER = (
     "not_finite",
     "saving",
     "interrupts",
+    "jobs",
     "failures",
 )
 """Files whose ``install`` changes fairseq. A later file's checks stand around an earlier file's."""

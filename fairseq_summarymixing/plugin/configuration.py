@@ -1,4 +1,5 @@
-"""Check the configuration of a run: what it names exists, and nothing that it must name is missing."""
+"""Check the configuration of a run: what it names exists, nothing that it must name is missing, its numbers make sense
+and the machine can do what it asks."""
 
 import contextlib
 import difflib
@@ -10,7 +11,9 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 
 from ..errors import UserError
 from .guard import guard
+from .machine import check_machine
 from .messages import first_line
+from .ranges import check_numbers
 
 
 def install() -> None:
@@ -20,7 +23,7 @@ def install() -> None:
     import fairseq_cli.train
     from fairseq import models, tasks
 
-    guard(fairseq_cli.train, "add_defaults", known_names, saved_checkpoints)
+    guard(fairseq_cli.train, "add_defaults", known_names, possible_run, saved_checkpoints)
     for module in (fairseq.dataclass.utils, fairseq.registry, models, tasks):
         guard(module, "merge_with_parent", known_fields)
     guard(tasks, "setup_task", complete_task)
@@ -57,6 +60,15 @@ def _check_known(owner: str, found: Any, known: Any) -> None:
 def _did_you_mean(name: str, known: Any) -> str:
     close = difflib.get_close_matches(name, [str(candidate) for candidate in known], n=1)
     return f"; did you mean {close[0]}?" if close else ": remove it from the recipe or the command line"
+
+
+@contextlib.contextmanager
+def possible_run(cfg: Any) -> Iterator[None]:
+    """Check the numbers of a run, and that this machine can do it."""
+    with complete_config():
+        check_numbers(cfg)
+    check_machine(cfg)
+    yield
 
 
 @contextlib.contextmanager

@@ -29,7 +29,7 @@ def install() -> None:
 
     guard(AudioFinetuningTask, "load_target_dictionary", existing_dictionary)
     guard(AudioPretrainingTask, "load_dataset", existing_manifest)
-    guard(AudioFinetuningTask, "load_dataset", matching_labels)
+    guard(AudioFinetuningTask, "load_dataset", existing_manifest, matching_labels)
     guard(FairseqDataset, "batch_by_size", batches_that_hold_a_clip)
     guard(BaseWrapperDataset, "batch_by_size", batches_that_hold_a_clip)
 
@@ -86,7 +86,7 @@ def matching_labels(task: Any, split: str, task_cfg: Any = None, **kwargs) -> It
         path = os.path.join(cfg.data, f"{split}.{cfg.labels}")
         lines = read_labels(manifest, cfg.labels, len(read_manifest(manifest)[1]))
         symbols = Counter(symbol for line in lines for symbol in line.split())
-        _report_unknown(path, symbols, task.target_dictionary)
+        _check_symbols(path, symbols, task.target_dictionary)
     with any_text_in(audio_finetuning):
         yield
 
@@ -96,7 +96,14 @@ def any_text_in(module: ModuleType) -> Any:
     return mock.patch.object(module, "open", open_text, create=True)
 
 
-def _report_unknown(path: str, symbols: Counter, dictionary: Any) -> None:
+def _check_symbols(path: str, symbols: Counter, dictionary: Any) -> None:
+    if not symbols:
+        raise UserError(f"{path} holds no symbol, only empty lines: expected a transcript in each, as in 'A B |'")
+    # of fairseq's own, <unk> alone may be a target
+    special = [dictionary[index] for index in (dictionary.bos(), dictionary.pad(), dictionary.eos())]
+    found = [f"{symbol} ({symbols[symbol]})" for symbol in special if symbols[symbol]]
+    if found:
+        raise UserError(f"{path} holds symbols that fairseq keeps for itself: {', '.join(found)}; leave them out")
     unknown = Counter({symbol: count for symbol, count in symbols.items() if symbol not in dictionary.indices})
     if unknown:
         share = sum(unknown.values()) / sum(symbols.values())

@@ -16,8 +16,9 @@ from typing import Iterator, Optional
 
 import torch.distributed as dist
 
-from ..errors import before_leaving, leave_now
+from ..errors import UserError, before_leaving, leave_now
 from .guard import guard
+from .messages import is_about
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 ATTEMPT = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
 ENDED, MESSAGE, SEEN = (f"fairseq_summarymixing/{ATTEMPT}/{key}" for key in ("ended", "message", "seen"))
 POLL_SECONDS = 1.0
+MESSAGE_SECONDS = 3.0  # for the message of a process that has ended to arrive
 SEEN_SECONDS = 5.0  # that a process with an error waits for the others to see it: the first holds the store
 LOST_SECONDS = 60.0  # without the store until its process counts as gone
 GRACE_SECONDS = 10.0  # to end by itself after another process has failed without a message
@@ -35,6 +37,7 @@ def install() -> None:
     """Watch before anything else of a run can fail: these guards are to be the outermost."""
     import fairseq_cli.train
     from fairseq import checkpoint_utils, models, tasks
+    from fairseq.tasks.audio_finetuning import AudioFinetuningTask
     from fairseq.tasks.audio_pretraining import AudioPretrainingTask
 
     guard(fairseq_cli.train, "add_defaults", watched_processes, fails_with_the_others)
@@ -43,6 +46,7 @@ def install() -> None:
         (tasks, "setup_task"),
         (models, "build_model"),
         (AudioPretrainingTask, "load_dataset"),
+        (AudioFinetuningTask, "load_dataset"),
         (checkpoint_utils, "verify_checkpoint_directory"),
         (checkpoint_utils, "load_checkpoint"),
     ):
@@ -58,9 +62,19 @@ def watched_processes(*args, **kwargs) -> Iterator[None]:
 
 @contextlib.contextmanager
 def fails_with_the_others(*args, **kwargs) -> Iterator[None]:
-    """End the other processes where an error of any kind ends a training."""
+    """End the other processes where an error of any kind ends a training; one that ends because another has ended says
+    whose log to read, instead of what gloo or NCCL says."""
     with failing_together():
-        yield
+        try:
+            yield
+        except RuntimeError as error:
+            if _Watch.current is None or not is_about(error, "a lost process"):
+                raise
+            _Watch.current.join(MESSAGE_SECONDS)  # with a message the watch ends this process
+            raise UserError(
+                "another process of this run has ended without a message, as one does that is killed, for want of "
+                "memory for instance; the log of the process that ended first may have the reason"
+            ) from error
 
 
 def watch_other_processes() -> None:

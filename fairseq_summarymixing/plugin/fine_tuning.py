@@ -1,4 +1,4 @@
-"""Check the pre-trained model that fine-tuning starts from."""
+"""Check the pre-trained model that fine-tuning starts from, and let fine-tuning skip recordings that cannot be used."""
 
 import contextlib
 from typing import Any, Iterator
@@ -10,12 +10,24 @@ from .configuration import complete_config
 from .guard import guard
 from .messages import is_about, mismatch
 
+STOCK_TASK = "audio_finetuning"
+
 
 def install() -> None:
-    """Guard the function by which fairseq builds models."""
-    from fairseq import models
+    """Guard the functions by which fairseq builds models and tasks."""
+    from fairseq import models, tasks
 
     guard(models, "build_model", fitting_pretrained_model)
+    guard(tasks, "setup_task", resilient_task)
+
+
+@contextlib.contextmanager
+def resilient_task(*args, **kwargs) -> Iterator[None]:
+    """Let fairseq's task of fine-tuning be ours of a similar name; the configuration stays stock's."""
+    from fairseq.tasks import TASK_REGISTRY
+
+    TASK_REGISTRY[STOCK_TASK] = TASK_REGISTRY.get(f"{STOCK_TASK}_summarymixing", TASK_REGISTRY[STOCK_TASK])
+    yield
 
 
 @contextlib.contextmanager

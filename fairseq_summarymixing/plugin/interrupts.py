@@ -1,25 +1,46 @@
 """End a run in one line at Ctrl-C."""
 
+import atexit
+import contextlib
 import functools
 import sys
-from typing import Callable
+from typing import Callable, Iterator
 
+import torch.distributed as dist
 from hydra.core.hydra_config import HydraConfig
 
-from ..errors import leave_at_exit
+from ..errors import is_run_by_hydra, leave_at_exit
+from .guard import guard
+
+MESSAGE = "interrupted; run the same command to go on from the last checkpoint"
 
 
 def install() -> None:
     """Report an interrupt instead of its stack trace, where hydra runs fairseq."""
+    import fairseq_cli.train
+
     if HydraConfig.initialized():
         sys.excepthook = functools.partial(report_interrupt, sys.excepthook)
+    elif is_run_by_hydra():
+        guard(fairseq_cli.train, "train", reported_at_exit)
+
+
+@contextlib.contextmanager
+def reported_at_exit(*args, **kwargs) -> Iterator[None]:
+    """Report an interrupt in a process that fairseq has spawned: torch passes over it there, and the process that has
+    spawned it, which does not load us, prints its stack trace before."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if dist.get_rank() == 0:
+            atexit.register(print, MESSAGE, file=sys.stderr)
+        raise
 
 
 def report_interrupt(pass_on: Callable, kind, error, trace) -> None:
     """Leave other errors to the hook before, which may be torch.distributed's."""
     if issubclass(kind, KeyboardInterrupt):
-        message = "interrupted; run the same command to go on from the last checkpoint"
-        print(message, file=sys.stderr)
-        leave_at_exit(130, message)
+        print(MESSAGE, file=sys.stderr)
+        leave_at_exit(130, MESSAGE)
     else:
         pass_on(kind, error, trace)

@@ -17,6 +17,8 @@ WORDS: Dict[str, Tuple[Errors, str]] = {
     "no model to fine-tune": (Exception, "^--finetune-from-model"),
     # torch, of a process that loads data and was killed; not of a process that raised an error
     "a killed worker": (RuntimeError, "DataLoader worker(?!.*Original Traceback)"),
+    # gloo and NCCL, where another process of the run is gone
+    "a lost process": (RuntimeError, "gloo/transport|by peer|[Bb]roken pipe|ncclRemoteError|remote process exited"),
 }
 
 

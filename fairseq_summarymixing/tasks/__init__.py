@@ -5,4 +5,4 @@ from .. import plugin
 
 plugin.prepare()
 
-from . import wav2vec2_summarymixing  # noqa: E402, F401
+from . import audio_finetuning_summarymixing, wav2vec2_summarymixing  # noqa: E402, F401

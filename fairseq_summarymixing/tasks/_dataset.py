@@ -2,6 +2,7 @@
 
 import io
 import logging
+import os
 from typing import Any, Collection, Dict, List, Optional, Set
 
 import numpy as np
@@ -47,6 +48,7 @@ class ResilientAudioDataset(FileAudioDataset):
             type, and waveforms in bf16 have 8 bits.
         leave_out: paths, as in the manifest, that count as unusable. The batches stay the same, so that a run can go
             on in the middle of an epoch.
+        redraw_batches: draw each epoch's batches anew; else they are stock's.
         arguments: as ``FileAudioDataset``.
 
     Raises:
@@ -61,6 +63,7 @@ class ResilientAudioDataset(FileAudioDataset):
         seed: int = 1,
         keep_precision: bool = False,
         leave_out: Collection[str] = (),
+        redraw_batches: bool = True,
         **arguments: Any,
     ):
         read_manifest(manifest_path)
@@ -83,6 +86,7 @@ class ResilientAudioDataset(FileAudioDataset):
         self.resample_others = resample_others
         self.seed = seed
         self.keep_precision = keep_precision
+        self.redraw_batches = redraw_batches
         self.epoch = 1
         # shared with the workers that load the data
         self._unusable = torch.zeros(len(self.sizes), dtype=torch.uint8).share_memory_()
@@ -101,8 +105,8 @@ class ResilientAudioDataset(FileAudioDataset):
 
     @property
     def can_reuse_epoch_itr_across_epochs(self) -> bool:
-        """False: each epoch has batches of its own."""
-        return False
+        """Whether each epoch has the batches of the first, in another order."""
+        return not self.redraw_batches
 
     def set_epoch(self, epoch: int) -> None:
         super().set_epoch(epoch)
@@ -118,6 +122,8 @@ class ResilientAudioDataset(FileAudioDataset):
 
     def ordered_indices(self) -> np.ndarray:
         """Return the order in which batches are filled: by length, redrawn each epoch."""
+        if not self.redraw_batches:
+            return super().ordered_indices()
         lengths = np.minimum(self.sizes, self.max_sample_size)
         return shuffled_by_length(lengths, LENGTH_SPREAD * self.sample_rate, self.seed, self.epoch)
 
@@ -128,10 +134,14 @@ class ResilientAudioDataset(FileAudioDataset):
         try:
             return {"id": index, "source": self._read(index)}
         except BadAudio as error:
-            if not self._unusable[index]:
-                self._unusable[index] = 1
-                logger.warning("skipping %s: %s", self._path(index), error)
+            self.skip(index, error)
             return {"id": index, "source": None}
+
+    def skip(self, index: int, reason: Any) -> None:
+        """Count an utterance as unusable; the first time, log why."""
+        if not self._unusable[index]:
+            self._unusable[index] = 1
+            logger.warning("skipping %s: %s", self._path(index), reason)
 
     def collater(self, samples: List[Dict[str, Any]]) -> Dict[str, Any]:
         """Crop or pad the usable samples to one length; where none is usable, noise under no ``id``."""
@@ -148,10 +158,14 @@ class ResilientAudioDataset(FileAudioDataset):
         return batch
 
     def noise(self) -> Dict[str, Any]:
-        """Return a batch of noise, always the same, with ``id`` 0: of a second, or as long as utterances must be."""
+        """Return a batch of noise, always the same, with ``id`` 0."""
+        return self.collater([self.noise_sample()])
+
+    def noise_sample(self) -> Dict[str, Any]:
+        """Return noise in place of an utterance: of a second, or as long as utterances must be."""
         size = min(max(self.sample_rate, self.min_sample_size or 0), self.max_sample_size)
         source = 0.1 * torch.randn(size, generator=torch.Generator().manual_seed(0))
-        return self.collater([{"id": 0, "source": F.layer_norm(source, source.shape) if self.normalize else source}])
+        return {"id": 0, "source": F.layer_norm(source, source.shape) if self.normalize else source}
 
     def name(self, index: int) -> str:
         """Return an utterance's path, as in the manifest."""
@@ -194,6 +208,8 @@ class ResilientAudioDataset(FileAudioDataset):
             file_path, zip_slice = parse_path(path)
         except FileNotFoundError as error:
             raise BadAudio("no such file") from error
+        if not os.path.exists(file_path):
+            raise BadAudio("no such file")
         if len(zip_slice) != 2:
             return file_path
         data = read_from_stored_zip(file_path, *zip_slice)

@@ -26,10 +26,15 @@ class _Finding(NamedTuple):
     model_is_sound: bool
 
 
-def explain_not_finite(trainer: Any, samples: List[Dict[str, Any]], dataset: ResilientAudioDataset) -> Optional[str]:
+def explain_not_finite(
+    trainer: Any, samples: List[Dict[str, Any]], dataset: ResilientAudioDataset, to_leave_out: str
+) -> Optional[str]:
     """Compute the gradients of each batch of an update alone, and those of noise, and name the batch at fault.
 
     Every process calls it at the same time and returns the same.
+
+    Args:
+        to_leave_out: what a command line is to have so that the paths in FILE are left out.
 
     Returns:
         One line; None where every batch alone has a finite loss and finite gradients.
@@ -51,7 +56,7 @@ def explain_not_finite(trainer: Any, samples: List[Dict[str, Any]], dataset: Res
     names = ", ".join(found.names for found in findings if found.names)
     return (
         f"{what} because of a batch that holds {names}: look for damaged audio there. To go on without: write these "
-        "paths, one a line, into a file, and run the same command with +task.leave_out=FILE"
+        f"paths, one a line, into a file, and run the same command with {to_leave_out}"
     )
 
 

@@ -5,23 +5,19 @@ a resume repeats, the hours of audio per update, a watch for known failures, and
 ``wav2vec2`` models as well.
 """
 
-import contextlib
 import logging
 import math
 import os
 import resource
 from dataclasses import dataclass, field, fields
-from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
-from unittest import mock
+from typing import Any, Dict, List, Optional
 
 import numpy as np
 import torch
-from fairseq.dataclass import ChoiceEnum, FairseqDataclass
+from fairseq.dataclass import FairseqDataclass
 from fairseq.distributed import utils as distributed_utils
 from fairseq.logging import metrics
-from fairseq.optim.amp_optimizer import AMPOptimizer
 from fairseq.tasks import register_task
-from fairseq.tasks.audio_pretraining import AudioPretrainingConfig, AudioPretrainingTask
 from omegaconf import II
 
 from ..checkpoints.names import OUR_MODEL
@@ -32,8 +28,7 @@ from ..protocols import as_pretraining_model
 from ._batches import report_batches
 from ._dataset import ResilientAudioDataset
 from ._health import HealthMonitor
-from ._leave_out import read_leave_out
-from ._not_finite import explain_not_finite
+from ._skipping import SkippingConfig, SkippingTask
 
 logger = logging.getLogger(__name__)
 
@@ -58,26 +53,11 @@ VALIDATION = 0  # stands for the update number where masks are drawn for validat
 
 
 @dataclass
-class Wav2Vec2SummaryMixingTaskConfig(AudioPretrainingConfig):
+class Wav2Vec2SummaryMixingTaskConfig(SkippingConfig):
     """The configuration: all of ``audio_pretraining``'s fields, and what a long run on a real corpus needs."""
 
     min_sample_size: Optional[int] = field(
         default=4000, metadata={"help": "leave out clips with fewer samples; 4000 is a quarter of a second"}
-    )
-    wrong_sample_rate: ChoiceEnum(["resample", "refuse"]) = field(
-        default="resample",
-        metadata={"help": "files whose rate is not sample_rate: resample them while loading, or leave them out"},
-    )
-    max_skipped: float = field(
-        default=0.01,
-        metadata={"help": "share of the manifest's files that one process may find unusable before training stops"},
-    )
-    leave_out: Optional[str] = field(
-        default=None,
-        metadata={
-            "help": "text file of paths, one a line as in the manifests, whose utterances count as unusable; "
-            "batches stay the same, so a run may set it at any update"
-        },
     )
     hours_per_update: Optional[float] = field(
         default=None,
@@ -88,11 +68,10 @@ class Wav2Vec2SummaryMixingTaskConfig(AudioPretrainingConfig):
     reuse_dataloader: bool = field(default=False, metadata={"help": "keep the data loader between epochs"})
     persistent_workers: bool = field(default=False, metadata={"help": "keep the workers between epochs"})
     update_freq: List[int] = II("optimization.update_freq")
-    seed: int = II("common.seed")  # fairseq 0.12.2's task has none
 
 
 @register_task(OUR_MODEL, dataclass=Wav2Vec2SummaryMixingTaskConfig)
-class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
+class Wav2Vec2SummaryMixingTask(SkippingTask):
     """The task of audio pre-training on manifests (``<split>.tsv``).
 
     Raises:
@@ -107,10 +86,7 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
         self._health = HealthMonitor(cfg.health_patience)
         self._num_negatives: Optional[int] = None
         self._logged_batches = False
-        self._warned_of_no_gradient = False
-        self._left_out: Optional[Set[str]] = None
         self._adds_seeds = False
-        self._keep_precision = False
         self._activation_mb_per_audio_second: Optional[float] = None
 
     def build_model(self, model_cfg: FairseqDataclass, from_checkpoint: bool = False):
@@ -126,7 +102,7 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
         if not from_checkpoint:
             asked.warm_start()
         self._adds_seeds = asked.takes_utterance_seeds
-        self._keep_precision = asked.needs_fp32_source
+        self.keeps_precision = asked.needs_fp32_source
         self._num_negatives = asked.num_negatives
         self._check_sample_rate()
         return model
@@ -139,28 +115,8 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
 
     @exits_in_one_line()
     def _check_sample_rate(self) -> None:
-        if self._keep_precision and self.cfg.sample_rate != 16000:
+        if self.keeps_precision and self.cfg.sample_rate != 16000:
             raise UserError(f"task.sample_rate={self.cfg.sample_rate}: model.frontend=log_mel takes 16000 Hz alone")
-
-    @exits_in_one_line()
-    def load_dataset(self, split: str, task_cfg=None, **kwargs) -> None:
-        """Read ``<data>/<split>.tsv``; its every line is checked, and a few files are tried."""
-        cfg = task_cfg or self.cfg
-        if self._left_out is None:
-            path = self.cfg.leave_out  # checkpoints from before this field do not hold it
-            self._left_out = read_leave_out(path, cfg.data) if path else set()
-        self.datasets[split] = ResilientAudioDataset(
-            manifest_path=os.path.join(cfg.data, f"{split}.tsv"),
-            sample_rate=cfg.sample_rate,
-            resample_others=str(cfg.wrong_sample_rate) == "resample",
-            seed=cfg.seed,
-            max_sample_size=cfg.max_sample_size,
-            min_sample_size=cfg.min_sample_size,
-            pad=cfg.enable_padding,
-            normalize=cfg.normalize,
-            keep_precision=self._keep_precision,
-            leave_out=self._left_out,
-        )
 
     def get_batch_iterator(self, dataset, *args, **kwargs):
         """Return stock's iterator; the first time that training asks, log what its batches hold."""
@@ -178,17 +134,10 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
         return iterator
 
     def train_step(self, sample, model, criterion, optimizer, update_num, ignore_grad=False):
-        """Run stock's step with randomness drawn from (seed, update, utterance). A batch without a usable utterance
-        counts nothing and leaves gradients as they are."""
-        self._check_skipped()
+        """Run the step with randomness drawn from (seed, update, utterance)."""
         self._add_seeds(sample, update_num + 1)
-        if not len(sample["id"]):
-            # amp's scaler must have seen a loss
-            needed = isinstance(optimizer, AMPOptimizer)
-            step = super().train_step
-            return self._count_nothing(step, needed, sample, model, criterion, optimizer, update_num, ignore_grad=True)
         arguments = (sample, model, criterion, optimizer, update_num, ignore_grad)
-        if self._activation_mb_per_audio_second is None:
+        if self._activation_mb_per_audio_second is None and len(sample["id"]):
             with count_activation_bytes(model) as saved:
                 loss, sample_size, logged = super().train_step(*arguments)
             seconds = sample["net_input"]["source"].numel() / self.cfg.sample_rate
@@ -196,59 +145,29 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
         else:
             loss, sample_size, logged = super().train_step(*arguments)
         # fairseq stops at gradients that are not finite before it reduces metrics
-        self._warn(self._health.check_finite(float(logged.get("loss", 0))))
+        if len(sample["id"]):
+            self._warn(self._health.check_finite(float(logged.get("loss", 0))))
         return loss, sample_size, logged
 
     def valid_step(self, sample, model, criterion):
-        """Run stock's step; each validation draws the same masks. A batch without a usable utterance counts nothing."""
-        self._check_skipped()
+        """Run the step; each validation draws the same masks."""
         self._add_seeds(sample, VALIDATION)
-        if not len(sample["id"]):
-            return self._count_nothing(super().valid_step, False, sample, model, criterion)
         return super().valid_step(sample, model, criterion)
-
-    def optimizer_step(self, optimizer, model, update_num):
-        """Run stock's step; where no process had a usable utterance, weights and optimizer stay as they are."""
-        if any(p.grad is not None and p.grad.any() for p in reversed(list(model.parameters()))):
-            return super().optimizer_step(optimizer, model, update_num)
-        if not self._warned_of_no_gradient:
-            self._warned_of_no_gradient = True
-            logger.warning(
-                "update %d has no gradient, since no utterance of its batches is usable or no frame is masked: "
-                "the weights stay as they are; further updates of this kind are not reported",
-                update_num + 1,
-            )
-        with _weights_kept(optimizer):
-            super().optimizer_step(optimizer, model, update_num)
 
     def reduce_metrics(self, logging_outputs, criterion) -> None:
         """Log stock's metrics, ``peak_memory_gb`` and, of the first batch, ``activation_mb_per_audio_second``: 10^6
         bytes stored for the backward pass per second of audio, padding counted. In training, it also checks the run's
         health."""
-        logging_outputs = [logged for logged in logging_outputs if logged.get("nsentences", 1)]
-        if not logging_outputs:
-            metrics.log_scalar("loss", math.nan, weight=0, round=3)  # fairseq would log -1
-            return
         super().reduce_metrics(logging_outputs, criterion)
+        used = [logged for logged in logging_outputs if logged.get("nsentences", 1)]
+        if not used:
+            return
         metrics.log_scalar("peak_memory_gb", peak_memory_gb(), weight=0, round=2)
         if criterion.training:
             metrics.log_scalar(
                 "activation_mb_per_audio_second", self._activation_mb_per_audio_second or 0, weight=0, round=3
             )
-            self._watch(logging_outputs)
-
-    def explain_not_finite(self, trainer, samples) -> Optional[str]:
-        """Name the utterances, or the model, that made an update's gradients NaN or infinite; see _not_finite."""
-        return explain_not_finite(trainer, samples, self.dataset(trainer.cfg.dataset.train_subset))
-
-    @staticmethod
-    def _count_nothing(step, needed: bool, *arguments, **more) -> Tuple[torch.Tensor, int, Dict[str, Any]]:
-        """Return what a step returns, without effect. Several processes compute it together, or wait for each other."""
-        if not needed and distributed_utils.get_data_parallel_world_size() == 1:
-            return torch.zeros(()), 0, {"nsentences": 0}
-        with torch.random.fork_rng(devices=[torch.cuda.current_device()] if torch.cuda.is_available() else []):
-            loss, sample_size, logged = step(*arguments, **more)
-        return loss, _zero(sample_size), {key: _zero(value) for key, value in logged.items()}
+            self._watch(used)
 
     def _add_seeds(self, sample: Dict[str, Any], update: int) -> None:
         if self._adds_seeds:
@@ -256,16 +175,6 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
                 int(np.random.SeedSequence([self.cfg.seed, update, index]).generate_state(1, np.uint64)[0]) >> 1
                 for index in sample["id"].tolist() or [0]
             ]
-
-    @exits_in_one_line()
-    def _check_skipped(self) -> None:
-        for split, dataset in self.datasets.items():
-            skipped, files = dataset.num_skipped, len(dataset)
-            if skipped > self.cfg.max_skipped * files:
-                raise UserError(
-                    f"{skipped} of {files} files of {split}.tsv are unusable, more than "
-                    f"task.max_skipped={self.cfg.max_skipped:g} allows; the log names each with its reason"
-                )
 
     def _log_batches(self, dataset: ResilientAudioDataset, iterator, max_tokens: Optional[int]) -> None:
         report = report_batches(
@@ -330,20 +239,6 @@ class Wav2Vec2SummaryMixingTask(AudioPretrainingTask):
     def _warn(messages: List[str]) -> None:
         for message in messages:
             logger.warning("health: %s", message)
-
-
-@contextlib.contextmanager
-def _weights_kept(optimizer) -> Iterator[None]:
-    """Keep weights and their moments through a step inside, while fairseq's loss scale and factors go on."""
-    with mock.patch.object(optimizer.optimizer, "step", lambda *args, **kwargs: None):
-        yield
-
-
-def _zero(value: Any) -> Any:
-    """Return nothing, of the same type and shape, so that sums over processes go together."""
-    if torch.is_tensor(value):
-        return torch.zeros_like(value)
-    return np.zeros_like(value) if isinstance(value, np.ndarray) else type(value)()
 
 
 def check_config(cfg: Wav2Vec2SummaryMixingTaskConfig) -> None:

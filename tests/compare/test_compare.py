@@ -195,7 +195,9 @@ def test_decode_results_are_found_and_broken_ones_noted(write):
     broken = folder / "decode" / "result.json"
     broken.parent.mkdir()
     broken.write_text("{")
+    write_decode(folder, None, None, "unlabelled", "checkpoint_best-unlabelled")
     run = read_run(folder, "fine")
+    assert len(run.notes) == 1
     assert [decode["wer"] for decode in run.decodes] == [20.0, 12.5]
     assert "decode/result.json is no decode result" in run.notes[-1].replace(os.sep, "/")
     text = markdown(*table([run]))

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 from torch.nn.utils import parametrize, prune
-from wrapping import Doubled, Reversed, leaves, place
+from wrapping import Flipped, Reversed, leaves, place
 
 pytest.importorskip("transformers", reason="the hf extra is not installed")
 pytest.importorskip("fairseq")
@@ -53,13 +53,13 @@ def test_hooks_of_every_leaf_run(load, training):
 
 
 @MODES
-def test_a_wrapper_around_any_linear_layer_takes_effect(load, training):
+def test_a_wrapper_around_any_linear_layer_or_convolution_takes_effect(load, training):
     model = load(training)
     expected = logits(model)
-    for name in leaves(model, nn.Linear):
+    for name in leaves(model, (nn.Linear, nn.Conv1d)):
         parent, leaf = place(model, name)
         inner = getattr(parent, leaf)
-        setattr(parent, leaf, Doubled(inner))
+        setattr(parent, leaf, Flipped(inner))
         assert not torch.allclose(logits(model), expected, atol=1e-4), name
         setattr(parent, leaf, inner)
     assert torch.equal(logits(model), expected)

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 
 import numpy as np
@@ -199,11 +200,24 @@ def test_missing_files_are_named(finetuned, data, tmp_path):
     checkpoint = finetuned["wav2vec2"]
     refuse(checkpoint, tmp_path / "nowhere", "there is no folder", tmp_path / "nowhere")
     refuse(checkpoint, data, "there is no", data / "dev.tsv", "test, train", split="dev")
-    (data / "test.ltr").unlink()
-    refuse(checkpoint, data, data / "test.ltr")
     empty = tmp_path / "empty"
     empty.mkdir()
     refuse(checkpoint, empty, empty / "test.tsv", "no split")
+
+
+def test_a_split_without_labels_gets_hypotheses_without_scores(finetuned, data, tmp_path, capsys):
+    decode(finetuned["wav2vec2"], data, "test", tmp_path / "scored")
+    shutil.copytree(tmp_path / "scored", tmp_path / "out")  # references of an earlier run do not stay
+    (data / "test.ltr").unlink()
+    arguments = ["decode", str(finetuned["wav2vec2"]), "--data", str(data), "--split", "test", "--timestamps"]
+    assert main([*arguments, "--out", str(tmp_path / "out")]) == 0
+    printed = capsys.readouterr()
+    assert printed.out == f"7 utterances, no references: {tmp_path / 'out'}\n"
+    assert f"there is no {data / 'test.ltr'}: hypotheses are written without error rates" in printed.err
+    assert lines(tmp_path / "out/hypotheses.wrd") == lines(tmp_path / "scored/hypotheses.wrd")
+    result = json.loads((tmp_path / "out/result.json").read_text())
+    assert (result["wer"], result["cer"], result["utterances"]) == (None, None, 7)
+    assert not (tmp_path / "out/references.wrd").exists() and (tmp_path / "out/hypotheses.ctm").exists()
 
 
 def test_line_counts_that_differ_are_both_named(finetuned, data):
@@ -221,11 +235,20 @@ def test_a_wrong_root_and_a_missing_audio_file_are_named(finetuned, corpus, data
     refuse(finetuned["wav2vec2"], data, corpus / "audio" / "gone.wav")
 
 
-def test_letters_outside_the_dictionary_are_named(finetuned, data):
-    labels = lines(data / "test.ltr")
-    (data / "test.ltr").write_text("\n".join([labels[0], "A X Q |", *labels[2:]]) + "\n")
-    refuse(finetuned["wav2vec2"], data, f"{data / 'test.ltr'}:2", "Q X")
-    (data / "test.ltr").write_text("\n".join([labels[0].lower(), *labels[1:]]) + "\n")
+def test_letters_outside_the_dictionary_are_errors_of_the_model(finetuned, data, tmp_path, capsys):
+    lower = (data / "test.ltr").read_text().lower()
+    decode(finetuned["wav2vec2"], data, "test", tmp_path / "known")
+    labels = lines(tmp_path / "known/hypotheses.ltr")  # of which all would be right
+    row = max(range(7), key=lambda index: len(re.findall("[A-E]", labels[index])))
+    count = len(re.findall("[A-E]", labels[row]))
+    labels[row] = re.sub("[A-E]", "X", labels[row])
+    (data / "test.ltr").write_text("\n".join(labels) + "\n")
+    capsys.readouterr()
+    result = decode(finetuned["wav2vec2"], data, "test", tmp_path / "unknown")
+    assert result["character_errors"] == count > 1
+    where = f"{data / 'test.ltr'}:{row + 1}: not in the checkpoint's dictionary, so that each counts as an error: X"
+    assert [line for line in capsys.readouterr().err.splitlines() if "warning" in line] == [f"warning: {where}"]
+    (data / "test.ltr").write_text(lower)
     refuse(finetuned["wav2vec2"], data, "test.ltr:1", "other case")
 
 
@@ -248,6 +271,20 @@ def test_audio_that_cannot_be_used_stops_the_run(finetuned, corpus, data, tmp_pa
     for name, part in (("broken.wav", "mend it"), ("8k.wav", "8000")):
         (data / "test.tsv").write_text("\n".join([*rows[:-1], f"audio/{name}\t8000"]) + "\n")
         refuse(finetuned["wav2vec2"], data, corpus / "audio" / name, part)
+
+
+def test_our_own_fine_tuning_task_leaves_no_test_audio_out(finetuned, corpus, data, tmp_path):
+    """It skips in training what cannot be used; a rate without it would be another test's."""
+    state = read_state(finetuned["wav2vec2"])
+    state["cfg"]["task"]["_name"] = "audio_finetuning_summarymixing"
+    torch.save(state, tmp_path / "ours.pt")
+    for name, checkpoint in (("stock", finetuned["wav2vec2"]), ("ours", tmp_path / "ours.pt")):
+        decode(checkpoint, data, "test", tmp_path / name)
+    assert lines(tmp_path / "ours/hypotheses.ltr") == lines(tmp_path / "stock/hypotheses.ltr")
+    tiny.write_wave(corpus / "audio" / "8k-too.wav", np.zeros(8000), rate=8000)
+    rows = lines(data / "test.tsv")
+    (data / "test.tsv").write_text("\n".join([*rows[:-1], "audio/8k-too.wav\t8000"]) + "\n")
+    refuse(tmp_path / "ours.pt", data, corpus / "audio/8k-too.wav", "8000")
 
 
 def test_a_device_that_is_not_there_is_named(monkeypatch):

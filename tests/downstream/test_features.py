@@ -148,14 +148,14 @@ def test_what_is_of_unknown_origin_is_refused(origin, made, pretrained, tmp_path
 
 
 def test_what_another_process_made_meanwhile_is_refused(pretrained, recordings, tmp_path, monkeypatch, capsys):
-    audio, read = recordings / "long.wav", features_module._read
+    audio, read = recordings / "long.wav", features_module.read_wave
 
     def read_late(path):
-        monkeypatch.setattr(features_module, "_read", read)
+        monkeypatch.setattr(features_module, "read_wave", read)
         assert features(pretrained["wav2vec2"], audio, out=tmp_path) == 0
         return read(path)
 
-    monkeypatch.setattr(features_module, "_read", read_late)
+    monkeypatch.setattr(features_module, "read_wave", read_late)
     assert features(pretrained["wav2vec2_summarymixing"], audio, out=tmp_path) == 1
     assert "made of the checkpoint" in capsys.readouterr().err
     assert features(pretrained["wav2vec2"], audio, out=tmp_path) == 0
@@ -254,7 +254,7 @@ def test_self_attention_refuses_long_recordings_or_sees_windows(pretrained, reco
     monkeypatch.setattr(module, "MAX_ATTENTION_SECONDS", 5)
     audio = recordings / "long.wav"
     assert features(pretrained["wav2vec2"], audio, out=tmp_path) == 1
-    assert "long.wav lasts 7 s, and self-attention's cost is quadratic" in capsys.readouterr().err
+    assert "long.wav: it lasts 7 s, and self-attention's cost is quadratic" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
     assert features(pretrained["wav2vec2"], audio, out=tmp_path, options=["--window", "2", "--layers", "0,2"]) == 0
     whole = load_encoder(Checkpoint.read(pretrained["wav2vec2"]), CPU)
@@ -292,7 +292,7 @@ def test_a_mixer_that_does_not_declare_that_it_computes_in_chunks_is_run_in_one_
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-4)
     monkeypatch.setattr(module, "MAX_ATTENTION_SECONDS", 5)
     assert features(tmp_path / "causal.pt", audio, out=tmp_path / "long") == 1
-    assert "long.wav lasts 7 s, and CausalMixing is computed in one pass: more than 5 s is refused" in (
+    assert "long.wav: it lasts 7 s, and CausalMixing is computed in one pass: more than 5 s is refused" in (
         capsys.readouterr().err
     )
 
@@ -318,9 +318,10 @@ def test_bad_audio_and_foreign_checkpoints_are_named(pretrained, recordings, tmp
     checkpoint = pretrained["wav2vec2_summarymixing"]
     (tmp_path / "text.wav").write_text("no audio")
     tiny.write_wave(tmp_path / "short.wav", tiny.tone(0.01))
+    (tmp_path / "empty").mkdir()
     out = tmp_path / "out"
     for path, message in (
-        ("", "is a folder"),
+        ("empty", "holds no recordings"),
         ("text.wav", "cannot use"),
         ("short.wav", "fewer than one frame"),
         ("none.wav", "cannot use"),
@@ -330,3 +331,106 @@ def test_bad_audio_and_foreign_checkpoints_are_named(pretrained, recordings, tmp
     assert features(tmp_path / "text.wav", recordings / "long.wav", out=out) == 1
     assert "is no checkpoint" in capsys.readouterr().err
     assert not out.exists() or not list(out.iterdir())
+
+
+def arrays(path):
+    """What a file of several holds, by name."""
+    if path.suffix == ".npz":
+        with np.load(path) as found:
+            return dict(found)
+    safetensors = pytest.importorskip("safetensors.numpy", reason="the hf extra is not installed")
+    return safetensors.load_file(path)
+
+
+@pytest.mark.parametrize("format", ["npz", "safetensors"])
+@pytest.mark.parametrize("name, more", [("wav2vec2_summarymixing", []), ("wav2vec2", ["--window", "2"])])
+def test_one_file_holds_what_numpy_files_hold(name, more, format, pretrained, recordings, tmp_path):
+    audio, all_layers = recordings / "long.wav", ["--layers", "all", "--block-seconds", "1", *more]
+    options = ["--format", format, *all_layers]
+    assert features(pretrained[name], audio, out=tmp_path / "npy", options=all_layers) == 0
+    assert features(pretrained[name], audio, out=tmp_path / "one", options=options) == 0
+    assert sorted(os.listdir(tmp_path / "one")) == ["long.json", f"long.{format}"]
+    found = arrays(tmp_path / "one" / f"long.{format}")
+    assert sorted(found) == ["layer-0", "layer-1", "layer-2", "times"]
+    for array, values in found.items():
+        expected = np.load(tmp_path / "npy" / f"long.{array}.npy")
+        assert values.dtype == expected.dtype and np.array_equal(values, expected)
+
+
+@pytest.mark.parametrize("format", ["npz", "safetensors"])
+def test_one_file_takes_more_layers_and_is_made_anew_where_it_is_damaged(
+    format, pretrained, recordings, tmp_path, capsys
+):
+    checkpoint, audio, path = pretrained["wav2vec2_summarymixing"], recordings / "long.wav", tmp_path / f"long.{format}"
+    assert features(checkpoint, audio, out=tmp_path, options=["--format", format, "--layers", "0"]) == 0
+    first = arrays(path)
+    assert features(checkpoint, audio, out=tmp_path, options=["--format", format]) == 0
+    assert "damaged" not in capsys.readouterr().err
+    found, right = arrays(path), path.read_bytes()
+    assert sorted(found) == ["layer-0", "layer-2", "times"] and np.array_equal(found["layer-0"], first["layer-0"])
+    for content in (right[:-8], b"", b"PK" + right[2:100]):
+        path.write_bytes(content)
+        assert features(checkpoint, audio, out=tmp_path, options=["--format", format, "--layers", "0,2"]) == 0
+        assert f"{path} is damaged, and written again" in capsys.readouterr().err
+        assert path.read_bytes() == right
+    assert features(checkpoint, audio, out=tmp_path, options=["--format", format, "--layers", "2"]) == 0
+    assert "0 recordings, 1 were there" in capsys.readouterr().out
+    assert features(pretrained["wav2vec2"], audio, out=tmp_path, options=["--format", format]) == 1
+    assert f"name another folder, or remove long.json and long.{format} there" in capsys.readouterr().err
+    assert path.read_bytes() == right
+
+
+def test_folders_manifests_and_lists_are_a_corpus_and_one_bad_recording_is_reported(pretrained, tmp_path, capsys):
+    checkpoint, corpus = pretrained["wav2vec2_summarymixing"], tmp_path / "corpus"
+    for name in ("a/1.wav", "b/1.wav", "b/2.wav"):
+        tiny.write_wave(corpus / name, tiny.tone(0.5, seed=ord(name[0]) + ord(name[2])))
+    (corpus / "b/bad.wav").write_text("no audio")
+    (tmp_path / "m.tsv").write_text(f"{corpus}\na/1.wav\t8000\nb/1.wav\t8000\nb/2.wav\t8000\nb/bad.wav\t9\n")
+    (tmp_path / "list").write_text(f"{tmp_path / 'm.tsv'}\n")
+    names = [f"{name}.{ending}" for name in ("a/1", "b/1", "b/2") for ending in ("json", "layer-2.npy", "times.npy")]
+    for number, given in enumerate((corpus, tmp_path / "m.tsv", f"@{tmp_path / 'list'}")):
+        out = tmp_path / str(number)
+        assert features(checkpoint, given, out=out) == 1
+        printed = capsys.readouterr()
+        assert f"error: cannot use {corpus / 'b/bad.wav'}: not readable as audio" in printed.err
+        assert printed.err.splitlines()[-1] == "error: 1 recording was not computed"
+        assert printed.out.startswith("3 recordings")
+        assert sorted(contents(out)) == names
+    assert features(checkpoint, tmp_path / "m.tsv", out=tmp_path / "0") == 1  # another way to the same files
+    assert "0 recordings, 3 were there" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["summary_mixing", "summary_mixing-group_norm", "paper", "twin", "stock"])
+def test_codes_are_what_the_quantiser_chooses(kind, checkpoint, recordings, tmp_path, capsys):
+    import soundfile
+    from fairseq import checkpoint_utils
+
+    import fairseq_summarymixing.tasks  # noqa: F401
+
+    tiny.write_wave(tmp_path / "in/a/b.wav", tiny.tone(0.7))
+    options = ["--codes", "--block-seconds", "1"]
+    assert features(checkpoint(kind), recordings / "long.wav", tmp_path / "in", out=tmp_path, options=options) == 0
+    assert capsys.readouterr().out == f"2 recordings: {tmp_path / 'codes.tsv'}\n"
+    rows = [line.split("\t") for line in (tmp_path / "codes.tsv").read_text().splitlines()]
+    assert [name for name, _ in rows] == ["long", "a/b"]
+    (model,), _, _ = checkpoint_utils.load_model_ensemble_and_task([str(checkpoint(kind))])
+    for path, (_, text) in zip((recordings / "long.wav", tmp_path / "in/a/b.wav"), rows):
+        wave = torch.from_numpy(soundfile.read(path, dtype="float32")[0]).unsqueeze(0)
+        with torch.no_grad():
+            codes = model.eval().quantize(wave)[1][0]
+        assert text == " ".join(f"{first}-{second}" for first, second in codes.tolist())
+
+
+def test_codes_need_a_quantiser(checkpoint, finetuned, recordings, tmp_path, capsys):
+    audio, options = recordings / "long.wav", ["--codes"]
+    no_quantiser = {"quantize_targets": False, "latent_dim": 0, "latent_vars": 320}
+    none = checkpoint_files.pretrained(tmp_path / "none.pt", "summary_mixing", **no_quantiser)
+    for path, message in (
+        (finetuned["wav2vec2"], "is fine-tuned and holds no quantiser"),
+        (none, "was pre-trained without a quantiser"),
+    ):
+        assert features(path, audio, out=tmp_path / "out", options=options) == 1
+        assert message in capsys.readouterr().err
+    assert features(checkpoint("stock"), audio, out=tmp_path / "out", options=[*options, "--layers", "1"]) == 1
+    assert "leave out --layers" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

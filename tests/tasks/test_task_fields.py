@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 
 from fairseq_summarymixing.models import wav2vec2_summarymixing as models
 from fairseq_summarymixing.tasks import wav2vec2_summarymixing as module
+from fairseq_summarymixing.tasks._skipping import SkippingTask
 from fairseq_summarymixing.tasks.wav2vec2_summarymixing import (
     Wav2Vec2SummaryMixingTask,
     Wav2Vec2SummaryMixingTaskConfig,
@@ -42,7 +43,10 @@ def other_value(name):
 
 def is_read(name):
     """Whether our task or fairseq's reads ``cfg.name``, or asks a configuration for it."""
-    sources = [inspect.getsource(owner) for owner in (module, fairseq_task, audio_pretraining.AudioPretrainingTask)]
+    sources = [
+        inspect.getsource(owner)
+        for owner in (module, SkippingTask, fairseq_task, audio_pretraining.AudioPretrainingTask)
+    ]
     return any(f"cfg.{name}" in source or f'cfg, "{name}"' in source for source in sources)
 
 

@@ -128,6 +128,7 @@ def test_resume_in_an_epoch_of_other_batches(corpus, tmp_path):
     [
         (dict(model___name="wav2vec2_sumarymixing"), "no model wav2vec2_sumarymixing; did you mean wav2vec2_summary"),
         (dict(optimizer___name="adamm"), "there is no optimizer adamm; did you mean adam"),
+        (dict(common__log_interval=0), "common.log_interval must be at least 1; got 0"),
         (dict(modell__encoder_layers=3), "the configuration has no field modell; did you mean model"),
         (dict(model__latent_temp=[1, 2]), "latent_temp must be .start, end, decay per update.; got .1.0, 2.0."),
     ],
@@ -179,6 +180,8 @@ def spoilt(corpus, folder, **files):
     [
         (dict(train__ltr="A B |\nB A |\nA |\n"), "train.ltr has 3 lines but .*train.tsv has 4 rows"),
         (dict(train__ltr="A B |\n" * 4, dict__ltr__txt="Q 1\nX 1\n"), "outside the dictionary: .* of another corpus"),
+        (dict(train__ltr="\n" * 4), "train.ltr holds no symbol, only empty lines"),
+        (dict(valid__ltr="A <pad> |\n" * 4), "valid.ltr holds symbols that fairseq keeps for itself: <pad> .4.; leave"),
         (dict(dict__ltr__txt="A\n"), "the dictionary .*dict.ltr.txt is damaged"),
         (dict(train__tsv="/nosuch\na.wav\t1\n"), "train.tsv:1: the folder /nosuch does not exist"),
         (dict(valid__ltr=None), "there are no labels .*valid.ltr"),

@@ -206,6 +206,28 @@ print("done")
         both[1].communicate(timeout=60)
 
 
+def test_the_others_do_not_repeat_what_gloo_says_when_a_process_is_killed():
+    code = """
+import os, signal, sys
+import torch
+import torch.distributed as dist
+from fairseq_summarymixing.plugin import failures
+rank = int(sys.argv[1])
+dist.init_process_group("gloo", init_method=f"tcp://localhost:{sys.argv[2]}", world_size=2, rank=rank)
+failures.watch_other_processes()
+if rank == 1:
+    os.kill(os.getpid(), signal.SIGKILL)
+with failures.fails_with_the_others():
+    dist.all_reduce(torch.ones(1))
+"""
+    port = str(free_port())
+    both = [subprocess.Popen([sys.executable, "-c", code, rank, port], stderr=-1, text=True) for rank in "01"]
+    err = both[0].communicate(timeout=60)[1]
+    both[1].communicate(timeout=60)
+    last = err.strip().splitlines()[-1]
+    assert both[0].returncode == 1 and "UserError: another process of this run has ended without a message" in last
+
+
 def test_checkpoints_written_asynchronously_need_iopath(corpus, tmp_path, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UserError, match="write_checkpoints_asynchronously=true needs iopath"):

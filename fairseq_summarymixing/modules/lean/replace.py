@@ -10,6 +10,7 @@ from ..summary_mixing import Branch, SummaryMixing, SummaryMixingLite
 from ..transformer import TransformerLayer
 from .attention import LeanSelfAttention
 from .conformer import LeanConformerLayer, LeanConvolutionModule
+from .counterparts import is_unchanged
 from .dropout import LeanDropout
 from .feed_forward import LeanFeedForward
 from .frontend import LeanConvFeatureExtractor
@@ -33,8 +34,11 @@ LEAN = {
 def make_lean(model: nn.Module) -> nn.Module:
     """Give every layer of a model the class of its lean version, in place; returns the model.
 
-    Layers without a lean version, and subclasses of those that have one, stay as they are.
+    Layers without a lean version, subclasses of those that have one, and layers whose code was edited after the lean
+    version was written (:mod:`.counterparts`) stay as they are.
     """
     for module in model.modules():
-        module.__class__ = LEAN.get(type(module), type(module))
+        kind = type(module)
+        if kind in LEAN and is_unchanged(kind.__module__):
+            module.__class__ = LEAN[kind]
     return model

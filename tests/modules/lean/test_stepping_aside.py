@@ -6,13 +6,15 @@ import pytest
 import torch
 from torch import nn
 from torch.nn.utils import parametrize, prune
-from wrapping import Doubled, Reversed, leaves, place
+from wrapping import Flipped, Reversed, leaves, place
 
-from fairseq_summarymixing.modules.build import MIXERS, build_encoder, build_layer
-from fairseq_summarymixing.modules.config import EncoderConfig
+from fairseq_summarymixing.modules.build import MIXERS, build_layer
+from fairseq_summarymixing.modules.config import EncoderConfig, FrontendConfig, MaskingConfig, ObjectiveConfig
 from fairseq_summarymixing.modules.frontend import ConvFeatureExtractor
-from fairseq_summarymixing.modules.lean.replace import make_lean
+from fairseq_summarymixing.modules.lean.replace import LEAN, make_lean
+from fairseq_summarymixing.modules.positional import WeightNormConv1d
 from fairseq_summarymixing.modules.summary_mixing import BlockDiagonalLinear
+from fairseq_summarymixing.modules.wav2vec2 import Wav2Vec2
 
 SIZES = dict(
     encoder_layers=1,
@@ -25,90 +27,137 @@ SIZES = dict(
     dropout=0.0,
     attention_dropout=0.0,
 )
-MODELS = [(mixer, "conformer", True) for mixer in MIXERS] + [
-    ("summary_mixing", "transformer", first) for first in (True, False)
-]
+CONV = ((8, 10, 5), (8, 8, 8), (12, 4, 4))
+FRONTENDS = {
+    "group_norm": dict(conv_feature_layers=CONV),
+    "layer_norm": dict(conv_feature_layers=CONV, extractor_mode="layer_norm", conv_bias=True),
+    "log_mel": dict(frontend="log_mel", mel_conv_layers=((8, 3, 1), (12, 3, 1))),
+}
+# by mixer, each front end, kind of layer and positions once; of others, a post-norm transformer
+MODELS = {
+    "summary_mixing": ("group_norm", dict(encoder_layer="conformer")),
+    "summary_mixing_lite": ("log_mel", dict(encoder_layer="conformer", positions="sinusoidal")),
+    "self_attention": ("layer_norm", dict(layer_norm_first=True)),
+}
+WAVES = torch.randn(2, 2000, generator=torch.Generator().manual_seed(1))
+MODES = pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
 
 
-def build(mixer, encoder_layer, layer_norm_first):
-    torch.manual_seed(0)
-    fields = dict(mixer=mixer, encoder_layer=encoder_layer, layer_norm_first=layer_norm_first)
-    encoder = build_encoder(EncoderConfig(**SIZES, **fields))
-    for parameter in encoder.parameters():  # at the start, attention is nearly uniform whatever its queries
+@pytest.fixture(params=MIXERS)
+def plain(request):
+    """A whole model of plain layers."""
+    frontend, fields = MODELS.get(request.param, ("group_norm", {}))
+    encoder = EncoderConfig(**SIZES, **fields, mixer=request.param)
+    objective = ObjectiveConfig(num_negatives=5, final_dim=8, quantize_targets=True, latent_vars=32)
+    model = Wav2Vec2(FrontendConfig(**FRONTENDS[frontend]), encoder, MaskingConfig(mask_length=2), objective)
+    for parameter in model.parameters():  # at the start, attention is nearly uniform whatever its queries
         nn.init.normal_(parameter, std=0.5)
-    return make_lean(encoder)
+    return model
 
 
-X = torch.randn(2, 9, 16, generator=torch.Generator().manual_seed(1))
+def lean_copy(plain):
+    lean = make_lean(copy.deepcopy(plain))
+    assert {type(part) for part in lean.modules()} & set(LEAN.values())
+    return lean
 
 
-@pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
-@pytest.mark.parametrize("model", MODELS, ids=str)
-def test_hooks_of_every_leaf_run_once(model, training):
-    encoder = build(*model).train(training)
-    expected, called = encoder(X).x, []
-    for name in leaves(encoder):
-        encoder.get_submodule(name).register_forward_hook(lambda *_, name=name: called.append(name))
-    found = encoder(X).x
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
-    found.sum().backward()
-    unused = {name for name in leaves(encoder) if name.endswith("layer_norm") and "." not in name}
-    assert set(leaves(encoder)) - set(called) <= unused | {"layers.0.dropout"}
-    assert len(called) == len(set(called)) + sum(called.count(name) - 1 for name in set(called) if "dropout" in name)
+def logits(model):
+    """Those of a step, with gradients in training alone."""
+    with torch.set_grad_enabled(model.training):
+        return model(WAVES, seeds=[1, 2]).logits
 
 
-@pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
-@pytest.mark.parametrize("model", MODELS, ids=str)
-def test_a_wrapper_around_any_linear_layer_takes_effect(model, training):
-    expected = build(*model).train(training)(X).x
-    for name in leaves(build(*model), nn.Linear):
-        encoder = build(*model).train(training)
-        parent, leaf = place(encoder, name)
-        setattr(parent, leaf, Doubled(getattr(parent, leaf)))
-        assert not torch.allclose(encoder(X).x, expected, atol=1e-4), name
+def count_calls(model, names):
+    """How often the hooks of modules run in a step, in training with its backward pass, by name."""
+    called = dict.fromkeys(names, 0)
+
+    def hook(name):
+        def count(*_):
+            called[name] += 1
+
+        return count
+
+    handles = [model.get_submodule(name).register_forward_hook(hook(name)) for name in names]
+    found = logits(model)
+    if model.training:
+        found.sum().backward()
+    for handle in handles:
+        handle.remove()
+    return called
 
 
-@pytest.mark.parametrize("model", MODELS, ids=str)
-def test_parametrised_and_pruned_weights_take_effect(model):
-    expected = build(*model)(X).x
-    weighted = [
-        name for name, part in build(*model).named_modules() if "weight" in part._parameters and "layers" in name
-    ]
-    for name in weighted:
-        reversed_, pruned = build(*model), build(*model)
-        parametrize.register_parametrization(reversed_.get_submodule(name), "weight", Reversed())
-        prune.l1_unstructured(pruned.get_submodule(name), "weight", amount=0.9)
-        assert not torch.allclose(reversed_(X).x, expected, atol=1e-5), name
-        assert not torch.allclose(pruned(X).x, expected, atol=1e-5), name
-        reversed_(X).x.sum().backward()
-        assert reversed_.get_submodule(name).parametrizations.weight.original.grad is not None
+@MODES
+def test_a_hook_on_any_leaf_runs_as_often_as_in_the_plain_model(plain, training):
+    lean = lean_copy(plain.train(training))
+    expected = count_calls(plain, leaves(plain))
+    assert count_calls(lean, leaves(lean)) == expected
+    assert {name: calls for leaf in leaves(lean) for name, calls in count_calls(lean, [leaf]).items()} == expected
 
 
-@pytest.mark.parametrize("model", MODELS, ids=str)
-def test_dynamic_quantisation_replaces_every_linear_layer(model):
-    encoder = build(*model).eval()
-    expected, linears = encoder(X).x, leaves(encoder, nn.Linear)
-    quantised = torch.ao.quantization.quantize_dynamic(encoder, {nn.Linear}, dtype=torch.qint8)
+@MODES
+def test_a_wrapper_around_any_linear_layer_or_convolution_takes_effect(plain, training):
+    lean = lean_copy(plain.train(training))
+    before = logits(plain)
+    for name in leaves(plain, (nn.Linear, nn.Conv1d, WeightNormConv1d, BlockDiagonalLinear)):
+        results = []
+        for model in (plain, lean):
+            parent, leaf = place(model, name)
+            inner = parent.get_submodule(leaf)
+            setattr(parent, leaf, Flipped(inner))
+            results.append(logits(model))
+            setattr(parent, leaf, inner)
+        torch.testing.assert_close(*results, atol=1e-4, rtol=1e-4)
+        assert not torch.allclose(results[1], before, atol=1e-3), name
+
+
+@MODES
+def test_parametrised_and_pruned_weights_take_effect(plain, training):
+    lean = lean_copy(plain.train(training))
+    before = logits(lean)
+    for name in [name for name, part in lean.named_modules() if "weight" in part._parameters]:
+        layer = lean.get_submodule(name)
+        parametrize.register_parametrization(layer, "weight", Reversed())
+        found = logits(lean)
+        assert not torch.allclose(found, before, atol=1e-5), name
+        if training:
+            (gradient,) = torch.autograd.grad(found.sum(), layer.parametrizations.weight.original)
+            assert gradient.any(), name
+        parametrize.remove_parametrizations(layer, "weight", leave_parametrized=False)
+        prune.l1_unstructured(layer, "weight", amount=0.9)
+        assert not torch.allclose(logits(lean), before, atol=1e-5), name
+        layer.weight_mask = torch.ones_like(layer.weight_mask)  # and back
+        prune.remove(layer, "weight")
+    assert torch.equal(logits(lean), before)
+
+
+def test_dynamic_quantisation_replaces_every_linear_layer(plain):
+    lean = lean_copy(plain.eval())
+    expected, linears = lean.encode(WAVES).x, leaves(lean, nn.Linear)
+    quantised = torch.ao.quantization.quantize_dynamic(lean, {nn.Linear}, dtype=torch.qint8)
     assert not leaves(quantised, nn.Linear) and linears
-    found = quantised(X).x
+    found = quantised.encode(WAVES).x
     assert not torch.equal(found, expected)
     torch.testing.assert_close(found, expected, atol=0.5, rtol=0.5)
 
 
-@pytest.mark.parametrize("model", MODELS, ids=str)
-def test_peft_trains_adapters_of_every_linear_layer(model):
+@MODES
+def test_peft_trains_adapters_of_every_linear_layer(plain, training):
     peft = pytest.importorskip("peft", reason="the dev extra's peft is not installed")
-    encoder = build(*model)
-    targets = leaves(encoder, nn.Linear)
+    lean = lean_copy(plain)
+    before, targets = logits(lean.train(training)), leaves(lean, nn.Linear)
     config = peft.LoraConfig(r=2, target_modules=targets, init_lora_weights=False)
-    adapted = peft.inject_adapter_in_model(config, encoder)
-    out = adapted(X).x
-    assert not torch.allclose(out, build(*model)(X).x, atol=1e-4)
-    out.square().sum().backward()
-    for name in targets:
-        layer = adapted.get_submodule(name)
-        assert layer.lora_A["default"].weight.grad.abs().sum() > 0, name
-        assert layer.base_layer.weight.grad is None or not layer.base_layer.weight.requires_grad
+    adapted = peft.inject_adapter_in_model(config, lean).train(training)
+    found = logits(adapted)
+    assert not torch.allclose(found, before, atol=1e-4)
+    if training:
+        found.square().sum().backward()
+        for name in targets:
+            layer = adapted.get_submodule(name)
+            assert layer.lora_A["default"].weight.grad.abs().sum() > 0, name
+            assert layer.base_layer.weight.grad is None or not layer.base_layer.weight.requires_grad
+
+
+X = torch.randn(2, 9, 16, generator=torch.Generator().manual_seed(1))
 
 
 def low_rank(inputs, outputs):
@@ -142,7 +191,7 @@ OTHER_CLASSES = {
 }
 
 
-@pytest.mark.parametrize("training", [True, False], ids=["training", "evaluation"])
+@MODES
 @pytest.mark.parametrize("path, make", OTHER_CLASSES.values(), ids=OTHER_CLASSES.keys())
 def test_parts_of_any_other_class_are_called(path, make, training):
     fields = dict(

@@ -1,0 +1,60 @@
+"""Register the task ``audio_finetuning_summarymixing``: fairseq's fine-tuning on real corpora.
+
+Adds to stock ``audio_finetuning`` what ``wav2vec2_summarymixing`` does about files that cannot be used, and counts
+transcripts that are too long for their audio among them. Batches and configuration are stock's. Where fairseq's own
+commands load us, stock's name stands for this task, with the defaults of its further fields.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from fairseq.tasks import register_task
+from fairseq.tasks.audio_finetuning import AudioFinetuningConfig, AudioFinetuningTask
+
+from ..errors import exits_in_one_line
+from ..modules.config import check_range
+from ._skipping import SkippingConfig, SkippingTask
+from ._targets import ResilientTargetDataset
+
+NAME = "audio_finetuning_summarymixing"
+
+
+@dataclass
+class AudioFinetuningSummaryMixingConfig(AudioFinetuningConfig, SkippingConfig):
+    """The configuration: all of ``audio_finetuning``'s fields, and what is left out of a real corpus."""
+
+
+@register_task(NAME, dataclass=AudioFinetuningSummaryMixingConfig)
+class AudioFinetuningSummaryMixingTask(AudioFinetuningTask, SkippingTask):
+    """The task of fine-tuning on manifests (``<split>.tsv``) and labels (``<split>.ltr``)."""
+
+    redraws_batches = False
+    shortest = 400  # samples of one frame of wav2vec 2.0, and of one window of log-mel features
+
+    def __init__(self, cfg: Any):
+        super().__init__(cfg)
+        self.to_set_fields = "" if getattr(cfg, "_name", None) == NAME else f"task._name={NAME} "
+        self._output_lengths = None
+
+    @exits_in_one_line()
+    def build_model(self, model_cfg: Any, from_checkpoint: bool = False):
+        """Build the model as stock does."""
+        check_range("task.max_skipped", getattr(self.cfg, "max_skipped", None) or 0, 0, 1)
+        model = super().build_model(model_cfg, from_checkpoint)
+        pretrained = getattr(getattr(model, "w2v_encoder", None), "w2v_model", None)
+        if not self.cfg.autoregressive:
+            self._output_lengths = getattr(pretrained, "_get_feat_extract_output_lengths", None)
+        return model
+
+    @exits_in_one_line()
+    def load_dataset(self, split: str, task_cfg: Any = None, **kwargs: Any) -> None:
+        """Read ``<data>/<split>.tsv`` and its labels."""
+        super().load_dataset(split, task_cfg, **kwargs)
+        if hasattr(getattr(self.datasets[split], "dataset", None), "skip"):  # else stock's
+            symbols = self.target_dictionary
+            symbol = symbols.nspecial if len(symbols) > symbols.nspecial else symbols.unk()
+            self.datasets[split] = ResilientTargetDataset(self.datasets[split], symbol, self._output_lengths)
+
+    def reduce_metrics(self, logging_outputs, criterion) -> None:
+        """Log stock's metrics of batches that have a transcript: stock divides by the number of its symbols."""
+        super().reduce_metrics([logged for logged in logging_outputs if logged.get("ntokens", 1)], criterion)

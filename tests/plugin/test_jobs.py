@@ -1,0 +1,49 @@
+"""Does a run find what the user names where hydra changes the working folder, and does a sweep go on after an error?"""
+
+import os
+import subprocess
+
+import pytest
+
+pytest.importorskip("fairseq")
+
+from omegaconf import OmegaConf
+from tiny import command, pretraining, write_corpus
+
+from fairseq_summarymixing.plugin import jobs
+
+
+def test_paths_that_are_not_in_hydras_folder_are_found_where_the_command_was_given(tmp_path, monkeypatch):
+    for folder in ("start/DATA", "hydra/HERE", "start/HERE"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "start/checkpoint_last.pt").write_text("not this run's")
+    monkeypatch.chdir(tmp_path / "hydra")
+    monkeypatch.setenv("PWD", str(tmp_path / "start"))
+    given = {
+        "task": {"data": "DATA"},
+        "model": {"w2v_path": "HERE", "init_from": "facebook/wav2vec2-base"},
+        "checkpoint": {"restore_file": "checkpoint_last.pt", "save_dir": "DATA"},
+    }
+    cfg = OmegaConf.create(given)
+    OmegaConf.set_struct(cfg, True)
+    with jobs.paths_from_the_start(cfg):
+        given["task"]["data"] = str(tmp_path / "start/DATA")
+        assert cfg == given
+
+
+def test_a_sweep_with_relative_paths_goes_on_after_errors(tmp_path):
+    write_corpus(tmp_path / "DATA", clips=2)
+    settings = pretraining("DATA", tmp_path / "checkpoints", dataset__disable_validation=True)
+    settings["optimizer.weight_decay"] = "-1,0.1,0.2"
+    sweep = [
+        part.replace("'", "") if "weight_decay" in part else part  # a choice, not a text
+        for part in command("pretraining", "summarymixing_base_librispeech", settings)
+    ]
+    environment = {**os.environ, "PWD": str(tmp_path), "OMP_NUM_THREADS": "1"}
+    process = subprocess.run([*sweep, "-m"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240)
+    output = process.stdout + process.stderr
+    assert process.returncode == 1 and "Traceback" not in output, output[-3000:]
+    crashes = [line.split("Crashed! ")[1] for line in output.splitlines() if "Crashed! " in line]
+    assert crashes[0] == "error: optimizer.weight_decay must be at least 0; got -1.0"
+    assert crashes[1].startswith(f"error: checkpoint.save_dir={tmp_path}/checkpoints is that of job 1 of this sweep")
+    assert len(crashes) == 2 and (tmp_path / "checkpoints/checkpoint_last.pt").exists()
