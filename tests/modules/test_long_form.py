@@ -94,6 +94,13 @@ def test_wrapped_convolutions_are_called_in_one_pass_and_in_chunks(frontend):
     check(model, wave, 7)
 
 
+def test_adapters_of_peft_are_computed_in_chunks():
+    peft = pytest.importorskip("peft", reason="the dev extra's peft is not installed")
+    model = build()
+    config = peft.LoraConfig(r=2, target_modules=["fc1", "combiner"], init_lora_weights=False)
+    check(peft.inject_adapter_in_model(config, model).eval(), torch.randn(4321), 7)
+
+
 class CausalSummary(SummaryMixing):
     """Each frame beside the mean up to itself, with all of the parent's methods: the mean of all cannot give it."""
 
