@@ -19,6 +19,8 @@ def place(model, name):
 class Doubled(nn.Module):
     """Around a layer: twice its output."""
 
+    computes_in_chunks = True
+
     def __init__(self, inner):
         super().__init__()
         self.inner = inner

@@ -78,5 +78,7 @@ def _check_state(path: Path, state: Any) -> None:
             f"{path} is a bare state dict of {len(state)} tensors without a configuration; "
             "expected a checkpoint that fairseq saved, with 'model' and 'cfg'"
         )
+    if "model" in state:
+        raise UserError(f"{path}: 'model' holds no parameters but {str(state['model'])[:40]!r}")
     found = ", ".join(map(str, list(state)[:6])) or "nothing"
     raise UserError(f"{path} is no fairseq checkpoint: expected 'model' and 'cfg', found {found}")

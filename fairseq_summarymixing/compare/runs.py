@@ -206,7 +206,10 @@ def _read_logs(run: Run) -> None:
     if not logs:
         below = sorted(str(path.relative_to(run.folder)) for path in run.folder.glob("*/**/*.log"))[:3]
         hint = f"; there are {', '.join(below)}: name that folder" if below else ""
-        raise UserError(f"{run.folder} has no *.log file; train with common.log_file=RUN/train.log{hint}")
+        raise UserError(
+            f"{run.folder} has no *.log file; write the training's log there, with 2>&1 | tee -a "
+            f"{run.folder}/train.log or common.log_file={run.folder}/train.log{hint}"
+        )
     inner: Series = {}
     epochs: Series = {}
     subsets: dict[str, Series] = {}

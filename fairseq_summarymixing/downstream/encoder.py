@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -21,6 +22,8 @@ from ..modules.frontend import ConvFeatureExtractor
 from ..modules.long_form import chunking_obstacle, encode_in_chunks, features_in_chunks
 from ..modules.speech_encoder import SpeechEncoder
 from ..plugin.reading import reading_checkpoint
+
+logger = logging.getLogger(__name__)
 
 SAMPLE_RATE = 16000
 MAX_ATTENTION_SECONDS = 300  # all pairs of frames of 5 minutes are 225 million, in each head
@@ -231,6 +234,9 @@ def _build(checkpoint: Checkpoint) -> Any:
         )
     known = {field.name for field in fields(ours.Wav2Vec2SummaryMixingConfig)}
     values = {key: value for key, value in checkpoint.encoder_fields.items() if key in known}
+    unknown = sorted(checkpoint.encoder_fields.keys() - known)
+    if unknown and "arch" not in checkpoint.encoder_fields:  # of old files, which hold all options of a training
+        logger.warning(f"{path}: unknown fields of the model are left unread: {', '.join(unknown)}")
     if name == STOCK_MODEL:
         values["mixer"] = "self_attention"
         values["activation_fn"] = str(values.get("activation_fn", "gelu"))

@@ -28,9 +28,10 @@ def language_model_settings(args: argparse.Namespace, more: Sequence[str] = ()) 
     Raises:
         UserError: an option lacks those that it needs.
     """
-    names = ("lm_weight", "word_score", "beam", *more)
+    names = ("lexicon", "lm_weight", "word_score", "beam", *more)
     given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
-    if (args.lm is None) != (args.lexicon is None) or (args.lm is None and given):
-        options = ", ".join(f"--{name.replace('_', '-')}" for name in names)
-        raise UserError(f"--lm, --lexicon and with them {options} belong together")
-    return None if args.lm is None else {"lm": args.lm, "lexicon": args.lexicon, **given}
+    if args.lm is None and given:
+        raise UserError(f"--{next(iter(given)).replace('_', '-')} needs --lm")
+    if args.lm is not None and args.lexicon is None:
+        raise UserError("--lm needs --lexicon")
+    return None if args.lm is None else {"lm": args.lm, **given}

@@ -33,7 +33,7 @@ class SelfAttention(nn.Module):
         self.out_proj = nn.Linear(model_dim, model_dim)
 
     def forward(self, x: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
-        """Attend over the real frames. x: (B, T, D); padding_mask: (B, T), True = padding. Returns (B, T, D)."""
+        """Attend over real frames. x: (B, T, D); padding_mask: (B, T), bool, True = padding. Returns (B, T, D)."""
         queries, keys, values = (self._split(project(x)) for project in (self.q_proj, self.k_proj, self.v_proj))
         # (B, T) -> (B, 1, 1, T); the kernel's mask is True where a key may be seen
         visible = None if padding_mask is None else ~padding_mask[:, None, None, :]

@@ -4,17 +4,24 @@
 when the parts are called as :mod:`.long_form` calls them:
 
 - a mixer: ``mix(x, mean)`` of any frames x (B, n, D), where ``mean`` (B, 1, D') is the mean of ``summary`` over all
-  frames of the utterance and ``summary(x)`` needs no other frames than x;
+  frames of the utterance and ``summary(x)`` needs no other frames than x. A class with a ``forward`` of its own has a
+  ``mix`` of its own;
 - a layer: ``before_mixer``, ``mixer_input`` and ``after_mixer``, of any frames and ``context`` frames on either side;
 - positions: ``forward(x, first)``, likewise;
 - a front end: its parts, one after the other, as :mod:`.long_form` runs them for its class;
-- a part of these: its output at a frame depends on no others than those within its owner's ``context``.
+- a part of these: its output at a frame depends on no others than those within its owner's ``context``. Parts of
+  PyTorch's, peft's and our classes need not declare that;
+- a model whose class replaces methods of :class:`~.speech_encoder.SpeechEncoder` that chunks pass over: they compute
+  the same.
 """
 
 import itertools
 from typing import Iterable, Optional
 
 from torch import nn
+
+# Packages whose layers need not declare it: what the parts of our layers are made of, or are adapted with
+KNOWN_PACKAGES = ("torch", "peft", __name__.partition(".")[0])
 
 
 def computes_in_chunks(module: nn.Module) -> bool:
@@ -27,15 +34,20 @@ def computes_in_chunks(module: nn.Module) -> bool:
     return is_plain and vars(type(module)).get("computes_in_chunks", False)
 
 
-def find_obstacle(model: nn.Module, needed: Iterable[nn.Module]) -> Optional[str]:
+def find_obstacle(needed: Iterable[nn.Module], parts: Iterable[nn.Module]) -> Optional[str]:
     """Return the class name of the first part that keeps a model from being computed in chunks; None where all can.
 
     Args:
-        model: the whole model. No part of it may inherit the declaration without declaring it again.
-        needed: its parts that must declare it.
+        needed: the parts that must declare it.
+        parts: all parts that run. One of another package must declare it, and one that inherits the declaration must
+            declare it again.
     """
-    inheriting = (part for part in model.modules() if getattr(type(part), "computes_in_chunks", False))
-    for part in itertools.chain(needed, inheriting):
+    must_declare = (part for part in parts if hasattr(type(part), "computes_in_chunks") or not _is_known(part))
+    for part in itertools.chain(needed, must_declare):
         if not computes_in_chunks(part):
             return type(part).__name__
     return None
+
+
+def _is_known(part: nn.Module) -> bool:
+    return type(part).__module__.partition(".")[0] in KNOWN_PACKAGES

@@ -17,6 +17,10 @@ CHOICES = {
 }
 
 
+# Fields that belong to no value of a choice: a recipe keeps its number of heads when it tries a mixer without heads
+NEVER_IDLE = frozenset({"encoder_attention_heads"})
+
+
 def describe(choice: str) -> str:
     """List the values of a choice, each with the fields that not all of them read: "conv (conv_pos), sinusoidal"."""
     parts = CHOICES[choice]
@@ -26,7 +30,7 @@ def describe(choice: str) -> str:
 
 
 def idle_fields(config: Any) -> Dict[str, str]:
-    """Find the fields that the choices of a configuration leave unread.
+    """Find the fields that the choices of a configuration leave unread, :data:`NEVER_IDLE` aside.
 
     Args:
         config: anything that has the fields of :data:`CHOICES`.
@@ -37,5 +41,6 @@ def idle_fields(config: Any) -> Dict[str, str]:
     Raises:
         ValueError: a choice has a value that is not in its table.
     """
-    read = ENCODER.fields.union(*(chosen(config, choice, parts).fields for choice, parts in CHOICES.items()))
+    chosen_parts = (chosen(config, choice, parts) for choice, parts in CHOICES.items())
+    read = ENCODER.fields.union(NEVER_IDLE, *(part.fields for part in chosen_parts))
     return {name: choice for choice, parts in CHOICES.items() for part in parts.values() for name in part.fields - read}

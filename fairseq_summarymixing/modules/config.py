@@ -94,7 +94,7 @@ class EncoderConfig:
     encoder_ffn_embed_dim: int = 3072
     """Hidden units of the feed-forward networks, and of HyperMixing."""
     encoder_attention_heads: int = 12
-    """Heads of the mixer, whichever it is."""
+    """Heads of the mixer, whichever it is; a mixer that has none leaves the recipe's value unread."""
     summary_hidden_dim: Optional[int] = option(
         None, "width D' of the SummaryMixing branches; default: encoder_embed_dim, which is lite's only one"
     )
@@ -116,11 +116,6 @@ class EncoderConfig:
 
     def __post_init__(self) -> None:
         check_numbers(self)
-        if self.encoder_embed_dim % self.encoder_attention_heads:
-            raise ValueError(
-                "encoder_embed_dim must be a multiple of encoder_attention_heads; "
-                f"got {self.encoder_embed_dim} and {self.encoder_attention_heads}"
-            )
 
 
 @dataclass

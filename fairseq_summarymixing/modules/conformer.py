@@ -40,7 +40,7 @@ class ConvolutionModule(nn.Module):
         self.pointwise_out = nn.Linear(model_dim, model_dim)
 
     def forward(self, x: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
-        """Convolve over time. x: (B, T, D); padding_mask: (B, T), True = padding. Returns (B, T, D)."""
+        """Convolve over time. x: (B, T, D); padding_mask: (B, T), bool, True = padding. Returns (B, T, D)."""
         x = F.glu(self.pointwise_in(x), dim=-1)
         if padding_mask is not None:
             x = x.masked_fill(padding_mask.unsqueeze(-1), 0)
@@ -87,7 +87,7 @@ class ConformerLayer(nn.Module):
         self.context = convolution.context  # frames on either side that a frame sees by other ways than the mixer
 
     def forward(self, x: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
-        """Apply the layer. x: (B, T, D); padding_mask: (B, T), True = padding. Returns (B, T, D)."""
+        """Apply the layer. x: (B, T, D); padding_mask: (B, T), bool, True = padding. Returns (B, T, D)."""
         x = self.before_mixer(x)
         return self.after_mixer(x, self.mixer(self.mixer_input(x), padding_mask), padding_mask)
 

@@ -68,7 +68,7 @@ class Encoder(nn.Module):
         last_layer: Optional[int] = None,
         return_hidden_states: bool = False,
     ) -> EncoderOutput:
-        """Encode the frames. x: (B, T, D); padding_mask: (B, T), True = padding.
+        """Encode the frames. x: (B, T, D); padding_mask: (B, T), bool, True = padding.
 
         ``last_layer`` stops after that layer (0 = the first) and leaves out the final norm.
         """

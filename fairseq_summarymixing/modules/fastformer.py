@@ -38,7 +38,7 @@ class Fastformer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
-        """Mix the frames of each utterance. x: (B, T, D); padding_mask: (B, T), True = padding. Returns (B, T, D)."""
+        """Mix each utterance's frames. x: (B, T, D); padding_mask: (B, T), bool, True = padding. Returns (B, T, D)."""
         queries, keys, values = self.query(x), self.key(x), self.value(x)
         global_query = self._attend(queries, self.query_score, padding_mask)
         global_key = self._attend(global_query * keys, self.key_score, padding_mask)

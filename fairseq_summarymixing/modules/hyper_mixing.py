@@ -52,7 +52,7 @@ class HyperMixing(nn.Module):
         self.layer_norm = Float32LayerNorm(model_dim)
 
     def forward(self, x: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
-        """Mix the frames of each utterance. x: (B, T, D); padding_mask: (B, T), True = padding. Returns (B, T, D)."""
+        """Mix each utterance's frames. x: (B, T, D); padding_mask: (B, T), bool, True = padding. Returns (B, T, D)."""
         if padding_mask is not None:  # so that W1^T x is a sum over real frames
             x = x.masked_fill(padding_mask.unsqueeze(-1), 0)
         parts = (x, self.hypernetwork_in(x), self.hypernetwork_out(x))

@@ -19,6 +19,9 @@ from .speech_encoder import SpeechEncoder
 
 ChunkCallback = Callable[[int, int, Tensor], None]
 
+# Methods of a model that encode_in_chunks stands for and does not call
+PASSED_OVER = ("encode", "extract_normalised", "_extract")
+
 
 @torch.no_grad()
 def encode_in_chunks(
@@ -46,7 +49,8 @@ def encode_in_chunks(
     obstacle = chunking_obstacle(model)
     if obstacle is not None:
         raise ValueError(
-            f"the model cannot be computed chunk by chunk: {obstacle} does not declare computes_in_chunks; call encode"
+            f"the model cannot be computed chunk by chunk: {obstacle} does not declare computes_in_chunks, or has no "
+            "mix of its own beside its forward; call encode"
         )
     states = _embed(model, wave.to(model.mask_emb.device), chunk)
 
@@ -65,10 +69,23 @@ def chunking_obstacle(model: SpeechEncoder) -> Optional[str]:
     """Return the class name of a part that is not computed in chunks, such as SelfAttention; None where all are."""
     if not isinstance(model.feature_extractor, (ConvFeatureExtractor, LogMelExtractor)):
         return type(model.feature_extractor).__name__
-    return find_obstacle(model, _needed_parts(model))
+    obstacle = find_obstacle(_needed_parts(model), _running_parts(model))
+    if obstacle is not None:
+        return obstacle
+    kinds = (type(layer.mixer) for layer in model.encoder.layers)
+    return next((kind.__name__ for kind in kinds if "forward" in vars(kind) and "mix" not in vars(kind)), None)
+
+
+def _running_parts(model: SpeechEncoder) -> Iterator[nn.Module]:
+    """Yield every module that ``encode`` runs, and none of an objective's."""
+    features = (model.feature_extractor, model.layer_norm, model.post_extract_proj, model.dropout_input)
+    for part in (*features, model.encoder):
+        yield from () if part is None else part.modules()
 
 
 def _needed_parts(model: SpeechEncoder) -> Iterator[nn.Module]:
+    if any(getattr(type(model), name) is not getattr(SpeechEncoder, name) for name in PASSED_OVER):
+        yield model
     yield from (model.feature_extractor, model.encoder, model.encoder.pos_conv)
     for layer in model.encoder.layers:
         yield layer
@@ -95,7 +112,7 @@ def _embed(model: SpeechEncoder, wave: Tensor, chunk: int) -> Tensor:
     start = 0
     for x in features_in_chunks(model, wave, chunk):
         x = x if model.post_extract_proj is None else model.post_extract_proj(x)
-        states[:, start : start + x.shape[1]] = x
+        states[:, start : start + x.shape[1]] = model.dropout_input(x)
         start += x.shape[1]
     return states
 

@@ -259,7 +259,7 @@ class SpeechEncoder(nn.Module):
 
 
 def _mean_square(x: Tensor, padding_mask: Optional[Tensor]) -> Tensor:
-    """Compute the mean of x**2 in fp32, over real frames. x: (B, T, C); padding_mask: (B, T), True = padding."""
+    """Compute the mean of x**2 in fp32, over real frames. x: (B, T, C); padding_mask: (B, T), bool, True = padding."""
     squares = x.float().pow(2)
     if padding_mask is None:
         return squares.mean()

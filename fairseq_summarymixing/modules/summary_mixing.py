@@ -92,7 +92,7 @@ class SummaryMixing(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
-        """Mix the frames of each utterance. x: (B, T, D); padding_mask: (B, T), True = padding. Returns (B, T, D)."""
+        """Mix each utterance's frames. x: (B, T, D); padding_mask: (B, T), bool, True = padding. Returns (B, T, D)."""
         return self.mix(x, masked_mean(self.summary(x), padding_mask))
 
     def mix(self, x: Tensor, mean: Tensor) -> Tensor:
@@ -112,7 +112,7 @@ class SummaryMixingLite(nn.Module):
         self.summary = Branch(model_dim, model_dim, num_heads, activation)
 
     def forward(self, x: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
-        """Average real frames. x: (B, T, D); padding_mask: (B, T), True = padding. Returns (B, T, D), constant in T."""
+        """Average real frames: (B, T, D) to (B, T, D), constant in T. padding_mask: (B, T), bool, True = padding."""
         return self.mix(x, masked_mean(self.summary(x), padding_mask))
 
     def mix(self, x: Tensor, mean: Tensor) -> Tensor:

@@ -41,7 +41,7 @@ class TransformerLayer(nn.Module):
     """Frames on either side that a frame sees by other ways than the mixer."""
 
     def forward(self, x: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
-        """Apply the layer. x: (B, T, D); padding_mask: (B, T), True = padding. Returns (B, T, D)."""
+        """Apply the layer. x: (B, T, D); padding_mask: (B, T), bool, True = padding. Returns (B, T, D)."""
         return self.after_mixer(x, self.mixer(self.mixer_input(x), padding_mask), padding_mask)
 
     def before_mixer(self, x: Tensor) -> Tensor:

@@ -77,7 +77,12 @@ class Wav2Vec2(SpeechEncoder):
                 PyTorch's CPU generator.
             mask_indices: (B, T), bool, True = masked; None = sampled.
             distractors: (N, K), as :func:`~.contrastive.sample_distractors` gives; None = sampled.
+
+        Raises:
+            ValueError: the pre-training modules were removed.
         """
+        if self.final_proj is None:
+            raise ValueError("a pre-training step needs the pre-training modules, which were removed; call encode")
         masked = self.encode_masked(source, padding_mask, seeds, mask_indices)
         if distractors is None:
             distractors = sample_distractors(masked.counts, self.objective.num_negatives, masked.generators)

@@ -153,6 +153,8 @@ def test_parameters_without_a_configuration_are_named(tmp_path):
     refuse(path, "no configuration")
     torch.save({"epoch": 3}, path)
     refuse(path, "expected 'model' and 'cfg', found epoch")
+    torch.save({"model": None, "cfg": {}}, path)
+    refuse(path, "'model' holds no parameters but 'None'")
     torch.save([1, 2], path)
     refuse(path, "holds a list")
 

@@ -208,7 +208,7 @@ def test_missing_and_empty_folders_are_one_clear_error(write, tmp_path):
     with pytest.raises(UserError, match="there is no run folder .*nowhere"):
         read_run(tmp_path / "nowhere", "run")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match=r"empty has no \*.log file"):
+    with pytest.raises(UserError, match=r"empty has no \*.log file; .* tee -a .*empty/train.log or common.log_file="):
         read_run(tmp_path / "empty", "run")
     write("outer/inner", inner(10))
     with pytest.raises(UserError, match="there are inner.train.log"):

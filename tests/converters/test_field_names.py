@@ -109,16 +109,16 @@ from fairseq_summarymixing.hf import SummaryMixingConfig, SummaryMixingModel
 from fairseq_summarymixing.hf.code import code_files
 from fairseq_summarymixing.models.wav2vec2_summarymixing import *
 
-MODEL = {**SIZES, "encoder_embed_dim": 48, "quantize_targets": True}
-del MODEL["encoder_attention_heads"]  # of which this mixer has none
+MODEL = {**SIZES, "encoder_embed_dim": 44, "quantize_targets": True}  # 44: no multiple of 12, the default heads
 
 def build(**fields):
-    return Wav2Vec2SummaryMixingModel.build_model(Wav2Vec2SummaryMixingConfig(**MODEL, **fields))
+    return Wav2Vec2SummaryMixingModel.build_model(Wav2Vec2SummaryMixingConfig(**{**MODEL, **fields}))
 
 fields = {field.name: field for field in dataclasses.fields(Wav2Vec2SummaryMixingConfig)}
 assert "moving_average averages" in fields["average_frames"].metadata["help"]
 assert "moving_average (average_frames)" in fields["mixer"].metadata["help"]
-model = build(mixer="moving_average", average_frames=3)
+for heads in (5, 12):  # a mixer without heads takes any recipe's number, and none
+    model = build(mixer="moving_average", average_frames=3, encoder_attention_heads=heads)
 assert [layer.mixer.average_frames for layer in model.encoder.layers] == [3, 3]
 try:
     build(average_frames=3)

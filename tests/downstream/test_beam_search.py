@@ -126,9 +126,15 @@ def test_decoding_with_all_options(finetuned, corpus, tmp_path, capsys):
 
 
 def test_options_that_need_a_language_model_are_errors_without(finetuned, corpus, capsys):
-    arguments = ["decode", str(finetuned["wav2vec2"]), "--data", str(corpus), "--split", "test", "--nbest", "2"]
-    assert main(arguments) == 1
-    assert "belong together" in capsys.readouterr().err
+    arguments = ["decode", str(finetuned["wav2vec2"]), "--data", str(corpus), "--split", "test"]
+    for options, message in (
+        (["--nbest", "2"], "--nbest needs --lm"),
+        (["--lm-weight", "1", "--lexicon", "L"], "--lexicon needs --lm"),
+        (["--lm-weight", "0"], "--lm-weight needs --lm"),
+        (["--lm", "L"], "--lm needs --lexicon"),
+    ):
+        assert main([*arguments, *options]) == 1
+        assert capsys.readouterr().err == f"error: {message}\n"
 
 
 def test_greedy_decoding_has_times_too(finetuned, corpus, tmp_path):

@@ -228,6 +228,18 @@ def test_blocks_are_seconds_whatever_the_front_end(tmp_path, monkeypatch, stride
     assert chunks == [2 * rate] and len(encoder.times(160000)) == pytest.approx(10 * rate, abs=2)
 
 
+def test_unknown_fields_of_a_checkpoint_are_named(pretrained, tmp_path, caplog):
+    for name, path in pretrained.items():
+        load_encoder(Checkpoint.read(path), CPU)
+        assert not caplog.records
+        state = torch.load(path, weights_only=False)
+        state["cfg"]["model"]["hidden_gates"] = 3
+        torch.save(state, tmp_path / f"{name}.pt")
+        load_encoder(Checkpoint.read(tmp_path / f"{name}.pt"), CPU)
+        assert f"{name}.pt: unknown fields of the model are left unread: hidden_gates" in caplog.text
+        caplog.clear()
+
+
 def test_recordings_of_one_name_are_kept_apart(pretrained, tmp_path, capsys):
     for speaker in ("a", "b"):
         tiny.write_wave(tmp_path / speaker / "1.wav", tiny.tone(0.5))

@@ -210,7 +210,8 @@ def test_a_reference_beside_its_recording_is_not_replaced(ours, corpus, tmp_path
     "arguments, message",
     [
         (["FOLDER", "--format", "srt"], "--format srt of several recordings needs a folder as --out"),
-        (["FOLDER", "--lm", "x.arpa"], "--lm, --lexicon and with them --lm-weight, --word-score, --beam belong"),
+        (["FOLDER", "--lm", "x.arpa"], "error: --lm needs --lexicon"),
+        (["FOLDER", "--beam", "3"], "error: --beam needs --lm"),
         (["EMPTY"], "holds no recordings; expected files of wav"),
         (["@none.txt"], "cannot read none.txt: No such file"),
         (["none.tsv"], "cannot read none.tsv: No such file"),

@@ -55,6 +55,8 @@ def test_quantize():
     ours.remove_pretraining_modules()
     with pytest.raises(ValueError, match="quantize needs a quantiser"):
         ours.quantize(source)
+    with pytest.raises(ValueError, match="needs the pre-training modules, which were removed; call encode"):
+        ours(source)
 
 
 def test_the_parts_of_a_step():

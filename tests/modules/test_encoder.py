@@ -110,7 +110,14 @@ def test_positions_are_as_long_as_the_input_and_weight_norm_is_its_formula():
     "change, message",
     [
         ({"mixer": "fourier"}, "mixer must be one of summary_mixing, .*, fastformer; got 'fourier'"),
-        ({"encoder_attention_heads": 5}, "must be a multiple of encoder_attention_heads; got 16 and 5"),
+        *(
+            (
+                {"mixer": mixer, "encoder_attention_heads": 5},
+                "model_dim must be a positive multiple of num_heads; got 16 and 5 "
+                r"\(model_dim is encoder_embed_dim, num_heads is encoder_attention_heads",
+            )
+            for mixer in MIXERS
+        ),
         ({"summary_hidden_dim": 6}, "hidden_dim must be a positive multiple of num_heads; got 6 and 4"),
         (
             {"mixer": "hyper_mixing", "encoder_ffn_embed_dim": 26},

@@ -94,6 +94,13 @@ def test_wrapped_convolutions_are_called_in_one_pass_and_in_chunks(frontend):
     check(model, wave, 7)
 
 
+def test_adapters_of_peft_are_computed_in_chunks():
+    peft = pytest.importorskip("peft", reason="the dev extra's peft is not installed")
+    model = build()
+    config = peft.LoraConfig(r=2, target_modules=["fc1", "combiner"], init_lora_weights=False)
+    check(peft.inject_adapter_in_model(config, model).eval(), torch.randn(4321), 7)
+
+
 class CausalSummary(SummaryMixing):
     """Each frame beside the mean up to itself, with all of the parent's methods: the mean of all cannot give it."""
 
@@ -102,6 +109,28 @@ class CausalSummary(SummaryMixing):
         mean = self.summary(x).cumsum(dim=1) / counts
         frames = [super(CausalSummary, self).mix(x[:, t : t + 1], mean[:, t : t + 1]) for t in range(x.shape[1])]
         return torch.cat(frames, dim=1)
+
+
+class DeclaredWithoutMix(CausalSummary):
+    """It declares what it does not do: its ``mix`` is that of another ``forward``."""
+
+    computes_in_chunks = True
+    forward = CausalSummary.forward
+
+
+class RunningMean(nn.LayerNorm):
+    """Each frame is the mean of those up to itself."""
+
+    def forward(self, x):
+        return super().forward(x).cumsum(dim=1) / torch.arange(1, x.shape[1] + 1).view(1, -1, 1)
+
+
+class Centred(SpeechEncoder):
+    """Features less their mean over the recording."""
+
+    def extract_normalised(self, source, padding_mask):
+        features = super().extract_normalised(source, padding_mask)
+        return features._replace(projected=features.projected - features.projected.mean(dim=1, keepdim=True))
 
 
 class DeclaredAgain(SummaryMixing):
@@ -129,14 +158,15 @@ def changed(model, path, kind):
     "path, kind, named",
     [
         ("mixer", CausalSummary, "CausalSummary"),
+        ("mixer.local_norm", RunningMean, "RunningMean"),
         ("convolution", CausalConvolution, "CausalConvolution"),
         ("", type("OtherLayer", (ConformerLayer,), {}), "OtherLayer"),
     ],
-    ids=["mixer", "convolution", "layer"],
+    ids=["mixer", "norm", "convolution", "layer"],
 )
 def test_a_subclass_does_not_inherit_that_it_computes_in_chunks(path, kind, named):
     model = changed(build(), path, kind)
-    with pytest.raises(ValueError, match=f"{named} does not declare computes_in_chunks; call encode"):
+    with pytest.raises(ValueError, match=f"{named} does not declare computes_in_chunks"):
         encode_in_chunks(model, torch.randn(4000), 10)
 
 
@@ -148,6 +178,36 @@ def test_neither_does_a_front_end_nor_a_part_whose_call_is_not_its_classs():
     hooked.encoder.layers[2].register_forward_hook(lambda module, inputs, x: 2 * x)
     obstacles = [chunking_obstacle(each) for each in (model, replaced, hooked)]
     assert obstacles == ["OtherMel", "SummaryMixing", "ConformerLayer"]
+
+
+def test_neither_does_a_mixer_with_the_mix_of_another_forward():
+    with pytest.raises(ValueError, match="DeclaredWithoutMix .* has no mix of its own beside its forward; call encode"):
+        encode_in_chunks(changed(build(), "mixer", DeclaredWithoutMix), torch.randn(4000), 10)
+
+
+@pytest.mark.parametrize("method", ["extract_normalised", "encode", "_extract"])
+def test_neither_does_a_model_with_methods_of_its_own_that_chunks_pass_over(method):
+    model = build()
+    model.__class__ = Centred
+    assert chunking_obstacle(model) == "Centred"
+    own = {method: lambda self, *args: getattr(SpeechEncoder, method)(self, *args)}
+    model.__class__ = type("Another", (SpeechEncoder,), own)
+    assert chunking_obstacle(model) == "Another"
+    model.__class__ = type("Declared", (SpeechEncoder,), {**own, "computes_in_chunks": True})
+    check(model, torch.randn(4321), 7)
+
+
+def test_a_layer_of_another_class_needs_no_mixer():
+    model = build()
+    model.encoder.layers[1] = RunningMean(16)
+    assert chunking_obstacle(model) == "RunningMean"
+
+
+def test_modules_of_an_objective_need_not_declare_it():
+    model = build()
+    model.__class__ = type("Objective", (SpeechEncoder,), {"forward": lambda self, x: self.head(self.encode(x).x)})
+    model.head = RunningMean(16)
+    check(model, torch.randn(4321), 7)
 
 
 def test_a_subclass_that_declares_it_again_does():

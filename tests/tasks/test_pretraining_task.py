@@ -165,7 +165,11 @@ def test_a_damaged_manifest_is_refused_before_training(line, message, tmp_path):
     [
         ({"task.data": "/nowhere"}, "error: task.data=/nowhere is no folder: expected one that holds"),
         ({"model.mixer": "fourier"}, "error: mixer must be one of summary_mixing, summary_mixing_lite"),
-        ({"model.encoder_attention_heads": 5}, "error: encoder_embed_dim must be a multiple of"),
+        (
+            {"model.encoder_attention_heads": 5},
+            "error: model_dim must be a positive multiple of num_heads; got 32 and 5 "
+            "(model_dim is encoder_embed_dim, num_heads is encoder_attention_heads",
+        ),
         ({"model.codebook_negatives": 3}, "error: model.codebook_negatives=3 is not supported"),
         ({"task.num_batch_buckets": 4}, "error: task.num_batch_buckets=4 is not supported by the task"),
         ({"task.labels": "ltr"}, "error: task.labels=ltr is not supported by the task wav2vec2_summarymixing"),

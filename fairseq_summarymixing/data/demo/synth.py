@@ -49,7 +49,7 @@ def make_corpus(out: str | Path, minutes: float, seed: int, languages: Sequence[
         raise UserError(f"`seed` must be from 0 to {2**32 - 1}; got {seed}")
     unknown = [language for language in languages if language not in VOCABULARY]
     if unknown or not languages or len(set(languages)) < len(languages):
-        raise UserError(f"`languages` must be different, of {','.join(VOCABULARY)}; got {','.join(languages)!r}")
+        raise UserError(f"`languages` must be some of {','.join(VOCABULARY)}, each once; got {','.join(languages)!r}")
     settings = {"version": 1, "minutes": float(minutes), "seed": seed, "languages": list(languages)}
     if _is_finished(out, settings):
         return f"{out} is there already with these settings; kept"

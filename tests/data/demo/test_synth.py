@@ -177,7 +177,7 @@ def test_ctrl_c_leaves_nothing_behind(tmp_path, monkeypatch):
         (0, 1, ["eu"], "`minutes` must be above 0"),
         (float("nan"), 1, ["eu"], "`minutes`"),
         (1, -1, ["eu"], "`seed`"),
-        (1, 1, ["xx"], "`languages` must be different, of en-us,cy,eu; got 'xx'"),
+        (1, 1, ["xx"], "`languages` must be some of en-us,cy,eu, each once; got 'xx'"),
         (1, 1, [], "`languages`"),
         (1, 1, ["eu", "eu"], "`languages`"),
     ],
