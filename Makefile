@@ -36,16 +36,16 @@ $(VENV)/.installed: $(VENV)/.dependencies $(PACKAGE)
 quickstart: install
 	$(VENV)/bin/python examples/quickstart/run.py --out "$(OUT)" $(AUDIO_OPTION) $(TRANSCRIPTS_OPTION) $(MODEL_OPTION) $(SEED_OPTION)
 
-# Two processes side by side: trainings, and all else. Status 5: PYTEST_OPTIONS select nothing of one of them
-TRAININGS := tests/training tests/tasks tests/test_quickstart.py
+# Two processes side by side, of about the same time. Status 5: PYTEST_OPTIONS select nothing of one of them
+HALF := tests/training tests/tasks tests/test_quickstart.py tests/data
 
 test: install
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	@$(VENV)/bin/python -m pytest $(TRAININGS) $(PYTEST_OPTIONS) > .pytest-trainings.log 2>&1 & trainings=$$!; \
-	$(VENV)/bin/python -m pytest tests $(TRAININGS:%=--ignore=%) $(PYTEST_OPTIONS); others=$$?; \
-	wait $$trainings; trainings=$$?; cat .pytest-trainings.log; rm -f .pytest-trainings.log; \
-	for status in $$others $$trainings; do [ $$status -eq 0 ] || [ $$status -eq 5 ] || exit 1; done
+	@$(VENV)/bin/python -m pytest $(HALF) $(PYTEST_OPTIONS) > .pytest-half.log 2>&1 & half=$$!; \
+	$(VENV)/bin/python -m pytest tests $(HALF:%=--ignore=%) $(PYTEST_OPTIONS); others=$$?; \
+	wait $$half; half=$$?; cat .pytest-half.log; rm -f .pytest-half.log; \
+	for status in $$others $$half; do [ $$status -eq 0 ] || [ $$status -eq 5 ] || exit 1; done
 
 test-legacy:
 	@if $(PYTHON_LEGACY) -c '' 2>/dev/null; then $(MAKE) run-test-legacy; \
