@@ -44,8 +44,8 @@ def find_recordings(audio: Sequence[str | Path], report: ReportFailure) -> list[
         report: is called with each folder that cannot be read.
 
     Raises:
-        UserError: a list or manifest cannot be read, there is no recording, or two are the same file or cannot be told
-            apart by their names.
+        UserError: a list or manifest cannot be read, there is no recording, or two are the same file or have names
+            that cannot be made different.
     """
     given = [path for entry in audio for path in _listed(os.fspath(entry))]
     if not given:
@@ -53,7 +53,7 @@ def find_recordings(audio: Sequence[str | Path], report: ReportFailure) -> list[
     found = [recording for path in given for recording in _expand(path, report)]
     if not found:
         raise UserError(f"{given[0]} holds no recordings; expected files of {', '.join(EXTENSIONS)}")
-    return _tell_apart(found)
+    return _with_different_names(found)
 
 
 def file_of(path: str) -> str:
@@ -127,7 +127,7 @@ def _without_ending(name: str) -> str:
     return f"{in_zip['zip'][:-4]}-{in_zip['offset']}" if in_zip else os.path.splitext(name)[0]
 
 
-def _tell_apart(recordings: list[Recording]) -> list[Recording]:
+def _with_different_names(recordings: list[Recording]) -> list[Recording]:
     """Return the recordings with names that differ: by the folders in which they differ, or else by their endings."""
     if _twice(recordings) is None:
         return recordings
