@@ -84,13 +84,13 @@ def build(work: str, shape: str, name: str, batch: int, seconds: float, device: 
     make = CANDIDATES[work][name]
     if work == "step":
         source = torch.randn(batch, round(seconds * SAMPLES_PER_SECOND), device=device)
-        module, call = make(sizes)
     else:
         with torch.device("meta"):
             hop = build_frontend(sizes.frontend).hop
         frames = round(seconds * SAMPLES_PER_SECOND / hop)
         source = torch.randn(batch, frames, sizes.encoder.encoder_embed_dim, device=device, dtype=dtype)
         source.requires_grad_()
+    with torch.device(device):  # a GPU draws random weights in no time
         module, call = make(sizes)
     module.to(device=device, dtype=dtype).train()
     return Candidate(name, module, lambda: call(module, source))
