@@ -89,7 +89,9 @@ def main() -> None:
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda", help="cpu: to try the script itself")
     parser.add_argument("--minutes", type=float, default=8.0, help="start nothing more after (default %(default)s)")
     parser.add_argument("--repeat", type=int, default=10, help="turns of each candidate (default %(default)s)")
-    parser.add_argument("--scale", type=float, default=1.0, help="multiplies all lengths of audio (default %(default)s)")
+    parser.add_argument(
+        "--scale", type=float, default=1.0, help="multiplies all lengths of audio (default %(default)s)"
+    )
     args = parser.parse_args()
     if args.device == "cuda" and not torch.cuda.is_available():
         sys.exit("error: this torch sees no GPU; --device cpu tries the script itself")

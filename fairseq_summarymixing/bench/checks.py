@@ -41,12 +41,24 @@ def check(
     for shape in shapes:
         for mixer in MIXERS:
             for precision in PRECISIONS:
-                yield _attempt(f"lean, {shape} encoder, {mixer}, {precision}", _lean_error, shape, mixer, precision, device, seconds)
+                yield _attempt(
+                    f"lean, {shape} encoder, {mixer}, {precision}",
+                    _lean_error,
+                    shape,
+                    mixer,
+                    precision,
+                    device,
+                    seconds,
+                )
             yield _attempt(f"padded = alone, {shape}, {mixer}", _padding_error, shape, mixer, device, seconds)
         for mixer in ("summary_mixing", "self_attention"):
-            yield _attempt(f"no value asked for, {shape} step, {mixer}", _synchronisations, shape, mixer, device, seconds)
+            yield _attempt(
+                f"no value asked for, {shape} step, {mixer}", _synchronisations, shape, mixer, device, seconds
+            )
             for length in long_seconds:
-                yield _attempt(f"finite, {shape} step of {length:g} s in bf16, {mixer}", _not_finite, shape, mixer, device, length)
+                yield _attempt(
+                    f"finite, {shape} step of {length:g} s in bf16, {mixer}", _not_finite, shape, mixer, device, length
+                )
 
 
 def _attempt(name: str, function: Callable[..., tuple[float, float]], *arguments: Any) -> dict[str, Any]:

@@ -112,12 +112,16 @@ class _Runner:
     def build(self, dtype: torch.dtype) -> None:
         names = ("work", "shape", "candidate", "batch", "seconds", "device")
         self.candidate = build(*(self.record[name] for name in names), dtype)
-        if self.record["compiled"]:
-            compile_layers(self.candidate.module)
         self.optimizer = torch.optim.AdamW(self.candidate.module.parameters(), lr=1e-6)
 
     def count(self) -> None:
-        self.record.update(_count(self.candidate, self.optimizer))
+        self.record["flops"] = _flops(
+            self.candidate
+        )  # of the layers as they are: torch compiles nothing that is counted
+        if self.record["compiled"]:
+            compile_layers(self.candidate.module)
+            time_step(self.candidate, self.optimizer, self.device)
+        self.record.update(_memory(self.candidate, self.optimizer))
 
     def time(self) -> None:
         self.times.append(time_step(self.candidate, self.optimizer, self.device))
@@ -135,7 +139,7 @@ def compile_layers(module: nn.Module) -> None:
     """Compile each layer of a model, which is fast because layers are alike; a model without lists of them, whole."""
     lists = [part for part in module.modules() if isinstance(part, nn.ModuleList)]
     for layer in [layer for part in lists for layer in part] or [module]:
-        layer.compile()
+        layer.compile(dynamic=True)  # batches have many lengths
 
 
 def _lacks_memory(error: BaseException) -> bool:
@@ -163,17 +167,23 @@ def _check_counts(seconds: Sequence[float], batch: int, repeat: int) -> None:
             raise UserError(f"`{argument}` must be at least 1; got {count}")
 
 
-def _count(candidate: Candidate, optimizer: torch.optim.Optimizer) -> dict[str, float]:
-    """Count one step's operations, its activation memory in bytes, and its largest memory."""
+def _flops(candidate: Candidate) -> float:
+    """Count one step's operations."""
     counter = _flop_counter()
-    with counter, count_activation_bytes(candidate.module) as saved:
-        loss = candidate.forward()
     with counter:
-        loss.backward()
+        candidate.forward().backward()
+    candidate.module.zero_grad(set_to_none=True)
+    return float(counter.get_total_flops()) if hasattr(counter, "get_total_flops") else float("nan")
+
+
+def _memory(candidate: Candidate, optimizer: torch.optim.Optimizer) -> dict[str, float | None]:
+    """Count one step's activation memory in bytes, and measure its largest memory."""
+    with count_activation_bytes(candidate.module) as saved:
+        loss = candidate.forward()
+    loss.backward()
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    flops = float(counter.get_total_flops()) if hasattr(counter, "get_total_flops") else float("nan")
-    return {"flops": flops, "activation_bytes": saved.total, "peak_bytes": peak_bytes(candidate)}
+    return {"activation_bytes": saved.total, "peak_bytes": peak_bytes(candidate)}
 
 
 def _flop_counter() -> Any:

@@ -7,9 +7,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..conformer import ConformerLayer, ConvolutionModule
+from .convolution import convolution
 from .feed_forward import normalised_feed_forward
 from .linear import linear, linear_after
-from .recompute import convolution, recompute
+from .recompute import recompute
 from .stepping_aside import is_known, is_plain
 
 

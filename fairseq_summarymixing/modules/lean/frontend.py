@@ -5,7 +5,8 @@ from typing import Callable
 from torch import Tensor, nn
 
 from ..frontend import ConvFeatureExtractor, TransposeLast
-from .recompute import convolution, recompute
+from .convolution import convolution
+from .recompute import recompute
 from .stepping_aside import is_plain
 
 # what may be recomputed: it draws no random numbers

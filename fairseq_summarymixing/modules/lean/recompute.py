@@ -4,7 +4,6 @@ import contextlib
 from typing import Any, Callable, Iterable, Iterator, NamedTuple, Optional, Tuple
 
 import torch
-import torch.nn.functional as F
 import torch.utils.checkpoint
 from torch import Tensor, nn
 
@@ -75,22 +74,6 @@ def recompute(
         return torch.utils.checkpoint.checkpoint(both, *inputs, use_reentrant=False, preserve_rng_state=False)
     tensors = (then.weight, then.bias, *inputs, *parameters)
     return _Recomputed.apply(function, then, len(inputs), *tensors)
-
-
-def convolution(conv: nn.Conv1d) -> Product:
-    """Return the product that an ordinary ``nn.Conv1d`` computes of (B, C, T)."""
-    sizes = (conv.stride, conv.padding, conv.dilation)
-
-    def forward(x: Tensor, weight: Tensor, bias: Optional[Tensor]) -> Tensor:
-        return F.conv1d(x, weight, bias, *sizes, conv.groups)
-
-    def backward(gradient: Tensor, x: Tensor, weight: Tensor, needed: Tuple[bool, bool, bool]) -> Gradients:
-        bias_sizes = None if conv.bias is None else list(conv.bias.shape)
-        return torch.ops.aten.convolution_backward(
-            gradient, x, weight, bias_sizes, *map(list, sizes), False, [0], conv.groups, list(needed)
-        )
-
-    return Product(conv.weight, conv.bias, forward, backward)
 
 
 def _autocasts(device: str) -> bool:
