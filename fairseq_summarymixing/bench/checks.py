@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from ..modules.build import MIXERS, build_encoder
 from ..modules.lean.replace import make_lean
 from ..modules.wav2vec2 import Wav2Vec2
-from .candidates import SAMPLES_PER_SECOND, SHAPES, Shape, build
+from .candidates import SHAPES, Shape, build
 from .timing import synchronise
 
 PRECISIONS: dict[str, tuple[torch.dtype, torch.dtype | None, float]] = {
@@ -41,24 +41,14 @@ def check(
     for shape in shapes:
         for mixer in MIXERS:
             for precision in PRECISIONS:
-                yield _attempt(
-                    f"lean, {shape} encoder, {mixer}, {precision}",
-                    _lean_error,
-                    shape,
-                    mixer,
-                    precision,
-                    device,
-                    seconds,
-                )
+                name = f"lean, {shape} encoder, {mixer}, {precision}"
+                yield _attempt(name, _lean_error, shape, mixer, device, seconds, precision)
             yield _attempt(f"padded = alone, {shape}, {mixer}", _padding_error, shape, mixer, device, seconds)
         for mixer in ("summary_mixing", "self_attention"):
-            yield _attempt(
-                f"no value asked for, {shape} step, {mixer}", _synchronisations, shape, mixer, device, seconds
-            )
+            name = f"{shape} step, {mixer}"
+            yield _attempt(f"no value asked for, {name}", _synchronisations, shape, mixer, device, seconds)
             for length in long_seconds:
-                yield _attempt(
-                    f"finite, {shape} step of {length:g} s in bf16, {mixer}", _not_finite, shape, mixer, device, length
-                )
+                yield _attempt(f"finite, {name} of {length:g} s in bf16", _not_finite, shape, mixer, device, length)
 
 
 def _attempt(name: str, function: Callable[..., tuple[float, float]], *arguments: Any) -> dict[str, Any]:
@@ -82,7 +72,7 @@ def _two_layers(shape: str, mixer: str) -> Shape:
     return sizes._replace(encoder=encoder)
 
 
-def _lean_error(shape: str, mixer: str, precision: str, device: str, seconds: float) -> tuple[float, float]:
+def _lean_error(shape: str, mixer: str, device: str, seconds: float, precision: str) -> tuple[float, float]:
     """Return the larger error of output and gradients against fp64's plain layers, and what may be.
 
     Half precisions are held against the plain layers' own error in them: the limit is twice that, or the table's.

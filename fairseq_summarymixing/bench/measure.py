@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 from tqdm import tqdm
 
 from .. import __version__
 from ..errors import UserError
+from ..modules.compiling import compile_layers
 from ..modules.encoder import Encoder
 from ..modules.lean.activation_memory import count_activation_bytes
 from ..modules.lean.linear import linear
@@ -133,13 +133,6 @@ class _Runner:
             self.record["parts"] = measure_parts(self.candidate, self.device)
         self.record.update(summary(self.times))
         self.candidate = self.optimizer = None
-
-
-def compile_layers(module: nn.Module) -> None:
-    """Compile each layer of a model, which is fast because layers are alike; a model without lists of them, whole."""
-    lists = [part for part in module.modules() if isinstance(part, nn.ModuleList)]
-    for layer in [layer for part in lists for layer in part] or [module]:
-        layer.compile(dynamic=True)  # batches have many lengths
 
 
 def _lacks_memory(error: BaseException) -> bool:

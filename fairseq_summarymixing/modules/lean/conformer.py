@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..conformer import ConformerLayer, ConvolutionModule
-from .convolution import convolution
+from .convolution import LeanConv1d, convolution
 from .feed_forward import normalised_feed_forward
 from .linear import linear, linear_after
 from .recompute import recompute
@@ -28,7 +28,7 @@ class LeanConvolutionModule(ConvolutionModule):
         """Return whether :func:`convolve_gates` and the product before it may compute what the parts would."""
         return (
             is_plain(self.pointwise_in, nn.Linear)
-            and is_plain(self.depthwise, nn.Conv1d)
+            and is_plain(self.depthwise, LeanConv1d)
             and is_plain(self.layer_norm, nn.LayerNorm)
             and is_known(self.activation)
             and is_plain(self.pointwise_out, nn.Linear)

@@ -13,18 +13,24 @@ from .stepping_aside import is_plain
 BLOCK = 512  # frames of one Fourier transform
 
 
-def convolution(conv: nn.Conv1d) -> Product:
-    """Return the product that an ordinary ``nn.Conv1d`` computes of (B, C, T).
+class LeanConv1d(nn.Conv1d):
+    """An ``nn.Conv1d`` that on a GPU in half precision has channels as neighbours in memory.
 
-    On a GPU in half precision, channels are neighbours in memory: of a depthwise convolution of 31 frames forward and
-    backward then take 0.4 of the time, of the front end's 0.24 (H100, bf16).
+    Of a depthwise convolution of 31 frames, forward and backward then take 0.4 of the time, of the front end's 0.24
+    (H100, bf16).
     """
 
-    def forward(x: Tensor, weight: Tensor, bias: Optional[Tensor]) -> Tensor:
-        if _is_half_on_gpu(x):
-            x, weight = _channels_last(x), _channels_last(weight)
-            return F.conv2d(x, weight, bias, *_two_dimensional(conv), conv.groups).squeeze(2)
-        return F.conv1d(x, weight, bias, conv.stride, conv.padding, conv.dilation, conv.groups)
+    computes_in_chunks = True
+
+    def _conv_forward(self, x: Tensor, weight: Tensor, bias: Optional[Tensor]) -> Tensor:
+        if not _is_half_on_gpu(x) or x.dim() != 3 or self.in_channels == 1:
+            return super()._conv_forward(x, weight, bias)
+        x, weight = _channels_last(x), _channels_last(weight)
+        return F.conv2d(x, weight, bias, *_two_dimensional(self), self.groups).squeeze(2)
+
+
+def convolution(conv: LeanConv1d) -> Product:
+    """Return the product that a convolution computes of (B, C, T)."""
 
     def backward(gradient: Tensor, x: Tensor, weight: Tensor, needed: Tuple[bool, bool, bool]) -> Gradients:
         bias_sizes = None if conv.bias is None else list(conv.bias.shape)
@@ -41,7 +47,7 @@ def convolution(conv: nn.Conv1d) -> Product:
             of_bias if needed[2] else None,
         )
 
-    return Product(conv.weight, conv.bias, forward, backward)
+    return Product(conv.weight, conv.bias, conv._conv_forward, backward)
 
 
 def _is_half_on_gpu(x: Tensor) -> bool:

@@ -5,12 +5,12 @@ from typing import Callable
 from torch import Tensor, nn
 
 from ..frontend import ConvFeatureExtractor, TransposeLast
-from .convolution import convolution
+from .convolution import LeanConv1d, convolution
 from .recompute import recompute
 from .stepping_aside import is_plain
 
 # what may be recomputed: it draws no random numbers
-PARTS = (nn.Sequential, nn.Conv1d, nn.Identity, nn.GroupNorm, nn.LayerNorm, TransposeLast, nn.GELU)
+PARTS = (nn.Sequential, LeanConv1d, nn.Identity, nn.GroupNorm, nn.LayerNorm, TransposeLast, nn.GELU)
 
 
 class LeanConvFeatureExtractor(ConvFeatureExtractor):

@@ -84,7 +84,7 @@ def _autocasts(device: str) -> bool:
 
 
 class _Recomputed(torch.autograd.Function):
-    """A function and a product after it; cheaper to call than torch's checkpoint, which is for functions of any kind."""
+    """A function and a product after it, for less work per call than torch's checkpoint, which takes any function."""
 
     @staticmethod
     def forward(ctx: Any, function: Callable, then: Product, count: int, weight: Any, bias: Any, *tensors: Any):

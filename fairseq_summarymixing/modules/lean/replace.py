@@ -11,7 +11,7 @@ from ..summary_mixing import Branch, SummaryMixing, SummaryMixingLite
 from ..transformer import TransformerLayer
 from .attention import LeanSelfAttention
 from .conformer import LeanConformerLayer, LeanConvolutionModule
-from .convolution import LeanConvPositions
+from .convolution import LeanConv1d, LeanConvPositions
 from .counterparts import is_unchanged
 from .dropout import LeanDropout
 from .feed_forward import LeanFeedForward
@@ -21,6 +21,7 @@ from .transformer import LeanTransformerLayer
 
 LEAN = {
     nn.Dropout: LeanDropout,
+    nn.Conv1d: LeanConv1d,
     ConvPositions: LeanConvPositions,
     ConvFeatureExtractor: LeanConvFeatureExtractor,
     FeedForward: LeanFeedForward,
