@@ -62,7 +62,7 @@ def test_the_whole_job_on_the_demo_corpus_twice(tmp_path):
 
     other = quickstart("--minutes", "3", "--out", str(out), "--seed", "2")
     assert other.returncode == 1
-    assert "holds a run with other settings: delete it, or give another --out" in other.stderr.splitlines()[-1]
+    assert "holds a run with other settings: delete it, or train into another folder" in other.stderr.splitlines()[-1]
 
 
 def test_own_audio_without_transcripts_is_resampled_pretrained_and_compared_also_after_ctrl_c(tmp_path):
