@@ -11,18 +11,26 @@ from typing import Any
 from ..compat import require
 from ..files import atomic_write
 from ..tables import markdown
+from .curves import write_curves
 from .page import page
 from .plots import draw_plots, line_styles
+from .references import read_references
 from .runs import FINETUNING, PRETRAINING, Run, read_runs
 from .tables import summary, table
 
 
-def compare(folders: Sequence[str | Path], out: str | Path, names: Sequence[str] | None = None) -> str:
-    """Write ``compare.html``, ``compare.md``, ``compare.json`` and the plots as PNG into ``out``.
+def compare(
+    folders: Sequence[str | Path],
+    out: str | Path,
+    names: Sequence[str] | None = None,
+    references: Sequence[str | Path] = (),
+) -> str:
+    """Write ``compare.html``, ``compare.md``, ``compare.json``, the plots as PNG, and each run's curves into ``out``.
 
     Args:
         folders: fairseq run folders, of pre-training, fine-tuning or both.
         names: one per folder; default: the folders' names.
+        references: curves of other runs to draw below, see :func:`~.references.read_reference`.
 
     Returns:
         One line for people.
@@ -32,6 +40,7 @@ def compare(folders: Sequence[str | Path], out: str | Path, names: Sequence[str]
     """
     require("report", "matplotlib", purpose="compare")
     runs = read_runs(folders, names)
+    own, runs = runs, [*runs, *read_references(references, runs)]
     styles = line_styles(runs)
     out = Path(out)
     sections = []
@@ -43,6 +52,8 @@ def compare(folders: Sequence[str | Path], out: str | Path, names: Sequence[str]
         for plot in plots:
             with atomic_write(out / f"{plot.name}.png", "wb") as file:
                 file.write(plot.light)
+    for run in own:
+        write_curves(run, out / "curves" / f"{run.name.replace('/', '-')}.jsonl", {})
     with atomic_write(out / "compare.md") as file:
         file.write("\n".join(_markdown_section(title, chosen) for title, chosen, _ in sections))
     with atomic_write(out / "compare.json") as file:
@@ -50,7 +61,7 @@ def compare(folders: Sequence[str | Path], out: str | Path, names: Sequence[str]
         file.write("\n")
     with atomic_write(out / "compare.html") as file:
         file.write(page(sections, {name: colour for name, (colour, _) in styles.items()}))
-    return f"{len(runs)} run{'s' * (len(runs) != 1)}: {out / 'compare.html'}"
+    return f"{len(own)} run{'s' * (len(own) != 1)}: {out / 'compare.html'}"
 
 
 def _markdown_section(title: str, runs: Sequence[Run]) -> str:

@@ -52,6 +52,7 @@ class Run:
         total_memory_gb: of the GPU, in units of 2^30 bytes as fairseq logs it; None on CPU.
         decodes: ``result.json`` of every decode below the folder.
         notes: what a reader of the numbers should know.
+        about: of curves that were kept as text, the line that describes them.
     """
 
     name: str
@@ -65,6 +66,12 @@ class Run:
     total_memory_gb: float | None = None
     decodes: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    about: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether the run is there to be compared with alone."""
+        return bool(self.about)
 
     @property
     def kind(self) -> str:
