@@ -1,6 +1,7 @@
 """Does the study of read English run from the corpora to its report, stop in time, and go on?"""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -55,10 +56,76 @@ def test_manifests_hold_the_splits_that_each_stage_needs(corpora, tmp_path):
     assert len(list((tmp_path / "audio" / "read_english").glob("*/*.flac"))) == 24
 
 
-def test_a_pair_goes_from_the_corpora_to_the_report_and_is_not_trained_again_elsewhere(corpora, tmp_path):
-    out, tiny = tmp_path / "out", ["--updates", "1", "--hour-updates", "2", "--minutes-updates", "2"]
-    options = ["--out", out, "--only", "summarymixing", "self_attention", "--seeds", "1", *tiny]
-    first = study("--data", corpora, *options, "--stages", "prepare", "pretrain", "--minutes", "5")
+def test_a_run_goes_from_the_corpora_to_its_error_rate_and_is_not_trained_again_elsewhere(corpora, tmp_path):
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    options = ["--only", "random_weights", "--minutes-updates", "2", "--minutes", "5"]
+    first = study("--data", corpora, "--out", out, *options, "--stages", "prepare", "pretrain")
     assert first.returncode == 0, first.stdout + first.stderr
-    curves = [json.loads(line) for line in (out / "results/pretraining/summarymixing-1.jsonl").read_text().splitlines()]
-    assert curves[0]["updates"] == 1 and curves[0]["processor"] and curves[-1]["split"] == "valid"
+    head, *lines = map(json.loads, (out / "results/pretraining/random_weights-1.jsonl").read_text().splitlines())
+    assert head["updates"] == 1 and head["trainings_at_once"] >= 1 and head["processor"]
+    assert lines[-1]["split"] == "valid" and 0 <= lines[-1]["accuracy"] < 0.1
+    assert (out / "results/pretraining/random_weights-1.pt").stat().st_size < 12e6
+
+    shutil.copytree(out / "data" / "ten_minutes", elsewhere / "data" / "ten_minutes")
+    shutil.copytree(out / "results", elsewhere / "results")
+    second = study("--out", elsewhere, *options, "--stages", "pretrain", "finetune")
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert "random_weights-1.pt is there" in second.stdout and second.stdout.count("hydra_train") == 1
+    assert json.loads((elsewhere / "results/ten_minutes/random_weights-1-test/result.json").read_text())["wer"] > 0
+
+
+def test_all_trainings_stop_in_time_and_mistakes_are_one_line(tmp_path):
+    (tmp_path / "data" / "pretraining").mkdir(parents=True)
+    stopped = study("--out", tmp_path, "--stages", "pretrain", "--minutes", "0.001", "--jobs", "3")
+    assert stopped.returncode == 0, stopped.stderr
+    assert "stopped after 0.001 minutes: run the same command again to go on" in stopped.stdout
+    for arguments, message in [
+        (["--stages", "prepare"], "--data is missing"),
+        (["--stages", "prepare", "--data", tmp_path], "there is no "),
+        (
+            ["--stages", "finetune"],
+            f"there is no {tmp_path}/new/results/pretraining/summarymixing-1.pt: run the stage pretrain",
+        ),
+        (["--stages", "report"], "there are no curves in "),
+    ]:
+        result = study("--out", tmp_path / "new", *arguments)
+        assert result.returncode == 1 and result.stderr.startswith(f"error: {message}"), result.stderr
+        assert result.stderr.count("\n") == 1
+
+
+def write_curves(path, accuracies, seconds=1.0):
+    """Curves of a pre-training, by the accuracies after 250, 500, ... updates."""
+    updates = range(250, 250 * len(accuracies) + 1, 250)
+    about = {"device": "cpu", "processor": "P", "cores": 2, "trainings_at_once": 1, "versions": {"torch": "2"}}
+    head = {"format": "fairseq-summarymixing curves 1", "name": path.stem, "kind": "pre-training", "parameters": 5e6}
+    lines = [{**head, "updates": updates[-1], "model": {"_name": "wav2vec2"}, "inner_model": {}, **about}]
+    for update, accuracy in zip(updates, accuracies):
+        lines.append({"split": "train", "updates": update, "ups": 1 / seconds, "activation_mb_per_audio_second": 5.6})
+        lines.append({"split": "valid", "updates": update, "accuracy": accuracy})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def test_the_report_compares_at_equal_updates_and_at_equal_time_with_intervals(tmp_path):
+    results = tmp_path / "results"
+    for seed, more in ((1, 0.0), (2, 0.02)):
+        write_curves(results / "pretraining" / f"summarymixing-{seed}.jsonl", [0.1 + more, 0.2 + more])
+        write_curves(results / "pretraining" / f"self_attention-{seed}.jsonl", [0.1, 0.3])
+        for model, words in (("summarymixing", "A C"), ("self_attention", "A B")):
+            folder = results / "one_hour" / f"{model}-{seed}-test"
+            folder.mkdir(parents=True)
+            (folder / "references.wrd").write_text("A B\n" * 8)
+            (folder / "hypotheses.wrd").write_text(f"{words}\n" * 8)
+            (folder / "result.json").write_text("{}")
+    write_curves(results / "costs" / "summarymixing-1.jsonl", [0.0], seconds=1.0)
+    write_curves(results / "costs" / "self_attention-1.jsonl", [0.0], seconds=2.0)
+    report = study("--out", tmp_path, "--stages", "report")
+    assert report.returncode == 0, report.stderr
+    text = (tmp_path / "RESULTS.md").read_text()
+    assert "| SummaryMixing | 2 | 5.0 M | 500 | 0.210 (0.200 to 0.220) | 1.000 | 5.60 | 50.0 | 33.3 | – | – |" in text
+    # at the time of SummaryMixing's 500 updates the twin has done 250
+    assert "| model | 2.08 min | 4.17 min | 6.25 min | 8.33 min |" in text
+    assert "| self-attention twin | – | – | – | 0.100 |" in text
+    assert "| valid accuracy after 500 updates | 2 | -0.090 (-0.100 to -0.080) |" in text
+    assert "| test WER %, 1 h | 2 | +50.0 |" in text
+    assert {path.name for path in tmp_path.glob("*.png")} == {"accuracy.png", "errors.png"}

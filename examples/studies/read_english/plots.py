@@ -46,7 +46,7 @@ def draw_errors(results: Results, path: Path) -> bool:
     for axes, (labelled, title) in zip(panels, {"one_hour": "one hour", "ten_minutes": "ten minutes"}.items()):
         names = []
         for colour, model in zip(COLOURS, MODELS):
-            found = list(results.errors(labelled, model, "test", "WER").values())
+            found = list(results.errors(labelled, model, "WER").values())
             if found:
                 mean, low, high = estimate([100 * one.errors for one in found], found[0].units)
                 error = [[mean - low], [high - mean]]

@@ -51,7 +51,7 @@ def summary(results: Results) -> str:
 
 def rate(results: Results, labelled: str, model: str, kind: str) -> str:
     """Return an error rate on the test set in percent: the mean over seeds, with its interval."""
-    found = list(results.errors(labelled, model, "test", kind).values())
+    found = list(results.errors(labelled, model, kind).values())
     if not found:
         return MISSING
     return shown(estimate([100 * one.errors for one in found], found[0].units), 1)
@@ -83,7 +83,7 @@ def accuracy_by_time(results: Results) -> Optional[str]:
     times = [share * min(totals) for share in SHARES]
     rows = [[TITLES[model], *(cell(results, model, time / seconds[model]) for time in times)] for model in models]
     return (
-        f"## Accuracy at equal time\n\n{markdown(['model', *(f'{time / 60:.0f} min' for time in times)], rows, (0,))}"
+        f"## Accuracy at equal time\n\n{markdown(['model', *(f'{time / 60:.3g} min' for time in times)], rows, (0,))}"
     )
 
 
@@ -112,7 +112,7 @@ def differences(results: Results) -> Optional[str]:
 
 def difference_of(results: Results, labelled: str, kind: str) -> List[List[str]]:
     """Return a row of the table for an error rate on the test set, in percent; none where the pair was not decoded."""
-    ours, twin = (results.errors(labelled, model, "test", kind) for model in (SUMMARYMIXING, TWIN))
+    ours, twin = (results.errors(labelled, model, kind) for model in (SUMMARYMIXING, TWIN))
     seeds = sorted(ours.keys() & twin.keys())
     if not seeds:
         return []

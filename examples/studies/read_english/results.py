@@ -34,11 +34,11 @@ class Results:
         if not any(self.pretraining.values()):
             raise UserError(f"there are no curves in {folder / 'pretraining'}: run the stage pretrain first")
 
-    def errors(self, labelled: str, model: str, split: str, kind: str) -> Dict[int, ErrorRate]:
-        """Return, by seed, the errors of each utterance; nothing for what was not decoded."""
+    def errors(self, labelled: str, model: str, kind: str) -> Dict[int, ErrorRate]:
+        """Return, by seed, the errors of each test utterance; nothing for what was not decoded."""
         found = {}
         for seed in self.pretraining[model]:
-            folder = self.folder / labelled / f"{model}-{seed}-{split}"
+            folder = self.folder / labelled / f"{model}-{seed}-test"
             if (folder / "result.json").exists():
                 texts = (read_lines(folder / f"{name}.wrd") for name in ("references", "hypotheses"))
                 found[seed] = COUNTS[kind](*texts)
@@ -59,9 +59,10 @@ class Results:
         return cost["seconds"] if cost else float(np.mean(logged)) if logged else None
 
     def probes(self) -> Dict[str, dict]:
-        """Return the results of the probes by task."""
+        """Return what was probed, by task."""
         paths = sorted(self.folder.glob("probes/*/result.json"))
-        return {path.parent.name: json.loads(path.read_text(encoding="utf-8")) for path in paths}
+        found = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+        return {result["task"]: result for result in found}
 
 
 def curves_of(folder: Path, model: str) -> List[Path]:
@@ -73,7 +74,8 @@ def seed_of(path: Path) -> int:
 
 
 def accuracy_at(runs: Dict[int, Run], updates: float) -> List[float]:
-    """Return each run's accuracy on the validation set after so many updates, between two validations on the line
-    between them; nothing for runs that are shorter."""
+    """Return each run's accuracy on the validation set after so many updates, on the line between two validations;
+    nothing for runs that end before, and for updates before the first validation."""
     curves = [run.values("accuracy", valid=True) for run in runs.values()]
-    return [float(np.interp(updates, *curve)) for curve in curves if curve[0] and curve[0][-1] >= updates]
+    known = [(marks, values) for marks, values in curves if marks and marks[0] <= updates <= marks[-1]]
+    return [float(np.interp(updates, marks, values)) for marks, values in known]

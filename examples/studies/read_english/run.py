@@ -14,16 +14,15 @@ import argparse
 import sys
 from pathlib import Path
 
-from costs import measure
 from prepare import prepare
-from report import report
+from probes import probe
 from runs import MODELS, PRECISIONS, choose_runs
 from trainings import Trainings
 
 from fairseq_summarymixing.errors import UserError, exit_status
 from fairseq_summarymixing.jobs import count_cores
 
-STAGES = ("prepare", "pretrain", "finetune", "costs", "report")
+STAGES = ("prepare", "pretrain", "finetune", "costs", "probes", "report")
 
 
 def options() -> argparse.Namespace:
@@ -61,8 +60,14 @@ def main() -> None:
         if stage in args.stages and not trainings.run(stage, runs):
             return
     if "costs" in args.stages:
+        from costs import measure
+
         measure(out, args)
+    if "probes" in args.stages:
+        probe(out, runs, args.device)
     if "report" in args.stages:
+        from report import report
+
         print(report(out))
 
 

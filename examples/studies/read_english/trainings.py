@@ -5,7 +5,6 @@ import time
 from pathlib import Path
 from typing import Awaitable, Iterable, List
 
-from records import keep
 from runs import MODELS, Run, trainer, verb
 
 from fairseq_summarymixing.errors import UserError
@@ -41,8 +40,9 @@ class Trainings:
         seconds = None if self.ends is None else max(0.0, self.ends - time.monotonic())
         try:
             done, left = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
-            for task in done:
-                task.result()
+            for task in tasks:  # of several errors, the first
+                if task in done:
+                    task.result()
         finally:
             for task in tasks:
                 task.cancel()
@@ -66,10 +66,13 @@ class Trainings:
         await self.train(model.recipe, folder, settings, self.results / "pretraining", run.name)
 
     async def finetune(self, run: Run) -> None:
-        """Fine-tune a run on each labelled set, decode, and keep the results."""
+        """Fine-tune a run on each labelled set that is there, decode the test set, and keep the results."""
         if not self.checkpoint(run).exists():
             raise UserError(f"there is no {self.checkpoint(run)}: run the stage pretrain first, or bring it here")
-        await asyncio.gather(*(self.finetune_on(labelled, run) for labelled in FINETUNINGS))
+        labelled = [name for name in FINETUNINGS if (self.data / name / "train.ltr").exists()]
+        if not labelled:
+            raise UserError(f"there are no transcripts in {self.data}: run the stage prepare first")
+        await asyncio.gather(*(self.finetune_on(name, run) for name in labelled))
 
     async def finetune_on(self, labelled: str, run: Run) -> None:
         folder, data = self.out / labelled / run.name, self.data / labelled
@@ -80,14 +83,13 @@ class Trainings:
             f"optimization.max_update={getattr(self.args, FINETUNINGS[labelled])}",
         ]
         await self.train("finetuning", folder, settings, self.results / labelled, run.name)
-        for split in ("valid", "test"):
-            out = self.results / labelled / f"{run.name}-{split}"
-            if not (out / "result.json").exists() and (data / f"{split}.ltr").exists():
-                command = verb("decode", folder / "checkpoints" / "checkpoint_best.pt", "--data", data)
-                command += ["--split", split, "--out", str(out), "--device", self.args.device]
-                show(command)
-                async with self.jobs.turn():
-                    show_text(await self.jobs.output(command))
+        out = self.results / labelled / f"{run.name}-test"
+        if (data / "test.ltr").exists() and not (out / "result.json").exists():
+            on = ["--data", data, "--split", "test", "--device", self.args.device]
+            command = verb("decode", folder / "checkpoints" / "checkpoint_best.pt", *on, "--out", out)
+            show(command)
+            async with self.jobs.turn():
+                show_text(await self.jobs.output(command))
 
     def checkpoint(self, run: Run) -> Path:
         """Return the parameters that pre-training has left, and fine-tuning and probes begin with."""
@@ -100,4 +102,6 @@ class Trainings:
             try:
                 await self.jobs.train(trainer(recipe, settings, self.args.device, self.args.precision), folder)
             finally:
+                from records import keep  # torch, which takes a while
+
                 keep(folder, results, name, self.args.device, self.args.jobs)
