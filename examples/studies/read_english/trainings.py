@@ -7,6 +7,7 @@ from typing import Awaitable, Iterable, List
 
 from runs import MODELS, Run, trainer, verb
 
+from fairseq_summarymixing.compat import quiet_fairseq
 from fairseq_summarymixing.errors import UserError
 from fairseq_summarymixing.jobs import Jobs, show, show_text
 
@@ -102,6 +103,7 @@ class Trainings:
             try:
                 await self.jobs.train(trainer(recipe, settings, self.args.device, self.args.precision), folder)
             finally:
-                from records import keep  # torch, which takes a while
+                with quiet_fairseq():
+                    from records import keep  # torch and fairseq, which take a while
 
-                keep(folder, results, name, self.args.device, self.args.jobs)
+                    keep(folder, results, name, self.args.device, self.args.jobs)
