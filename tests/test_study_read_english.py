@@ -64,6 +64,10 @@ def test_a_run_goes_from_the_corpora_to_its_error_rate_and_is_not_trained_again_
     head, *lines = map(json.loads, (out / "results/pretraining/random_weights-1.jsonl").read_text().splitlines())
     assert head["updates"] == 1 and head["trainings_at_once"] >= 1 and head["processor"]
     assert lines[-1]["split"] == "valid" and 0 <= lines[-1]["accuracy"] < 0.1
+    assert head["command"].startswith(
+        "fairseq-hydra-train --config-dir examples/studies/read_english --config-name pretraining_log_mel "
+        "+model.mixer=summary_mixing 'optimization.lr=[0.0]' task.data=OUT/data/pretraining common.seed=1 "
+    )
     assert (out / "results/pretraining/random_weights-1.pt").stat().st_size < 12e6
 
     shutil.copytree(out / "data" / "ten_minutes", elsewhere / "data" / "ten_minutes")

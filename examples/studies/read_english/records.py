@@ -2,10 +2,12 @@
 
 import os
 import platform
+import re
 from pathlib import Path
 from typing import Any, Dict
 
 import torch
+from runs import HERE
 
 from fairseq_summarymixing.checkpoints import Checkpoint
 from fairseq_summarymixing.compare.curves import write_curves
@@ -21,8 +23,8 @@ def keep(run: Path, results: Path, name: str, device: str, jobs: int) -> None:
     curves, parameters = results / f"{name}.jsonl", results / f"{name}.pt"
     if not (run / LAST).exists() or (curves.exists() and curves.stat().st_mtime > (run / LAST).stat().st_mtime):
         return
-    command = (run / "command.txt").read_text(encoding="utf-8")
-    about = {"command": command.replace(str(run), f"RUN/{run.name}"), **machine(device), "trainings_at_once": jobs}
+    command = without_places((run / "command.txt").read_text(encoding="utf-8"), run.parent.parent)
+    about = {"command": command, **machine(device), "trainings_at_once": jobs}
     log = read_run(run, name)
     if log.kind == PRETRAINING:
         keep_parameters(run / LAST, parameters)
@@ -42,6 +44,13 @@ def keep_parameters(checkpoint: Path, target: Path) -> None:
     }
     with atomic_write(target, "wb") as file:
         torch.save(state, file)
+
+
+def without_places(command: str, out: Path) -> str:
+    """Return a training's command as it is given in the project's folder, with OUT for the study's."""
+    command = command.replace(str(out), "OUT").replace(str(HERE), "examples/studies/read_english")
+    command = re.sub(r"common\.user_dir=\S+", "common.user_dir=fairseq_summarymixing", command)
+    return command.replace("-m fairseq_cli.hydra_train", "fairseq-hydra-train")
 
 
 def machine(device: str) -> Dict[str, Any]:
