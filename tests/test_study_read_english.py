@@ -123,6 +123,11 @@ def test_the_report_compares_at_equal_updates_and_at_equal_time_with_intervals(t
             (folder / "result.json").write_text("{}")
     write_curves(results / "costs" / "summarymixing-1.jsonl", [0.0], seconds=1.0)
     write_curves(results / "costs" / "self_attention-1.jsonl", [0.0], seconds=2.0)
+    values = {"summarymixing-1": 90.0, "summarymixing-2": 80.0, "self_attention-1": 70.0, "random_weights-1": 20.0}
+    checkpoints = [{"name": name, "figures": {"accuracy": {"value": value}}} for name, value in values.items()]
+    probe = {"task": "classify", "figures": {"accuracy": {"title": "accuracy %"}}, "checkpoints": checkpoints}
+    (results / "probes").mkdir()
+    (results / "probes" / "classify.json").write_text(json.dumps(probe))
     report = study("--out", tmp_path, "--stages", "report")
     assert report.returncode == 0, report.stderr
     text = (tmp_path / "RESULTS.md").read_text()
@@ -132,4 +137,6 @@ def test_the_report_compares_at_equal_updates_and_at_equal_time_with_intervals(t
     assert "| self-attention twin | – | – | – | 0.100 |" in text
     assert "| valid accuracy after 500 updates | 2 | -0.090 (-0.100 to -0.080) |" in text
     assert "| test WER %, 1 h | 2 | +50.0 |" in text
+    assert "| SummaryMixing | 85.0 (80.0 to 90.0) |" in text and "| SummaryMixing, random weights | 20.0 |" in text
+    assert "| probe classify: accuracy % | 1 | +20.0 |" in text
     assert {path.name for path in tmp_path.glob("*.png")} == {"accuracy.png", "errors.png"}

@@ -7,7 +7,9 @@ from typing import List
 from runs import Run, verb
 
 from fairseq_summarymixing.errors import UserError
+from fairseq_summarymixing.files import atomic_write
 from fairseq_summarymixing.jobs import show, show_text
+from fairseq_summarymixing.text_files import read_text
 
 TASKS = {"ctc": "one_hour", "classify": "drinks", "verify": "speakers"}  # and their folders of manifests
 
@@ -27,3 +29,6 @@ def probe(out: Path, runs: List[Run], device: str) -> None:
         show(command)
         if subprocess.run(command).returncode:
             raise UserError(f"the probe {task} failed; see above")
+        for result in (out / "probes" / task).glob("*/result.json"):
+            with atomic_write(out / "results" / "probes" / f"{task}.json") as file:
+                file.write(read_text(result))

@@ -24,7 +24,13 @@ def report(out: Path) -> Path:
     """Write OUT/RESULTS.md and the plots beside it. Returns its path."""
     require("report", "matplotlib", purpose="the report")
     results = Results(out / "results")
-    sections = [summary(results), accuracy_by_updates(results), accuracy_by_time(results), differences(results)]
+    sections = [
+        summary(results),
+        accuracy_by_updates(results),
+        accuracy_by_time(results),
+        probed(results),
+        differences(results),
+    ]
     plots = draw(results, out)
     figures = "".join(f"![{title}]({name})\n\n" for name, title in plots)
     with atomic_write(out / "RESULTS.md") as file:
@@ -87,6 +93,17 @@ def accuracy_by_time(results: Results) -> Optional[str]:
     )
 
 
+def probed(results: Results) -> Optional[str]:
+    """Return the table of what the frozen encoders know."""
+    probes = results.probes()
+    models = [model for model in MODELS if any(model in probe.values for probe in probes)]
+    rows = []
+    for model in models:
+        found = [list(probe.values.get(model, {}).values()) for probe in probes]
+        rows.append([TITLES[model], *(shown(over_seeds(values), 1) if values else MISSING for values in found)])
+    return f"## Probes\n\n{markdown(['model', *(probe.title for probe in probes)], rows, (0,))}" if rows else None
+
+
 def cell(results: Results, model: str, updates: float) -> str:
     values = accuracy_at(results.pretraining[model], updates)
     return shown(over_seeds(values), 3) if values else MISSING
@@ -107,6 +124,11 @@ def differences(results: Results) -> Optional[str]:
     difference = shown(over_seeds(np.subtract(*accuracies)), 3, signed=True)
     rows = [[f"valid accuracy after {updates:,} updates", str(len(both)), difference]]
     rows += [row for labelled in FINETUNINGS for kind in COUNTS for row in difference_of(results, labelled, kind)]
+    for probe in results.probes():
+        ours, twin = (probe.values.get(model, {}) for model in PAIR)
+        values = [ours[seed] - twin[seed] for seed in sorted(ours.keys() & twin.keys())]
+        if values:
+            rows.append([f"probe {probe.title}", str(len(values)), shown(over_seeds(values), 1, signed=True)])
     return f"## SummaryMixing minus its twin\n\n{markdown(['', 'seeds', 'difference'], rows, (0,))}"
 
 
@@ -136,8 +158,8 @@ def machines(results: Results) -> str:
         if cost:
             lines.add(f"- costs: {cost['device']}, {cost['processor']}, one training at a time")
     notes = (
-        "Accuracy: of the contrastive task on `dev`; in brackets the smallest and the largest over seeds. Error rates: "
-        "means over seeds; in brackets 95 % intervals of a bootstrap that draws seeds and test utterances, differences "
-        "seed by seed and utterance by utterance."
+        "Accuracy: of the contrastive task on `dev`. In brackets, also of probes: the smallest and the largest over seeds. "
+        "Error rates: means over seeds; in brackets 95 % intervals of a bootstrap that draws seeds and test utterances, "
+        "of differences seed by seed and utterance by utterance."
     )
     return f"## Machines\n\n{notes}\n\n" + "\n".join(sorted(lines)) + "\n"

@@ -11,7 +11,7 @@ from fairseq_summarymixing.compare.curves import read_curves
 from fairseq_summarymixing.compare.runs import Run
 from fairseq_summarymixing.downstream.error_rate import ErrorRate, character_errors, word_errors
 from fairseq_summarymixing.errors import UserError
-from fairseq_summarymixing.text_files import read_lines
+from fairseq_summarymixing.text_files import read_lines, read_text
 
 COUNTS = {"WER": word_errors, "CER": character_errors}
 
@@ -58,11 +58,25 @@ class Results:
         logged = [run.seconds_per_update for run in self.pretraining[model].values()]
         return cost["seconds"] if cost else float(np.mean(logged)) if logged else None
 
-    def probes(self) -> Dict[str, dict]:
-        """Return what was probed, by task."""
-        paths = sorted(self.folder.glob("probes/*/result.json"))
-        found = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
-        return {result["task"]: result for result in found}
+    def probes(self) -> List["Probe"]:
+        """Return each figure of what was probed."""
+        found = [json.loads(read_text(path)) for path in sorted((self.folder / "probes").glob("*.json"))]
+        return [Probe(one, name) for one in found for name in one["figures"]]
+
+
+class Probe:
+    """One figure of a probe of several checkpoints, in percent.
+
+    Attributes:
+        values: by model, of each seed of the pre-training.
+    """
+
+    def __init__(self, result: dict, figure: str) -> None:
+        self.title = f"{result['task']}: {result['figures'][figure]['title']}"
+        self.values: Dict[str, Dict[int, float]] = {}
+        for checkpoint in result["checkpoints"]:
+            model, seed = checkpoint["name"].rsplit("-", 1)
+            self.values.setdefault(model, {})[int(seed)] = checkpoint["figures"][figure]["value"]
 
 
 def curves_of(folder: Path, model: str) -> List[Path]:
