@@ -63,10 +63,12 @@ def rate(results: Results, labelled: str, model: str, kind: str) -> str:
     return shown(estimate([100 * one.errors for one in found], found[0].units), 1)
 
 
-def accuracy_by_updates(results: Results) -> str:
+def accuracy_by_updates(results: Results) -> Optional[str]:
     """Return the table of accuracies on the validation set at equal updates, means over seeds."""
     models = trained_models(results)
-    last = min(run.updates for model in models for run in results.pretraining[model].values())
+    if not models:
+        return None
+    last = max(min(run.updates for run in results.pretraining[model].values()) for model in models)
     first = max(run.values("accuracy", True)[0][0] for model in models for run in results.pretraining[model].values())
     marks = sorted(
         {first, last, *(mark for mark in (500, 1000, 2000, 3000, 5000, 10000, 20000) if first < mark < last)}
@@ -105,8 +107,9 @@ def probed(results: Results) -> Optional[str]:
 
 
 def cell(results: Results, model: str, updates: float) -> str:
-    values = accuracy_at(results.pretraining[model], updates)
-    return shown(over_seeds(values), 3) if values else MISSING
+    runs = results.pretraining[model]
+    values = accuracy_at(runs, updates)
+    return shown(over_seeds(values), 3) if len(values) == len(runs) else MISSING
 
 
 def trained_models(results: Results) -> List[str]:
@@ -158,8 +161,8 @@ def machines(results: Results) -> str:
         if cost:
             lines.add(f"- costs: {cost['device']}, {cost['processor']}, one training at a time")
     notes = (
-        "Accuracy: of the contrastive task on `dev`. In brackets, also of probes: the smallest and the largest over seeds. "
-        "Error rates: means over seeds; in brackets 95 % intervals of a bootstrap that draws seeds and test utterances, "
-        "of differences seed by seed and utterance by utterance."
+        "Accuracy: of the contrastive task on `dev`. In brackets, also of probes: the smallest and largest over seeds. "
+        "Error rates: means over seeds; in brackets 95 % intervals of a bootstrap over seeds and test utterances, of "
+        "differences seed by seed and utterance by utterance."
     )
     return f"## Machines\n\n{notes}\n\n" + "\n".join(sorted(lines)) + "\n"
