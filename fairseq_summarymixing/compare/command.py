@@ -29,4 +29,4 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     from .report import compare
 
-    print(compare(args.runs, args.out, args.names.split(",") if args.names else None, args.references))
+    print(compare(args.runs, args.out, args.names.split(",") if args.names else None, references=args.references))

@@ -16,16 +16,17 @@ TASKS = {"ctc": "one_hour", "classify": "drinks", "verify": "speakers"}  # and t
 
 def probe(out: Path, runs: List[Run], device: str) -> None:
     """Probe all pre-trained runs that are there; hidden states and finished probes are kept in OUT/probes."""
-    found = [out / "results" / "pretraining" / f"{run.name}.pt" for run in runs]
-    checkpoints = [str(path) for path in found if path.exists()]
+    checkpoints = {run.name: out / "results" / "pretraining" / f"{run.name}.pt" for run in runs}
+    checkpoints = {name: path for name, path in checkpoints.items() if path.exists()}
     if not checkpoints:
         raise UserError(f"there are no checkpoints in {out / 'results' / 'pretraining'}: run the stage pretrain first")
     for task, data in TASKS.items():
         if not (out / "data" / data / "test.tsv").exists():
             show_text(f"no {out / 'data' / data / 'test.tsv'}, so no probe {task}")
             continue
-        command = verb("probe", task, *checkpoints, "--data", out / "data" / data, "-o", out / "probes" / task)
-        command += ["--device", device]
+        command = verb("probe", task, *checkpoints.values(), "--names", ",".join(checkpoints))
+        command += ["--data", str(out / "data" / data), "-o", str(out / "probes" / task)]
+        command += ["--states", str(out / "probes" / "states"), "--device", device]
         show(command)
         if subprocess.run(command).returncode:
             raise UserError(f"the probe {task} failed; see above")
