@@ -105,9 +105,7 @@ class Jobs:
 
             status, lines = await self._follow(command, keep, pass_fds=[log.fileno()])
         if status:
-            raise UserError(
-                f"{name} failed, and the others were stopped; its output is in {log_path} and ends:\n{_end(lines)}"
-            )
+            raise UserError(f"{name} failed; its output is in {log_path} and ends:\n{_end(lines)}")
         show_text(progress.summary())
 
     async def output(self, command: list[str], **environment: str) -> str:

@@ -78,6 +78,16 @@ def test_a_run_goes_from_the_corpora_to_its_error_rate_and_is_not_trained_again_
     assert json.loads((elsewhere / "results/ten_minutes/random_weights-1-test/result.json").read_text())["wer"] > 0
 
 
+def test_a_training_that_fails_is_reported_and_the_others_go_on(corpora, tmp_path):
+    (tmp_path / "pretraining" / "wav2vec2-1" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "pretraining" / "wav2vec2-1" / "checkpoints" / "checkpoint_last.pt").write_bytes(b"damaged")
+    options = ["--only", "wav2vec2", "random_weights", "--jobs", "1", "--stages", "prepare", "pretrain"]
+    result = study("--data", corpora, "--out", tmp_path, *options)
+    assert result.returncode == 1 and "error: pretraining/wav2vec2-1 failed; its output is in " in result.stdout
+    assert "checkpoint_last.pt" in result.stderr and "Traceback" not in result.stderr
+    assert (tmp_path / "results" / "pretraining" / "random_weights-1.pt").exists()
+
+
 def test_all_trainings_stop_in_time_and_mistakes_are_one_line(tmp_path):
     (tmp_path / "data" / "pretraining").mkdir(parents=True)
     stopped = study("--out", tmp_path, "--stages", "pretrain", "--minutes", "0.001", "--jobs", "3")

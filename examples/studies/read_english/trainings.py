@@ -1,6 +1,7 @@
 """The stages that train: pre-train every run, fine-tune each on one hour and on ten minutes, and decode."""
 
 import asyncio
+import contextlib
 import time
 from pathlib import Path
 from typing import Awaitable, Iterable, List
@@ -30,27 +31,32 @@ class Trainings:
         """Run ``pretrain`` or ``finetune``. Returns whether there was time for all of it."""
 
         async def work() -> bool:
-            self.jobs = Jobs(self.args.jobs)
+            self.jobs, self.free = Jobs(self.args.jobs), asyncio.Semaphore(self.args.jobs)
             return await self.until_the_end(getattr(self, stage)(run) for run in runs)
 
         return asyncio.run(work())
 
     async def until_the_end(self, work: Iterable[Awaitable]) -> bool:
-        """Await all, and after so many minutes stop what is not done. Returns whether all was."""
+        """Await all, and after so many minutes stop what is not done. Returns whether all was done.
+
+        Raises:
+            UserError: one failed; the others have gone on.
+        """
         tasks = [asyncio.ensure_future(each) for each in work]
         seconds = None if self.ends is None else max(0.0, self.ends - time.monotonic())
         try:
-            done, left = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
-            for task in tasks:  # of several errors, the first
-                if task in done:
-                    task.result()
+            await asyncio.wait(tasks, timeout=seconds)
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        if left:
+        stopped = [task for task in tasks if task.cancelled()]
+        for task in tasks:
+            if task not in stopped:
+                task.result()  # of several errors, the first
+        if stopped:
             show_text(f"\nstopped after {self.args.minutes:g} minutes: run the same command again to go on")
-        return not left
+        return not stopped
 
     async def pretrain(self, run: Run) -> None:
         """Pre-train a run and keep its results; results that were brought here without their run are left alone."""
@@ -89,7 +95,7 @@ class Trainings:
             on = ["--data", data, "--split", "test", "--device", self.args.device]
             command = verb("decode", folder / "checkpoints" / "checkpoint_best.pt", *on, "--out", out)
             show(command)
-            async with self.jobs.turn():
+            async with self.free:
                 show_text(await self.jobs.output(command))
 
     def checkpoint(self, run: Run) -> Path:
@@ -99,11 +105,21 @@ class Trainings:
     async def train(self, recipe: str, folder: Path, settings: List[str], results: Path, name: str) -> None:
         """Train in turn, and keep what there is when the training ends or is stopped."""
         settings = [*settings, f"checkpoint.save_dir={folder / 'checkpoints'}"]
-        async with self.jobs.turn():
+        async with self.free:
             try:
                 await self.jobs.train(trainer(recipe, settings, self.args.device, self.args.precision), folder)
-            finally:
-                with quiet_fairseq():
-                    from records import keep  # torch and fairseq, which take a while
+            except UserError as error:
+                show_text(f"error: {error}")  # now, for the others go on
+                with contextlib.suppress(UserError):  # it may have failed before its first log line
+                    self.keep(folder, results, name)
+                raise
+            except asyncio.CancelledError:
+                self.keep(folder, results, name)
+                raise
+            self.keep(folder, results, name)
 
-                    keep(folder, results, name, self.args.device, self.args.jobs)
+    def keep(self, folder: Path, results: Path, name: str) -> None:
+        with quiet_fairseq():
+            from records import keep  # torch and fairseq, which take a while
+
+            keep(folder, results, name, self.args.device, self.args.jobs)
