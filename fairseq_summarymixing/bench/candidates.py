@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..compat import mend_torchaudio
+from ..modules.attention import SelfAttention
 from ..modules.build import MIXERS, build_encoder, build_frontend
 from ..modules.config import EncoderConfig, FrontendConfig, MaskingConfig, ObjectiveConfig
 from ..modules.contrastive import diversity_loss
@@ -84,13 +85,13 @@ def build(work: str, shape: str, name: str, batch: int, seconds: float, device: 
     make = CANDIDATES[work][name]
     if work == "step":
         source = torch.randn(batch, round(seconds * SAMPLES_PER_SECOND), device=device)
-        module, call = make(sizes)
     else:
         with torch.device("meta"):
             hop = build_frontend(sizes.frontend).hop
         frames = round(seconds * SAMPLES_PER_SECOND / hop)
         source = torch.randn(batch, frames, sizes.encoder.encoder_embed_dim, device=device, dtype=dtype)
         source.requires_grad_()
+    with torch.device(device):  # a GPU draws random weights in no time
         module, call = make(sizes)
     module.to(device=device, dtype=dtype).train()
     return Candidate(name, module, lambda: call(module, source))
@@ -106,6 +107,26 @@ OUR_MODELS: dict[str, dict[str, object]] = {
 }
 """Candidates of our code, by what they change in the encoder. On the CPU torch's fused attention kernel takes no
 dropout: with some it multiplies the whole matrix of weights. The last is the attention that never does."""
+
+
+class UnfusedAttention(SelfAttention):
+    """Self-attention as it was before fused kernels: the matrix of weights is written, its softmax taken in fp32."""
+
+    def forward(self, x: Tensor, padding_mask: Tensor | None = None) -> Tensor:
+        queries, keys, values = (self._split(layer(x)) for layer in (self.q_proj, self.k_proj, self.v_proj))
+        scores = (queries / queries.shape[-1] ** 0.5) @ keys.transpose(-1, -2)
+        if padding_mask is not None:
+            scores = scores.masked_fill(padding_mask[:, None, None, :], float("-inf"))
+        weights = scores.softmax(dim=-1, dtype=torch.float32).to(x.dtype)
+        mixed = F.dropout(weights, self.dropout, self.training) @ values
+        return self.out_proj(mixed.transpose(1, 2).flatten(2))
+
+
+def _unfused(module: nn.Module) -> nn.Module:
+    for part in module.modules():
+        if isinstance(part, SelfAttention):
+            part.__class__ = UnfusedAttention
+    return module
 
 
 def _our_mixer(**changes):
@@ -132,6 +153,11 @@ def _our_step(**changes):
         return module, _our_loss
 
     return make
+
+
+def _unfused_step(sizes: Shape):
+    module, call = _our_step(mixer="self_attention")(sizes)
+    return _unfused(module), call
 
 
 def _our_loss(model: Wav2Vec2, source: Tensor) -> Tensor:
@@ -238,6 +264,7 @@ CANDIDATES = {
     "encoder": {**{name: _our_encoder(**changes) for name, changes in OUR_MODELS.items()}, "fairseq": _fairseq_encoder},
     "step": {
         **{name: _our_step(**changes) for name, changes in OUR_MODELS.items()},
+        "self_attention_unfused": _unfused_step,
         "fairseq": _fairseq_step,
         "huggingface": _huggingface_step,
     },

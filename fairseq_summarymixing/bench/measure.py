@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import math
 import os
 import platform
-import statistics
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,15 +18,17 @@ from tqdm import tqdm
 
 from .. import __version__
 from ..errors import UserError
+from ..modules.compiling import compile_layers
 from ..modules.encoder import Encoder
 from ..modules.lean.activation_memory import count_activation_bytes
 from ..modules.lean.linear import linear
 from ..modules.wav2vec2 import Wav2Vec2
 from .candidates import CANDIDATES, SHAPES, Candidate, NotHere, build
 from .parts import measure_parts
+from .peak_memory import peak_bytes
+from .timing import summary, synchronise, time_step
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-PHASES = ("forward", "backward", "optimizer")
 
 
 def measure(
@@ -112,22 +112,26 @@ class _Runner:
     def build(self, dtype: torch.dtype) -> None:
         names = ("work", "shape", "candidate", "batch", "seconds", "device")
         self.candidate = build(*(self.record[name] for name in names), dtype)
-        if self.record["compiled"]:
-            self.candidate.module.compile()
         self.optimizer = torch.optim.AdamW(self.candidate.module.parameters(), lr=1e-6)
 
     def count(self) -> None:
-        self.record.update(_count(self.candidate, self.optimizer))
+        self.record["flops"] = _flops(
+            self.candidate
+        )  # of the layers as they are: torch compiles nothing that is counted
+        if self.record["compiled"]:
+            compile_layers(self.candidate.module)
+            time_step(self.candidate, self.optimizer, self.device)
+        self.record.update(_memory(self.candidate, self.optimizer))
 
     def time(self) -> None:
-        self.times.append(_time_step(self.candidate, self.optimizer, self.device))
+        self.times.append(time_step(self.candidate, self.optimizer, self.device))
 
     def finish(self) -> None:
         self.optimizer.zero_grad(set_to_none=True)
         self.record["floor_seconds"] = self.record["flops"] / self.record["matmul_flops_per_second"]
         if isinstance(self.candidate.module, (Encoder, Wav2Vec2)) and not self.record["compiled"]:
             self.record["parts"] = measure_parts(self.candidate, self.device)
-        self.record.update(_summary(self.times))
+        self.record.update(summary(self.times))
         self.candidate = self.optimizer = None
 
 
@@ -156,45 +160,23 @@ def _check_counts(seconds: Sequence[float], batch: int, repeat: int) -> None:
             raise UserError(f"`{argument}` must be at least 1; got {count}")
 
 
-def _synchronise(device: str) -> None:
-    if device == "cuda":
-        torch.cuda.synchronize()
-
-
-def _time_step(candidate: Candidate, optimizer: torch.optim.Optimizer, device: str) -> tuple[float, ...]:
-    """Return the seconds of each of :data:`PHASES`."""
-    optimizer.zero_grad(set_to_none=True)
-    _synchronise(device)
-    moments = [time.perf_counter()]
-    loss = candidate.forward()
-    _synchronise(device)
-    moments.append(time.perf_counter())
-    loss.backward()
-    _synchronise(device)
-    moments.append(time.perf_counter())
-    optimizer.step()
-    _synchronise(device)
-    moments.append(time.perf_counter())
-    return tuple(after - before for before, after in zip(moments, moments[1:]))
-
-
-def _summary(times: Sequence[tuple[float, ...]]) -> dict[str, float]:
-    steps = sorted(step[0] + step[1] for step in times)
-    found = {name: statistics.median(phase) for name, phase in zip(PHASES, zip(*times))}
-    return {**found, "step": statistics.median(steps), "fastest_step": steps[0], "slowest_step": steps[-1]}
-
-
-def _count(candidate: Candidate, optimizer: torch.optim.Optimizer) -> dict[str, float]:
-    """Count one step's operations, its activation memory in bytes, and its largest memory."""
+def _flops(candidate: Candidate) -> float:
+    """Count one step's operations."""
     counter = _flop_counter()
-    with counter, count_activation_bytes(candidate.module) as saved:
-        loss = candidate.forward()
     with counter:
-        loss.backward()
+        candidate.forward().backward()
+    candidate.module.zero_grad(set_to_none=True)
+    return float(counter.get_total_flops()) if hasattr(counter, "get_total_flops") else float("nan")
+
+
+def _memory(candidate: Candidate, optimizer: torch.optim.Optimizer) -> dict[str, float | None]:
+    """Count one step's activation memory in bytes, and measure its largest memory."""
+    with count_activation_bytes(candidate.module) as saved:
+        loss = candidate.forward()
+    loss.backward()
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    flops = float(counter.get_total_flops()) if hasattr(counter, "get_total_flops") else float("nan")
-    return {"flops": flops, "activation_bytes": saved.total, "peak_bytes": _peak_bytes(candidate)}
+    return {"activation_bytes": saved.total, "peak_bytes": peak_bytes(candidate)}
 
 
 def _flop_counter() -> Any:
@@ -214,35 +196,6 @@ def _convolution_backward_flops(gradient: Any, x: Any, weight: Any, *options: An
     return 2 * math.prod(gradient[:1] + gradient[2:]) * math.prod(weight) * (wanted[0] + wanted[1])
 
 
-def _peak_bytes(candidate: Candidate) -> int | None:
-    """Return the peak of forward and backward beyond weights and optimizer; None where the system cannot measure it."""
-    if next(candidate.module.parameters()).is_cuda:
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        candidate.forward().backward()
-        return torch.cuda.max_memory_allocated() - before
-    try:
-        _return_free_memory()
-        Path("/proc/self/clear_refs").write_text("5")  # Linux: sets the peak to what is resident now
-        before = _status_kilobytes("VmHWM")
-        candidate.forward().backward()
-        return (_status_kilobytes("VmHWM") - before) * 1024
-    except OSError:
-        return None
-
-
-def _return_free_memory() -> None:
-    """Return freed memory to the system: what the C library keeps would hide as much of the next peak."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
-    if trim is not None:
-        trim(0)
-
-
-def _status_kilobytes(key: str) -> int:
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith(f"{key}:"))
-
-
 def describe_machine(device: str = "cpu", dtype: torch.dtype = torch.float32) -> dict[str, Any]:
     """Return hardware, versions, and how many operations a second a bare matrix product reaches."""
     name = torch.cuda.get_device_name() if device == "cuda" else _processor()
@@ -258,17 +211,21 @@ def describe_machine(device: str = "cpu", dtype: torch.dtype = torch.float32) ->
     }
 
 
-def matmul_rate(device: str, dtype: torch.dtype, rows: int = 1500, columns: int = 768, hidden: int = 3072) -> float:
-    """Measure the feed-forward's own product by :func:`linear`, in operations per second: the fastest in 0.5 s."""
+def matmul_rate(device: str, dtype: torch.dtype) -> float:
+    """Measure a product by :func:`linear`, in operations per second: the fastest in 0.5 s.
+
+    On a CPU it is the feed-forward's own, of 30 s of audio; on a GPU a large square one, which reaches the most.
+    """
+    rows, columns, hidden = (8192, 8192, 8192) if device == "cuda" else (1500, 768, 3072)
     left = torch.randn(rows, columns, device=device, dtype=dtype)
     right = torch.randn(hidden, columns, device=device, dtype=dtype)
     fastest, begun = math.inf, time.perf_counter()
     with torch.no_grad():
         while time.perf_counter() - begun < 0.5:
-            _synchronise(device)
+            synchronise(device)
             before = time.perf_counter()
             linear(left, right)
-            _synchronise(device)
+            synchronise(device)
             fastest = min(fastest, time.perf_counter() - before)
     return 2 * rows * columns * hidden / fastest
 

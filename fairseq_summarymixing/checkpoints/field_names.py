@@ -35,7 +35,7 @@ CONV_LAYERS = ("conv_feature_layers", "mel_conv_layers")
 NORMS = {"group": "default", "layer": "layer_norm"}
 TRANSLATED_FIELDS = (*CONV_LAYERS, "extractor_mode")
 # ... and those of how a model is trained, which an exported model leaves to what trains it
-TRAINING_FIELDS = ("feature_grad_mult", "checkpoint_activations")
+TRAINING_FIELDS = ("feature_grad_mult", "checkpoint_activations", "compile_layers")
 
 
 def hf_field_names(names: Iterable[str]) -> Dict[str, str]:

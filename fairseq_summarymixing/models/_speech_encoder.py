@@ -9,6 +9,7 @@ from torch import Tensor
 from ..checkpoints.former_lite import refuse_lite_with_combiner
 from ..checkpoints.names import STOCK_LAYER_NAMES, rename
 from ..errors import UserError, exits_in_one_line
+from ..modules.compiling import compile_layers
 from ..modules.lean.replace import make_lean
 from ._fields import check_idle_fields, check_unread_fields, translate
 from ._stock_methods import refuse
@@ -44,6 +45,7 @@ class FairseqSpeechEncoder:
         self.cfg = cfg
         self.needs_fp32_source = cfg.frontend == "log_mel"
         self._warned_of_bf16 = False
+        self._is_compiled = False
 
     @classmethod
     @exits_in_one_line()
@@ -56,6 +58,13 @@ class FairseqSpeechEncoder:
                 "distinguish a new model from a loaded model"
             )
         return cls(cfg)
+
+    def train(self, mode: bool = True):
+        """Set the mode, as ``nn.Module`` does, and with ``compile_layers`` compile before training."""
+        if mode and self.cfg.compile_layers and not self._is_compiled:
+            compile_layers(self.encoder)
+            self._is_compiled = True
+        return super().train(mode)
 
     @exits_in_one_line()
     def warm_start(self) -> None:

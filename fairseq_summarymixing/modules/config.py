@@ -113,6 +113,7 @@ class EncoderConfig:
     conv_pos: int = 128
     conv_pos_groups: int = 16
     checkpoint_activations: bool = False
+    compile_layers: bool = option(False, "compile each encoder layer with torch.compile, for training on a GPU")
 
     def __post_init__(self) -> None:
         check_numbers(self)

@@ -26,10 +26,13 @@ class WeightNormConv1d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve. x: (B, D, T). Returns (B, D, T + 2 * (kernel_size // 2) - kernel_size + 1)."""
+        return F.conv1d(x, self.weight(), self.bias, padding=self.padding, groups=self.groups)
+
+    def weight(self) -> Tensor:
+        """Return g * v / ||v||: (D, D / groups, kernel_size)."""
         direction = self.weight_v.to(torch.promote_types(self.weight_v.dtype, torch.float32))
         direction = direction / direction.norm(dim=(0, 1), keepdim=True)
-        weight = (self.weight_g * direction).to(self.weight_v.dtype)
-        return F.conv1d(x, weight, self.bias, padding=self.padding, groups=self.groups)
+        return (self.weight_g * direction).to(self.weight_v.dtype)
 
 
 class ConvPositions(nn.Sequential):

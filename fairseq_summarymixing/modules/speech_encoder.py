@@ -155,7 +155,7 @@ class SpeechEncoder(nn.Module):
         generators = self._generators(seeds, len(source))
         masks = self.sample_masks(source, padding_mask, generators, mask_indices)
         counts = masks.time.sum(dim=1).tolist()
-        masked = masks.time.flatten().nonzero().squeeze(1).to(source.device)
+        masked = _send(masks.time.flatten().nonzero().squeeze(1), source.device)
         generators = self._move(generators, source.device)
         features = self.extract_normalised(source, padding_mask)
         x = self.encoder(self.apply_masks(features.projected, masks), features.padding_mask).x
@@ -235,9 +235,9 @@ class SpeechEncoder(nn.Module):
 
     def apply_masks(self, x: Tensor, masks: Masks) -> Tensor:
         """Replace masked frames by ``mask_emb`` and masked channels by 0. x: (B, T, D)."""
-        x = torch.where(masks.time.to(x.device).unsqueeze(-1), self.mask_emb.to(x.dtype), x)
+        x = torch.where(_send(masks.time, x.device).unsqueeze(-1), self.mask_emb.to(x.dtype), x)
         if masks.channels is not None:
-            x = x.masked_fill(masks.channels.to(x.device).unsqueeze(1), 0)
+            x = x.masked_fill(_send(masks.channels, x.device).unsqueeze(1), 0)
         return x
 
     def remove_pretraining_modules(self) -> None:
@@ -256,6 +256,11 @@ class SpeechEncoder(nn.Module):
         if device.type != "cuda":
             return generators
         return utterance_generators([generator.initial_seed() for generator in generators], device)
+
+
+def _send(x: Tensor, device: torch.device) -> Tensor:
+    """Copy to the model's device without waiting for the work that it has still to do."""
+    return x.to(device, non_blocking=True)
 
 
 def _mean_square(x: Tensor, padding_mask: Optional[Tensor]) -> Tensor:

@@ -7,6 +7,7 @@ pytest.importorskip("fairseq", reason="tests the fairseq model")
 
 from tiny import MODEL
 
+from fairseq_summarymixing.models import _speech_encoder
 from fairseq_summarymixing.models._fields import parse_conv_layers
 from fairseq_summarymixing.models.wav2vec2_summarymixing import (
     Wav2Vec2SummaryMixingConfig,
@@ -160,3 +161,14 @@ def test_utterances_too_short_to_mask_give_a_finite_loss_of_nothing():
     mixed = torch.zeros(2, 8000, dtype=torch.bool)
     mixed[1, 700:] = True
     assert len(model(torch.randn(2, 8000), mixed)["x"]) > 0
+
+
+def test_layers_are_compiled_when_training_begins_and_once(monkeypatch):
+    compiled = []
+    monkeypatch.setattr(_speech_encoder, "compile_layers", compiled.append)
+    build().train()
+    model = build(compile_layers=True)
+    model.eval()
+    assert compiled == []
+    torch.nn.Sequential(model).train().train()  # as the model is called inside others
+    assert compiled == [model.encoder]

@@ -7,7 +7,9 @@ import reference
 import torch
 
 from fairseq_summarymixing.modules.build import MIXERS, build_encoder
+from fairseq_summarymixing.modules.compiling import compile_layers
 from fairseq_summarymixing.modules.config import EncoderConfig
+from fairseq_summarymixing.modules.lean.replace import make_lean
 from fairseq_summarymixing.modules.positional import ConvPositions, WeightNormConv1d
 
 TINY = EncoderConfig(
@@ -155,3 +157,17 @@ def test_torch_compile_takes_the_encoder_in_one_graph(encoder_layer, mixer):
     compiled(x, padding_mask).x.sum().backward()
     assert x.grad is not None
     torch.testing.assert_close(compiled.eval()(x, padding_mask).x, encoder.eval()(x, padding_mask).x)
+
+
+@pytest.mark.skipif(not hasattr(torch.amp, "is_autocast_available"), reason="compiles with torch >= 2.4")
+def test_compiled_layers_are_one_graph_for_all_lengths_and_the_same_model():
+    torch._dynamo.reset()
+    encoder = make_lean(tiny(encoder_layer="conformer"))
+    names, x = list(encoder.state_dict()), torch.randn(2, 30, 16)
+    expected = [encoder(x[:, :frames]).x for frames in (9, 17, 30)]
+    before = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+    compile_layers(encoder, backend="aot_eager")
+    for frames, out in zip((9, 17, 30), expected):
+        torch.testing.assert_close(encoder(x[:, :frames]).x, out)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] - before == 1
+    assert list(encoder.state_dict()) == names

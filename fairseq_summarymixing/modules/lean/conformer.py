@@ -2,10 +2,12 @@
 
 from typing import Optional
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..conformer import ConformerLayer, ConvolutionModule
+from .convolution import LeanConv1d, convolution
 from .feed_forward import normalised_feed_forward
 from .linear import linear, linear_after
 from .recompute import recompute
@@ -26,7 +28,7 @@ class LeanConvolutionModule(ConvolutionModule):
         """Return whether :func:`convolve_gates` and the product before it may compute what the parts would."""
         return (
             is_plain(self.pointwise_in, nn.Linear)
-            and is_plain(self.depthwise, nn.Conv1d)
+            and is_plain(self.depthwise, LeanConv1d)
             and is_plain(self.layer_norm, nn.LayerNorm)
             and is_known(self.activation)
             and is_plain(self.pointwise_out, nn.Linear)
@@ -40,39 +42,39 @@ class LeanConformerLayer(ConformerLayer):
 
     def before_mixer(self, x: Tensor) -> Tensor:
         forward = normalised_feed_forward(self.first_feed_forward_layer_norm, self.first_feed_forward, x)
-        return x + 0.5 * self.dropout(forward)
+        return torch.add(x, self.dropout(forward), alpha=0.5)
 
     def after_mixer(self, x: Tensor, mixed: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
         x = x + self.dropout(mixed)
         x = x + self.dropout(normalised_convolution(self.convolution_layer_norm, self.convolution, x, padding_mask))
         forward = normalised_feed_forward(self.second_feed_forward_layer_norm, self.second_feed_forward, x)
-        return self.final_layer_norm(x + 0.5 * self.dropout(forward))
+        return self.final_layer_norm(torch.add(x, self.dropout(forward), alpha=0.5))
 
 
 def normalised_convolution(
-    layer_norm: nn.LayerNorm, convolution: ConvolutionModule, x: Tensor, padding_mask: Optional[Tensor]
+    layer_norm: nn.LayerNorm, module: ConvolutionModule, x: Tensor, padding_mask: Optional[Tensor]
 ) -> Tensor:
-    """Compute convolution(layer_norm(x), padding_mask) without storing what the norm gives. x: (B, T, D)."""
-    modules_are_plain = is_plain(layer_norm, nn.LayerNorm) and is_plain(convolution, LeanConvolutionModule)
-    if not (modules_are_plain and convolution.parts_are_plain()):
-        return convolution(layer_norm(x), padding_mask)
-    first = convolution.pointwise_in
+    """Compute module(layer_norm(x), padding_mask) without storing what the norm gives. x: (B, T, D)."""
+    modules_are_plain = is_plain(layer_norm, nn.LayerNorm) and is_plain(module, LeanConvolutionModule)
+    if not (modules_are_plain and module.parts_are_plain()):
+        return module(layer_norm(x), padding_mask)
+    first = module.pointwise_in
     gates = linear_after(layer_norm.forward, first.weight, first.bias, x, parameters=layer_norm.parameters())
-    return convolve_gates(convolution, gates, padding_mask)
+    return convolve_gates(module, gates, padding_mask)
 
 
-def convolve_gates(convolution: ConvolutionModule, gates: Tensor, padding_mask: Optional[Tensor]) -> Tensor:
+def convolve_gates(module: ConvolutionModule, gates: Tensor, padding_mask: Optional[Tensor]) -> Tensor:
     """Compute all of the module after its first product. gates: (B, T, 2D). Returns (B, T, D)."""
-    norm, last = convolution.layer_norm, convolution.pointwise_out
+    norm, last = module.layer_norm, module.pointwise_out
 
-    def over_time(gates: Tensor, padding_mask: Optional[Tensor]) -> Tensor:
+    def gate(gates: Tensor, padding_mask: Optional[Tensor]) -> Tensor:
         x = F.glu(gates, dim=-1)
         if padding_mask is not None:
             x = x.masked_fill(padding_mask.unsqueeze(-1), 0)
-        return convolution.depthwise(x.transpose(1, 2)).transpose(1, 2)
+        return x.transpose(1, 2)
 
     def activate(x: Tensor) -> Tensor:
-        return convolution.activation(norm.forward(x))
+        return module.activation(norm.forward(x))
 
-    x = recompute(over_time, gates, padding_mask)
+    x = recompute(gate, gates, padding_mask, then=convolution(module.depthwise)).transpose(1, 2)
     return linear_after(activate, last.weight, last.bias, x, parameters=norm.parameters())

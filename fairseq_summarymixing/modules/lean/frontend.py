@@ -1,13 +1,16 @@
 """The waveform front end that stores each convolution's output once."""
 
+from typing import Callable
+
 from torch import Tensor, nn
 
 from ..frontend import ConvFeatureExtractor, TransposeLast
+from .convolution import LeanConv1d, convolution
 from .recompute import recompute
 from .stepping_aside import is_plain
 
 # what may be recomputed: it draws no random numbers
-PARTS = (nn.Sequential, nn.Conv1d, nn.Identity, nn.GroupNorm, nn.LayerNorm, TransposeLast, nn.GELU)
+PARTS = (nn.Sequential, LeanConv1d, nn.Identity, nn.GroupNorm, nn.LayerNorm, TransposeLast, nn.GELU)
 
 
 class LeanConvFeatureExtractor(ConvFeatureExtractor):
@@ -20,7 +23,8 @@ class LeanConvFeatureExtractor(ConvFeatureExtractor):
             return super().convolve(wave)
         x = self.conv_layers[0][0](wave.unsqueeze(1))
         for layer, following in zip(self.conv_layers, self.conv_layers[1:]):
-            x = recompute(nn.Sequential(*layer[1:], following[0]), x)
+            rest = nn.Sequential(*layer[1:])
+            x = recompute(_through(rest), x, parameters=rest.parameters(), then=convolution(following[0]))
         return self.conv_layers[-1][1:](x).transpose(1, 2)
 
     def parts_are_plain(self) -> bool:
@@ -29,3 +33,14 @@ class LeanConvFeatureExtractor(ConvFeatureExtractor):
             type(layer) is nn.Sequential and all(is_plain(part, *PARTS) for part in layer.modules())
             for layer in self.conv_layers
         )
+
+
+def _through(parts: nn.Sequential) -> Callable[[Tensor], Tensor]:
+    leaves = [part for part in parts.modules() if not isinstance(part, nn.Sequential)]
+
+    def forward(x: Tensor) -> Tensor:
+        for leaf in leaves:
+            x = leaf.forward(x)
+        return x
+
+    return forward

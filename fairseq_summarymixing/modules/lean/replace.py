@@ -6,10 +6,12 @@ from ..attention import SelfAttention
 from ..conformer import ConformerLayer, ConvolutionModule
 from ..feed_forward import FeedForward
 from ..frontend import ConvFeatureExtractor
+from ..positional import ConvPositions
 from ..summary_mixing import Branch, SummaryMixing, SummaryMixingLite
 from ..transformer import TransformerLayer
 from .attention import LeanSelfAttention
 from .conformer import LeanConformerLayer, LeanConvolutionModule
+from .convolution import LeanConv1d, LeanConvPositions
 from .counterparts import is_unchanged
 from .dropout import LeanDropout
 from .feed_forward import LeanFeedForward
@@ -19,6 +21,8 @@ from .transformer import LeanTransformerLayer
 
 LEAN = {
     nn.Dropout: LeanDropout,
+    nn.Conv1d: LeanConv1d,
+    ConvPositions: LeanConvPositions,
     ConvFeatureExtractor: LeanConvFeatureExtractor,
     FeedForward: LeanFeedForward,
     ConvolutionModule: LeanConvolutionModule,

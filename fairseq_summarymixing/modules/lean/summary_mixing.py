@@ -97,7 +97,7 @@ def branch_mean(branch: Branch, x: Tensor, padding_mask: Optional[Tensor]) -> Te
     def mean(hidden: Tensor, padding_mask: Optional[Tensor]) -> Tensor:
         return masked_mean(after_first_product(branch, hidden, *x.shape[:2]), padding_mask)
 
-    return recompute(mean, first_product(branch, x), padding_mask)
+    return recompute(mean, first_product(branch, x), padding_mask, parameters=branch.linear2.parameters())
 
 
 def first_product(branch: Branch, x: Tensor) -> Tensor:
