@@ -6,10 +6,13 @@ import subprocess
 import sys
 
 import pytest
-from tiny import EXAMPLES, ROOT, tone, write_wave
+import torch
 
 pytest.importorskip("fairseq", reason="trains with fairseq")
 pytest.importorskip("matplotlib", reason="draws plots")
+
+from fairseq import tasks
+from tiny import EXAMPLES, ROOT, compose, tone, write_wave
 
 STUDY = EXAMPLES / "studies" / "read_english"
 SPLITS = ("train", "train_1h", "train_10min", "unlabelled", "dev", "test")
@@ -31,6 +34,19 @@ def corpora(tmp_path_factory):
     for name, lines in rows.items():
         (folder / name / "utterances.tsv").write_text("\n".join(lines) + "\n")
     return folder
+
+
+@pytest.mark.parametrize("mixer", ["summary_mixing", "self_attention", "hyper_mixing", "fastformer", None])
+def test_all_models_have_about_as_many_parameters_and_take_the_same_batches(mixer):
+    recipe = "pretraining_log_mel" if mixer else "pretraining_waveform"
+    fields = {"task.data": ".", "checkpoint.save_dir": ".", **({"model.mixer": mixer} if mixer else {})}
+    cfg = compose("studies/read_english", recipe, fields)
+    # stock fairseq copies weights while building, which the meta device cannot
+    with torch.device("meta" if mixer else "cpu"):
+        model = tasks.setup_task(cfg.task).build_model(cfg.model)
+    assert 4.9e6 < sum(parameter.numel() for parameter in model.parameters()) < 5.3e6
+    other = compose("studies/read_english", "pretraining_log_mel", fields)
+    assert (cfg.task, cfg.dataset, cfg.optimization) == (other.task, other.dataset, other.optimization)
 
 
 def study(*arguments):
