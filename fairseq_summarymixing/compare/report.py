@@ -13,16 +13,24 @@ from ..files import atomic_write
 from ..tables import markdown
 from .page import page
 from .plots import draw_plots, line_styles
+from .probe_results import read_probes
+from .probes import draw_probe, probe_markdown
 from .runs import FINETUNING, PRETRAINING, Run, read_runs
 from .tables import summary, table
 
 
-def compare(folders: Sequence[str | Path], out: str | Path, names: Sequence[str] | None = None) -> str:
+def compare(
+    folders: Sequence[str | Path],
+    out: str | Path,
+    names: Sequence[str] | None = None,
+    probes: Sequence[str | Path] = (),
+) -> str:
     """Write ``compare.html``, ``compare.md``, ``compare.json`` and the plots as PNG into ``out``.
 
     Args:
         folders: fairseq run folders, of pre-training, fine-tuning or both.
         names: one per folder; default: the folders' names.
+        probes: folders that ``probe`` wrote to, whose results are shown after the runs.
 
     Returns:
         One line for people.
@@ -39,17 +47,18 @@ def compare(folders: Sequence[str | Path], out: str | Path, names: Sequence[str]
         chosen = [run for run in runs if run.kind == kind]
         if chosen:
             sections.append((title, chosen, draw_plots(chosen, styles)))
-    for _, _, plots in sections:
-        for plot in plots:
-            with atomic_write(out / f"{plot.name}.png", "wb") as file:
-                file.write(plot.light)
+    probed = [(result, draw_probe(result, number)) for number, result in enumerate(read_probes(probes), start=1)]
+    for plot in [*(plot for _, _, plots in sections for plot in plots), *(plot for _, plot in probed)]:
+        with atomic_write(out / f"{plot.name}.png", "wb") as file:
+            file.write(plot.light)
     with atomic_write(out / "compare.md") as file:
-        file.write("\n".join(_markdown_section(title, chosen) for title, chosen, _ in sections))
+        texts = [_markdown_section(title, chosen) for title, chosen, _ in sections]
+        file.write("\n".join([*texts, *(probe_markdown(result) for result, _ in probed)]))
     with atomic_write(out / "compare.json") as file:
         json.dump([{**summary(run), **_series(run)} for run in runs], file, indent=1, ensure_ascii=False)
         file.write("\n")
     with atomic_write(out / "compare.html") as file:
-        file.write(page(sections, {name: colour for name, (colour, _) in styles.items()}))
+        file.write(page(sections, {name: colour for name, (colour, _) in styles.items()}, probed))
     return f"{len(runs)} run{'s' * (len(runs) != 1)}: {out / 'compare.html'}"
 
 
