@@ -15,7 +15,7 @@ from .batches import Batch, Examples
 from .model import AttentiveStatistics, MeanPooling, Probe
 from .scores import Ratio, Score
 from .splits import Split
-from .task import Figure, Row
+from .task import DEEP_RATES, LINEAR_RATES, Figure, Row
 
 
 class Classify:
@@ -23,7 +23,7 @@ class Classify:
 
     figures = {"accuracy": Figure("accuracy %", False)}
     chosen_by = "accuracy"
-    heads = ("linear", "statistics")
+    heads = {"linear": LINEAR_RATES, "statistics": DEEP_RATES}
 
     def __init__(self, train: Split):
         self.classes = find_classes(train)

@@ -46,9 +46,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         dest="rates",
         nargs="+",
         type=float,
-        default=[0.001, 0.003, 0.01],
         metavar="RATE",
-        help="learning rates; the first seed tries all (default: 0.001 0.003 0.01)",
+        help="learning rates; the first seed tries all (default: 0.003 0.01 0.03 of linear heads, else 0.001 0.003 "
+        "0.01)",
     )
     parser.add_argument("--epochs", type=int, default=20, metavar="N", help="default: %(default)s")
     parser.add_argument(

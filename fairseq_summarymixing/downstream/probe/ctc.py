@@ -16,7 +16,7 @@ from .batches import Batch, Examples
 from .model import BLSTM, Linear, Probe
 from .scores import Ratio, Score
 from .splits import Split
-from .task import Figure, Row
+from .task import DEEP_RATES, LINEAR_RATES, Figure, Row
 
 BLANK = 0
 
@@ -27,7 +27,7 @@ class Ctc:
 
     figures = {"wer": Figure("WER %", True), "cer": Figure("CER %", True)}
     chosen_by = "cer"  # what an encoder of little training moves before whole words are right
-    heads = ("linear", "blstm")
+    heads = {"linear": LINEAR_RATES, "blstm": DEEP_RATES}
 
     def __init__(self, train: Split):
         self.symbols = sorted({symbol for line in train.labels for symbol in line.split()})

@@ -15,13 +15,13 @@ class Grid:
 
     Attributes:
         seeds: of the probes.
-        rates: learning rates. The first seed tries all; the one that is best on the validation split is taken for all
-            seeds.
+        rates: learning rates; None = those of the head. The first seed tries all; the one that is best on the
+            validation split is taken for all seeds.
         batch_seconds: padded audio in a batch.
     """
 
     seeds: Sequence[int] = (1, 2, 3)
-    rates: Sequence[float] = (0.001, 0.003, 0.01)
+    rates: Sequence[float] | None = None
     epochs: int = 20
     batch_seconds: float = 40.0
     hidden_size: int = 128
@@ -29,8 +29,9 @@ class Grid:
     def __post_init__(self) -> None:
         if len(set(self.seeds)) < len(self.seeds) or not self.seeds or min(self.seeds) < 0:
             raise UserError(f"`seeds` must be different numbers, 0 or more; got {listed(self.seeds)}")
-        if len(set(self.rates)) < len(self.rates) or not self.rates or not all(0 < rate < 1 for rate in self.rates):
-            raise UserError(f"`rates` must be different numbers between 0 and 1; got {listed(self.rates)}")
+        rates = self.rates
+        if rates is not None and (len(set(rates)) < len(rates) or not rates or not all(0 < rate < 1 for rate in rates)):
+            raise UserError(f"`rates` must be different numbers between 0 and 1; got {listed(rates)}")
         for name in ("epochs", "hidden_size"):
             if getattr(self, name) < 1:
                 raise UserError(f"`{name}` must be 1 or more; got {getattr(self, name)}")

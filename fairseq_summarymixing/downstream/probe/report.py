@@ -56,7 +56,9 @@ def compile_result(task: Task, probed: Sequence[Probed], described: dict[str, An
                 }
             )
     titles = {name: figure._asdict() for name, figure in task.figures.items()}
-    result = {**described, "figures": titles, "checkpoints": checkpoints, "pairs": pairs}
+    edges = [note for one in probed for note in _edge(one.name, one.described["rate"], described["rates"])]
+    notes = [*described["notes"], *edges]
+    result = {**described, "notes": notes, "figures": titles, "checkpoints": checkpoints, "pairs": pairs}
     tables = [table(result)] + ([pair_table(result)] if pairs else [])
     return {**result, "tables": [{"headings": headings, "rows": rows} for headings, rows in tables]}
 
@@ -111,6 +113,12 @@ def write_result(folder: Path, result: dict[str, Any]) -> None:
         tables = (markdown(each["headings"], each["rows"], text_columns=(0,)) for each in result["tables"])
         notes = "".join(f"- {note}\n" for note in result["notes"])
         file.write("\n".join([f"{result['description']}\n", *tables, notes]))
+
+
+def _edge(name: str, rate: float, rates: Sequence[float]) -> list[str]:
+    """Return a note where a better learning rate may be beyond those that were tried."""
+    kind = {max(rates): "highest", min(rates): "lowest"}.get(rate) if len(rates) > 1 else None
+    return [f"{name}: the learning rate {rate:g} is the {kind} of those tried"] if kind else []
 
 
 def _percent(value: float) -> float | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,14 +73,14 @@ def probe(
     read = [read_split(data, name, kind) for name in splits]
     refuse_shared(read)
     learns = TASKS[task](read[0])
-    head = head or learns.heads[0]
+    head = head or next(iter(learns.heads))
     if head not in learns.heads:
         raise UserError(f"`head` of {task} must be one of {', '.join(learns.heads)}; got {head}")
     study = Study(
         learns,
         [read[0], *map(learns.check, read[1:])],
         Settings(head, grid.hidden_size, grid.epochs),
-        grid,
+        replace(grid, rates=grid.rates or learns.heads[head]),
         long_form,
         device,
         Path(states or Path(out) / "states"),

@@ -14,6 +14,9 @@ from .splits import Split
 
 Row = Sequence[str]
 
+# Learning rates of Adam: of a linear layer alone, and of deeper heads
+LINEAR_RATES, DEEP_RATES = (0.003, 0.01, 0.03), (0.001, 0.003, 0.01)
+
 
 class Figure(NamedTuple):
     """A figure that a task gives."""
@@ -29,12 +32,12 @@ class Task(Protocol):
     Attributes:
         figures: by the names in :meth:`scores`; checkpoints are compared by the first.
         chosen_by: the figure on the validation split that chooses epoch and learning rate.
-        heads: names of the heads that it has, the first by default.
+        heads: the heads that it has, the first by default, each with the learning rates to try.
     """
 
     figures: Mapping[str, Figure]
     chosen_by: str
-    heads: Sequence[str]
+    heads: Mapping[str, Sequence[float]]
 
     def check(self, split: Split) -> Split:
         """Return the validation or test split, with all that scores need; raises UserError where it cannot be

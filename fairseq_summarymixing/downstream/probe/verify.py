@@ -18,7 +18,7 @@ from .classify import class_numbers, find_classes
 from .model import Probe, XVector
 from .scores import EqualErrorRate, Score
 from .splits import Split
-from .task import Figure, Row
+from .task import DEEP_RATES, Figure, Row
 
 SCALE, MARGIN = 30.0, 0.2
 MOST_PAIRS = 20_000  # of one speaker, and of two
@@ -31,7 +31,7 @@ class Verify:
 
     figures = {"eer": Figure("EER %", True)}
     chosen_by = "eer"
-    heads = ("xvector",)
+    heads = {"xvector": DEEP_RATES}
 
     def __init__(self, train: Split):
         self.classes = find_classes(train)

@@ -145,6 +145,8 @@ def test_the_rate_that_is_best_on_valid_is_taken(checkpoint, tones, tmp_path):
     assert probe("classify", checkpoint("stock"), data=tones, out=tmp_path, options=options) == 0
     (found,) = checkpoints_of(tmp_path / "classify-linear")
     assert found["rate"] == 0.03 and found["valid"]["0.03"] > found["valid"]["1e-08"]
+    note = "stock: the learning rate 0.03 is the highest of those tried"
+    assert note in result(tmp_path / "classify-linear")["notes"]
 
 
 def test_the_encoder_is_not_trained(checkpoint, tones, tmp_path):
