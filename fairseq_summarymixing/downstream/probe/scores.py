@@ -89,22 +89,20 @@ def mean(scores: Sequence[Score]) -> float:
 
 
 def resample(scores: Sequence[Sequence[Score]], resamples: int = 1000, seed: int = 0) -> np.ndarray:
-    """Draw test utterances and probe seeds with replacement, and score all checkpoints on the same utterances.
+    """Draw test utterances and probe seeds with replacement, the same for all checkpoints, and score these on them.
 
     Args:
-        scores: of each checkpoint, one for each seed of its probe; all of the same N utterances.
+        scores: of each checkpoint, one for each seed of its probe; all of the same N utterances and the same seeds.
 
     Returns:
         (checkpoints, resamples): the mean over the drawn seeds.
     """
-    random = np.random.default_rng(seed)
-    values, utterances = np.empty((len(scores), resamples)), scores[0][0].utterances
+    random, utterances, seeds = np.random.default_rng(seed), scores[0][0].utterances, len(scores[0])
+    values = np.empty((len(scores), resamples))
     for index in range(resamples):
-        counts = np.bincount(random.integers(utterances, size=utterances), minlength=utterances)
+        counts, times = (np.bincount(random.integers(n, size=n), minlength=n) for n in (utterances, seeds))
         for row, of_seeds in zip(values, scores):
-            drawn = np.bincount(random.integers(len(of_seeds), size=len(of_seeds)), minlength=len(of_seeds))
-            found = [times * score.value(counts) for times, score in zip(drawn, of_seeds) if times]
-            row[index] = sum(found) / len(of_seeds)
+            row[index] = sum(time * score.value(counts) for time, score in zip(times, of_seeds) if time) / seeds
     return values
 
 

@@ -92,7 +92,7 @@ class Study:
             "description": f"Probe {task} ({self.settings.head}), trained on {len(train.names)} utterances of "
             f"{train.name}; learning rate and epoch chosen by {chosen_by} on {valid.name}; tested on "
             f"{len(test.names)} utterances of {test.name}; means over the seeds {listed(self.grid.seeds)}. Intervals "
-            "and p are of a bootstrap over test utterances and probe seeds, with the same utterances for all.",
+            "and p are of a bootstrap over test utterances and probe seeds, the same for all checkpoints.",
             "task": task,
             "head": self.settings.head,
             "labels": kind,

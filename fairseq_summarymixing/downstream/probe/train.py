@@ -71,7 +71,7 @@ def train_probe(
                 break
             figure = _figure(task, probe, valid, valid_split)
             history.append({"loss": loss, task.chosen_by: figure})
-            if best is None or is_better(task, figure, best.figure):
+            if best is None or not is_better(task, best.figure, figure):  # of equals the last
                 best = Trained(_parameters(probe), figure, epoch, history)
     return best or Trained(_parameters(probe), math.nan, 0, history)
 

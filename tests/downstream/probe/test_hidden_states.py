@@ -133,7 +133,7 @@ def test_states_are_reused_until_checkpoint_recordings_or_window_change(checkpoi
 
 
 def test_an_interrupted_run_goes_on_and_a_damaged_part_is_made_anew(checkpoint, tones, tmp_path, counted, monkeypatch):
-    monkeypatch.setattr(module, "PART_SECONDS", 3)
+    monkeypatch.setattr(module, "PART_SECONDS", 2)
     path, read = checkpoint("summary_mixing"), module.read_wave
 
     def stop(recording):
