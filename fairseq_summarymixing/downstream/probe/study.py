@@ -20,9 +20,10 @@ from .batches import Examples
 from .cells import Cells
 from .grid import Grid, listed
 from .hidden_states import LongForm, compute_hidden_states, encoder_digest
+from .model import Probe
 from .report import Probed
 from .splits import Split
-from .task import Task
+from .task import Row, Task
 from .train import Settings, Trained, choose_rate, make_probe, train_probe
 
 FRAME_RATE = 50  # frames a second, by which batches are measured
@@ -48,30 +49,18 @@ class Study:
         cells = self._cells(digest)
 
         def trained(rate: float, seed: int) -> Trained:
-            def work() -> Trained:
-                found = train_probe(self.task, train, valid, self.splits[1], self.settings, rate, seed)
-                chosen_by = self.task.figures[self.task.chosen_by].title
-                warn(f"{name}, learning rate {rate:g}, seed {seed}: {chosen_by} {100 * found.figure:.1f} on validation")
-                return found
+            return cells.trained(rate, seed, lambda: self._train(name, train, valid, rate, seed))
 
-            return cells.trained(rate, seed, work)
-
-        first = self.grid.seeds[0]
-        tried = {rate: trained(rate, first) for rate in self.grid.rates}
+        tried = {rate: trained(rate, self.grid.seeds[0]) for rate in self.grid.rates}
         rate = choose_rate(self.task, tried)
+        probes = [trained(rate, seed) for seed in self.grid.seeds]
+        _check_all_learned(name, rate, self.grid.seeds, probes)
         test = self._examples(checkpoint, digest, self.splits[2])
-        scores, shares = [], []
-        for seed in self.grid.seeds:
-            found = trained(rate, seed)
-            if math.isnan(found.figure):
-                raise UserError(
-                    f"{name}: the probe of seed {seed} diverged at the learning rate {rate:g}, which seed {first} "
-                    "chose: leave that out of `rates`"
-                )
-            model = make_probe(self.task, test, self.settings)
-            model.load_state_dict(found.parameters)
-            shares.append(model.sum.shares.tolist())
-            scores.append(self.task.scores(self._answers(cells, rate, seed, model.eval(), test)))
+        models = [self._load(probe, test) for probe in probes]
+        scores = [
+            self.task.scores(self._answers(cells, rate, seed, model, test))
+            for seed, model in zip(self.grid.seeds, models)
+        ]
         described = {
             "path": os.path.abspath(checkpoint.path),
             "model": checkpoint.encoder_name,
@@ -79,10 +68,11 @@ class Study:
             "num_updates": checkpoint.num_updates,
             "rate": rate,
             "valid": {f"{each:g}": _json_number(found.figure) for each, found in tried.items()},
-            "probe_parameters": sum(value.numel() for value in found.parameters.values()),
+            "epochs": [found.epoch for found in probes],
+            "probe_parameters": sum(value.numel() for value in probes[0].parameters.values()),
             "probes": str(cells.folder.relative_to(self.folder)),
         }
-        return Probed(name, scores, shares, described)
+        return Probed(name, scores, [model.sum.shares.tolist() for model in models], described)
 
     def describe(self, task: str, kind: str, data: str | Path) -> dict[str, Any]:
         """Return what ``result.json`` says of the study as a whole."""
@@ -114,6 +104,17 @@ class Study:
         targets = self.task.targets(split) if split is self.splits[0] else [torch.zeros(0)] * len(split.paths)
         return Examples(states, split.paths, targets, round(self.grid.batch_seconds * FRAME_RATE), self.device)
 
+    def _train(self, name: str, train: Examples, valid: Examples, rate: float, seed: int) -> Trained:
+        found = train_probe(self.task, train, valid, self.splits[1], self.settings, rate, seed)
+        chosen_by = self.task.figures[self.task.chosen_by].title
+        warn(f"{name}, learning rate {rate:g}, seed {seed}: {chosen_by} {100 * found.figure:.1f} on validation")
+        return found
+
+    def _load(self, found: Trained, examples: Examples) -> Probe:
+        probe = make_probe(self.task, examples, self.settings)
+        probe.load_state_dict(found.parameters)
+        return probe.eval()
+
     def _cells(self, digest: str) -> Cells:
         train, valid, _ = self.splits
         made_of = {
@@ -127,10 +128,19 @@ class Study:
         }
         return Cells(self.folder / "probes", made_of)
 
-    def _answers(self, cells: Cells, rate: float, seed: int, model: Any, test: Examples) -> Any:
+    def _answers(self, cells: Cells, rate: float, seed: int, model: Probe, test: Examples) -> list[Row]:
         split = self.splits[2]
         key = f"{split.name}-{split.digest()}"
         return cells.answers(rate, seed, key, lambda: self.task.answer(model, test, split))
+
+
+def _check_all_learned(name: str, rate: float, seeds: Sequence[int], probes: Sequence[Trained]) -> None:
+    for seed, probe in zip(seeds, probes):
+        if math.isnan(probe.figure):
+            raise UserError(
+                f"{name}: the probe of seed {seed} diverged at the learning rate {rate:g}, which seed {seeds[0]} "
+                "chose: leave that out of `rates`"
+            )
 
 
 def _json_number(value: float) -> float | None:

@@ -9,6 +9,7 @@ import torch
 
 from fairseq_summarymixing.cli import main
 from fairseq_summarymixing.downstream.probe import hidden_states, study
+from fairseq_summarymixing.downstream.probe import train as train_module
 
 QUICK = ["--epochs", "2", "--lr", "0.01", "0.03", "--seeds", "1", "2", "--hidden-size", "8", "--batch-seconds", "60"]
 
@@ -224,9 +225,41 @@ def test_options_that_cannot_be_used_are_one_line_errors(options, message, check
     assert message in error and error.count("\n") == 1
 
 
-def test_a_checkpoint_given_twice_and_one_that_diverges_are_one_line_errors(checkpoint, tones, tmp_path, capsys):
+def test_a_checkpoint_given_twice_and_one_that_is_not_there_are_one_line_errors(checkpoint, tones, tmp_path, capsys):
     path = checkpoint("stock")
     assert probe("classify", path, path, data=tones, out=tmp_path) == 1
     assert "is given twice" in capsys.readouterr().err
     assert probe("classify", tmp_path / "no.pt", data=tones, out=tmp_path) == 1
     assert "there is no checkpoint" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "diverging, message",
+    [
+        ([(0.01, 1)], None),
+        ([(0.01, 1), (0.03, 1)], "the loss was not finite at any of --lr [0.01, 0.03]"),
+        ([(0.01, 1), (0.03, 2)], "stock: the probe of seed 2 diverged at the learning rate 0.03, which seed 1 chose"),
+    ],
+)
+def test_probes_that_diverge_are_not_chosen_and_never_counted(
+    diverging, message, checkpoint, tones, tmp_path, monkeypatch, capsys
+):
+    make, train = train_module.make_probe, study.train_probe
+
+    def broken(*args):
+        made = make(*args)
+        torch.nn.init.constant_(made.head.output.weight, float("nan"))
+        return made
+
+    def train_or_diverge(*args):
+        with monkeypatch.context() as patch:
+            patch.setattr(train_module, "make_probe", broken if args[-2:] in diverging else make)
+            return train(*args)
+
+    monkeypatch.setattr(study, "train_probe", train_or_diverge)
+    assert probe("classify", checkpoint("stock"), data=tones, out=tmp_path) == (message is not None)
+    if message:
+        assert message in capsys.readouterr().err and not list(tmp_path.rglob("result.json"))
+    else:
+        (found,) = checkpoints_of(tmp_path / "classify-linear")
+        assert found["rate"] == 0.03 and found["valid"]["0.01"] is None
