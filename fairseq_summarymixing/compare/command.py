@@ -15,6 +15,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.description = DESCRIPTION
     parser.add_argument("runs", nargs="+", metavar="RUN", help="run folder")
     parser.add_argument("--out", default="comparison", metavar="DIR", help="default: %(default)s")
+    parser.add_argument("--probes", nargs="+", default=[], metavar="OUT", help="folders of probe, to show its results")
     parser.add_argument("--names", metavar="A,B,...", help="one name per run (default: the folders' names)")
     parser.add_argument(
         "--reference",
@@ -29,4 +30,5 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     from .report import compare
 
-    print(compare(args.runs, args.out, args.names.split(",") if args.names else None, references=args.references))
+    names = args.names.split(",") if args.names else None
+    print(compare(args.runs, args.out, names, args.probes, args.references))

@@ -95,10 +95,15 @@ def draw_plots(runs: Sequence[Run], styles: Styles) -> list[Plot]:
     ]
     prefix = runs[0].kind.replace("-", "")
     return [
-        Plot(f"{prefix}-{name}", title, _png(draw, title, LIGHT), _png(draw, title, DARK))
-        for name, title, wanted, draw in drawings
+        draw(f"{prefix}-{name}", title, drawing)
+        for name, title, wanted, drawing in drawings
         if any(wanted(run) for run in runs)
     ]
+
+
+def draw(name: str, title: str, drawing: Callable[[Axes], None]) -> Plot:
+    """Draw one figure in both themes."""
+    return Plot(name, title, _png(drawing, title, LIGHT), _png(drawing, title, DARK))
 
 
 def has(key: str) -> Callable[[Run], bool]:

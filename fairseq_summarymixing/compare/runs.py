@@ -14,6 +14,7 @@ from typing import Any
 from ..checkpoints import Checkpoint
 from ..checkpoints.names import FINETUNED_PREFIX, STOCK_MODEL
 from ..errors import UserError
+from .probe_results import is_probe
 
 PRETRAINING, FINETUNING = "pre-training", "fine-tuning"
 NOT_WAV2VEC2 = ("conformer", "log_mel")  # layers and front end to be named beside the mixer
@@ -333,6 +334,8 @@ def _read_decodes(run: Run) -> None:
     for path in sorted(run.folder.glob("**/result.json")):
         try:
             result = json.loads(path.read_text(encoding="utf-8"))
+            if is_probe(result):  # of several checkpoints: `compare --probes`
+                continue
             if "wer" in result and result["wer"] is None:  # of a split without references
                 continue
             result = {

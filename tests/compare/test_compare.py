@@ -354,3 +354,33 @@ def test_curves_that_ship_are_of_whole_runs_and_say_what_they_are(name):
     assert run.about["description"] and run.values("loss")[0] and run.values("gnorm")[0] and run.values("lr")[0]
     if run.kind == PRETRAINING:
         assert run.last("accuracy", valid=True) > 10 * run.chance_accuracy
+
+
+def write_probe(folder, task="classify"):
+    result = {
+        "description": "Probe classify (linear) & more",
+        "task": task,
+        "head": "linear",
+        "splits": ["train", "valid", "test"],
+        "checkpoints": [{"name": "ours", "layer_weights": [[0.2, 0.8], [0.4, 0.6]]}],
+        "tables": [{"headings": ["checkpoint", "accuracy %"], "rows": [["ours <b>", "91.2"]]}],
+        "notes": ["of ten classes"],
+    }
+    folder.mkdir(parents=True)
+    (folder / "result.json").write_text(json.dumps(result))
+
+
+def test_results_of_probe_are_shown_after_the_runs(write, tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    run, out = write("run", heading(), inner(10), inner(20)), tmp_path / "out"
+    write_probe(run / "probes" / "classify-linear")
+    write_probe(run / "probes" / "ctc-linear", "ctc")
+    assert read_run(run, "run").notes == [], "they are no decodes"
+    assert main(["compare", str(run), "--probes", str(run / "probes"), "--out", str(out)]) == 0
+    page, text = (out / "compare.html").read_text(encoding="utf-8"), (out / "compare.md").read_text()
+    assert "Probe: classify, linear, train" in page and "ours &lt;b&gt;" in page and "& more" not in page
+    assert page.index("Pre-training") < page.index("Probe: classify") < page.index("Probe: ctc")
+    assert "| ours <b> | 91.2 |" in text and "- of ten classes" in text
+    assert {path.name for path in out.glob("probe-*.png")} == {"probe-1-layer-weights.png", "probe-2-layer-weights.png"}
+    assert main(["compare", str(run), "--probes", str(tmp_path), "--out", str(out)]) == 1
+    assert "--probes: " in (error := capsys.readouterr().err) and "holds no result.json of probe" in error

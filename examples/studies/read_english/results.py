@@ -76,7 +76,8 @@ class Probe:
         self.values: Dict[str, Dict[int, float]] = {}
         for checkpoint in result["checkpoints"]:
             model, seed = checkpoint["name"].rsplit("-", 1)
-            self.values.setdefault(model, {})[int(seed)] = checkpoint["figures"][figure]["value"]
+            value = checkpoint["figures"][figure]["value"]
+            self.values.setdefault(model, {})[int(seed)] = np.nan if value is None else value
 
 
 def curves_of(folder: Path, model: str) -> List[Path]:
