@@ -26,6 +26,7 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     packages=find_packages(include=["fairseq_summarymixing", "fairseq_summarymixing.*"]),
+    package_data={"fairseq_summarymixing.compare": ["healthy_runs/*.jsonl"]},
     python_requires=">=3.9",
     install_requires=[
         'fairseq-fixed==0.12.3.1; python_version >= "3.11"',

@@ -62,7 +62,7 @@ def test_the_whole_job_on_the_demo_corpus_twice(tmp_path):
 
     other = quickstart("--minutes", "3", "--out", str(out), "--seed", "2")
     assert other.returncode == 1
-    assert "holds a run with other settings: delete it, or give another --out" in other.stderr.splitlines()[-1]
+    assert "holds a run with other settings: delete it, or train into another folder" in other.stderr.splitlines()[-1]
 
 
 def test_own_audio_without_transcripts_is_resampled_pretrained_and_compared_also_after_ctrl_c(tmp_path):
@@ -100,7 +100,7 @@ def test_a_training_that_fails_ends_the_others_and_is_reported(tmp_path):
     assert result.returncode == 1 and "Traceback" not in result.stderr
     assert result.stderr.count("\n") == 2, result.stderr
     report, reason = result.stderr.splitlines()
-    assert report.startswith("error: pretraining/summarymixing failed, and the others were stopped; its output is in ")
+    assert report.startswith("error: pretraining/summarymixing failed; its output is in ")
     assert reason.startswith("error: ") and "checkpoint_last.pt" in reason
     assert all(is_free(log) for log in out.glob("pretraining/*/output.log"))
     assert not list(out.glob("pretraining/*/done"))

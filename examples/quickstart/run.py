@@ -11,7 +11,6 @@ import argparse
 import asyncio
 import json
 import os
-import shlex
 import subprocess
 import sys
 import time
@@ -19,13 +18,13 @@ from pathlib import Path
 from typing import List, Optional, Tuple
 
 from environment import link_packages
-from jobs import Jobs, show, show_text
 from seeds import COLUMNS, cell
 
 from fairseq_summarymixing.data.manifest import read_manifest
 from fairseq_summarymixing.data.splits import stable_fraction
 from fairseq_summarymixing.errors import UserError, exit_status
 from fairseq_summarymixing.files import atomic_write
+from fairseq_summarymixing.jobs import Jobs, count_cores, show, show_text
 from fairseq_summarymixing.tables import aligned
 from fairseq_summarymixing.text_files import read_lines
 
@@ -111,7 +110,7 @@ class Quickstart:
 
     async def run(self) -> None:
         """Start all that can be started, and first the pair that the first result is of."""
-        self.jobs = Jobs(most=len([*MIXERS, STOCK, RANDOM]))
+        self.jobs = Jobs(min(len([*MIXERS, STOCK, RANDOM]), count_cores()))
         pretraining = {name: asyncio.ensure_future(self.pretrain(name)) for name in [*MIXERS, STOCK]}
         steps = [*pretraining.values(), self.first_result([pretraining[name] for name in MIXERS])]
         runs = [self.out / "pretraining" / name for name in pretraining]
@@ -160,20 +159,9 @@ class Quickstart:
                 await self.call("decode", best, "--data", str(self.data), "--split", "test")
 
     async def train(self, recipe: str, run: Path, settings: List[str]) -> None:
-        """Train into ``run``; a run that is complete is left alone, a partial run goes on."""
+        """Train into ``run`` by a recipe."""
         command = [str(TOOLS / "fairseq-hydra-train"), "--config-dir", str(HERE), "--config-name", recipe]
-        command += [*settings, f"checkpoint.save_dir={run / 'checkpoints'}"]
-        line, started, finished = " ".join(map(shlex.quote, command[1:])), run / "command.txt", run / "done"
-        if started.exists() and started.read_text() != line:
-            raise UserError(f"{run} holds a run with other settings: delete it, or give another --out")
-        show(command)
-        if finished.exists():
-            show_text(f"{run} is complete")
-            return
-        run.mkdir(parents=True, exist_ok=True)
-        started.write_text(line)
-        await self.jobs.train(command, run)
-        finished.touch()
+        await self.jobs.train([*command, *settings, f"checkpoint.save_dir={run / 'checkpoints'}"], run)
 
     async def compare(self, runs: List[Path]) -> None:
         await self.call("compare", *map(str, runs), "--out", str(self.out / "comparison"))

@@ -2,10 +2,12 @@
 
 import argparse
 
+from .references import shipped
+
 DESCRIPTION = (
     "Read fairseq run folders (their *.log files with JSON lines: common.log_format=json), their "
-    "checkpoints and decode results; write compare.html (one file, nothing to fetch), compare.md, compare.json "
-    "and the plots."
+    "checkpoints and decode results; write compare.html (one file, nothing to fetch), compare.md, compare.json, "
+    "the plots, and each run's curves as small text files, OUT/curves/NAME.jsonl."
 )
 
 
@@ -13,10 +15,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.description = DESCRIPTION
     parser.add_argument("runs", nargs="+", metavar="RUN", help="run folder")
     parser.add_argument("--out", default="comparison", metavar="DIR", help="default: %(default)s")
+    parser.add_argument("--probes", nargs="+", default=[], metavar="OUT", help="folders of probe, to show its results")
     parser.add_argument("--names", metavar="A,B,...", help="one name per run (default: the folders' names)")
+    parser.add_argument(
+        "--reference",
+        dest="references",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="curves of another run to draw in grey, or the name of one that ships: " + ", ".join(shipped()),
+    )
 
 
 def run(args: argparse.Namespace) -> None:
     from .report import compare
 
-    print(compare(args.runs, args.out, args.names.split(",") if args.names else None))
+    names = args.names.split(",") if args.names else None
+    print(compare(args.runs, args.out, names, args.probes, args.references))

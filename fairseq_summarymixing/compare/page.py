@@ -8,6 +8,8 @@ from html import escape
 
 from .. import __version__
 from .plots import Plot
+from .probe_results import Result
+from .probes import probe_tables, probe_title
 from .runs import Run
 from .tables import table
 
@@ -51,15 +53,21 @@ FOOTER = (
 )
 
 
-def page(sections: Sequence[tuple[str, Sequence[Run], Sequence[Plot]]], colours: Mapping[str, str]) -> str:
+def page(
+    sections: Sequence[tuple[str, Sequence[Run], Sequence[Plot]]],
+    colours: Mapping[str, str],
+    probes: Sequence[tuple[Result, Plot]] = (),
+) -> str:
     """Return the whole HTML text.
 
     Args:
         sections: (title, runs, plots), in order.
         colours: by run name, the colour it has in the plots.
+        probes: results of ``probe``, each with the plot of its layers' weights.
     """
     count = sum(len(runs) for _, runs, _ in sections)
-    body = "\n".join(_section(title, runs, plots, colours) for title, runs, plots in sections)
+    parts = [_section(title, runs, plots, colours) for title, runs, plots in sections]
+    body = "\n".join([*parts, *(_probe(result, plot) for result, plot in probes)])
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -78,22 +86,39 @@ def page(sections: Sequence[tuple[str, Sequence[Run], Sequence[Plot]]], colours:
 """
 
 
+def _probe(result: Result, plot: Plot) -> str:
+    found = probe_tables(result)
+    tables = [_table(headings, [list(map(escape, row)) for row in rows]) for headings, rows in found]
+    html = f'<p class="lead">{escape(result["description"])}</p>\n' + "\n".join(tables)
+    return _section_of(probe_title(result), html, result["notes"], [plot])
+
+
 def _section(title: str, runs: Sequence[Run], plots: Sequence[Plot], colours: Mapping[str, str]) -> str:
     headings, rows = table(runs)
-    head = "".join(f"<th>{escape(heading)}</th>" for heading in headings)
     lines = []
     for run, row in zip(runs, rows):
         dot = f'<span class="dot" style="background:{colours[run.name]}"></span>'
-        cells = "".join(f"<td>{dot if index == 0 else ''}{escape(cell)}</td>" for index, cell in enumerate(row))
-        lines.append(f"<tr>{cells}</tr>")
-    notes = "".join(f"<li>{escape(run.name)}: {escape(note)}</li>" for run in runs for note in run.notes)
+        lines.append([f"{dot if index == 0 else ''}{escape(cell)}" for index, cell in enumerate(row)])
+    notes = [f"{run.name}: {note}" for run in runs for note in run.notes]
+    return _section_of(title, _table(headings, lines), notes, plots)
+
+
+def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table; the cells of its rows are HTML already."""
+    head = "".join(f"<th>{escape(heading)}</th>" for heading in headings)
+    lines = ("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"""<div class="card scroll"><table><thead><tr>{head}</tr></thead><tbody>
+{chr(10).join(lines)}
+</tbody></table></div>"""
+
+
+def _section_of(title: str, tables: str, notes: Sequence[str], plots: Sequence[Plot]) -> str:
+    listed = "".join(f"<li>{escape(note)}</li>" for note in notes)
     figures = "\n".join(_figure(plot) for plot in plots)
     return f"""<section>
 <h2>{escape(title)}</h2>
-<div class="card scroll"><table><thead><tr>{head}</tr></thead><tbody>
-{chr(10).join(lines)}
-</tbody></table></div>
-{f'<ul class="notes">{notes}</ul>' if notes else ""}
+{tables}
+{f'<ul class="notes">{listed}</ul>' if listed else ""}
 <div class="plots">
 {figures}
 </div>

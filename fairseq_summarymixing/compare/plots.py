@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 # vanish on a dark or a light page. More runs than colours: the same again, dashed.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")
 LINE_STYLES = ("-", "--", ":", "-.")
+GREY = "#8a909c"  # of references, and of chance
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,15 @@ class Plot:
 
 
 def line_styles(runs: Sequence[Run]) -> dict[str, tuple[str, str]]:
-    """Return (colour, line style) by run name, in the order given."""
+    """Return (colour, line style) by run name, in the order given; references are grey."""
+    own = [run for run in runs if not run.is_reference]
+    references = [run for run in runs if run.is_reference]
     return {
-        run.name: (COLOURS[index % len(COLOURS)], LINE_STYLES[index // len(COLOURS) % len(LINE_STYLES)])
-        for index, run in enumerate(runs)
+        **{
+            run.name: (COLOURS[index % len(COLOURS)], LINE_STYLES[index // len(COLOURS) % len(LINE_STYLES)])
+            for index, run in enumerate(own)
+        },
+        **{run.name: (GREY, LINE_STYLES[index % len(LINE_STYLES)]) for index, run in enumerate(references)},
     }
 
 
@@ -81,16 +87,23 @@ def draw_plots(runs: Sequence[Run], styles: Styles) -> list[Plot]:
             ),
         ]
     drawings += [
+        ("gradient-norm", "Gradient norm", has("gnorm"), lambda axes: _curves(axes, runs, styles, "gnorm")),
+        ("learning-rate", "Learning rate", has("lr"), lambda axes: _curves(axes, runs, styles, "lr")),
         ("updates-per-second", "Updates per second", _has_speed, lambda axes: _speed(axes, runs, styles)),
         ("peak-memory", "Peak memory (GB)", _has_memory, lambda axes: _memory(axes, runs, styles)),
         ("wer", "Test WER (%), 95 % interval", _has_decodes, lambda axes: _error_rates(axes, runs, styles)),
     ]
     prefix = runs[0].kind.replace("-", "")
     return [
-        Plot(f"{prefix}-{name}", title, _png(draw, title, LIGHT), _png(draw, title, DARK))
-        for name, title, wanted, draw in drawings
+        draw(f"{prefix}-{name}", title, drawing)
+        for name, title, wanted, drawing in drawings
         if any(wanted(run) for run in runs)
     ]
+
+
+def draw(name: str, title: str, drawing: Callable[[Axes], None]) -> Plot:
+    """Draw one figure in both themes."""
+    return Plot(name, title, _png(drawing, title, LIGHT), _png(drawing, title, DARK))
 
 
 def has(key: str) -> Callable[[Run], bool]:
@@ -127,7 +140,7 @@ def _curves(axes: Axes, runs: Sequence[Run], styles: Styles, key: str) -> None:
 def _accuracy(axes: Axes, runs: Sequence[Run], styles: Styles) -> None:
     _curves(axes, runs, styles, "accuracy")
     for chance in sorted({run.chance_accuracy for run in runs if run.chance_accuracy is not None}):
-        axes.axhline(chance, color="#8a909c", linewidth=1, linestyle=(0, (2, 2)), label=f"chance ({chance:.3f})")
+        axes.axhline(chance, color=GREY, linewidth=1, linestyle=(0, (2, 2)), label=f"chance ({chance:.3f})")
     axes.set_ylim(bottom=0)
 
 

@@ -11,18 +11,30 @@ from typing import Any
 from ..compat import require
 from ..files import atomic_write
 from ..tables import markdown
+from .curves import write_curves
 from .page import page
 from .plots import draw_plots, line_styles
+from .probe_results import read_probes
+from .probes import draw_probe, probe_markdown
+from .references import read_references
 from .runs import FINETUNING, PRETRAINING, Run, read_runs
 from .tables import summary, table
 
 
-def compare(folders: Sequence[str | Path], out: str | Path, names: Sequence[str] | None = None) -> str:
-    """Write ``compare.html``, ``compare.md``, ``compare.json`` and the plots as PNG into ``out``.
+def compare(
+    folders: Sequence[str | Path],
+    out: str | Path,
+    names: Sequence[str] | None = None,
+    probes: Sequence[str | Path] = (),
+    references: Sequence[str | Path] = (),
+) -> str:
+    """Write ``compare.html``, ``compare.md``, ``compare.json``, the plots as PNG, and each run's curves into ``out``.
 
     Args:
         folders: fairseq run folders, of pre-training, fine-tuning or both.
         names: one per folder; default: the folders' names.
+        probes: folders that ``probe`` wrote to, whose results are shown after the runs.
+        references: curves of other runs to draw below, see :func:`~.references.read_reference`.
 
     Returns:
         One line for people.
@@ -32,6 +44,7 @@ def compare(folders: Sequence[str | Path], out: str | Path, names: Sequence[str]
     """
     require("report", "matplotlib", purpose="compare")
     runs = read_runs(folders, names)
+    own, runs = runs, [*runs, *read_references(references, runs)]
     styles = line_styles(runs)
     out = Path(out)
     sections = []
@@ -39,18 +52,21 @@ def compare(folders: Sequence[str | Path], out: str | Path, names: Sequence[str]
         chosen = [run for run in runs if run.kind == kind]
         if chosen:
             sections.append((title, chosen, draw_plots(chosen, styles)))
-    for _, _, plots in sections:
-        for plot in plots:
-            with atomic_write(out / f"{plot.name}.png", "wb") as file:
-                file.write(plot.light)
+    probed = [(result, draw_probe(result, number)) for number, result in enumerate(read_probes(probes), start=1)]
+    for plot in [*(plot for _, _, plots in sections for plot in plots), *(plot for _, plot in probed)]:
+        with atomic_write(out / f"{plot.name}.png", "wb") as file:
+            file.write(plot.light)
+    for run in own:
+        write_curves(run, out / "curves" / f"{run.name.replace('/', '-')}.jsonl", {})
     with atomic_write(out / "compare.md") as file:
-        file.write("\n".join(_markdown_section(title, chosen) for title, chosen, _ in sections))
+        texts = [_markdown_section(title, chosen) for title, chosen, _ in sections]
+        file.write("\n".join([*texts, *(probe_markdown(result) for result, _ in probed)]))
     with atomic_write(out / "compare.json") as file:
         json.dump([{**summary(run), **_series(run)} for run in runs], file, indent=1, ensure_ascii=False)
         file.write("\n")
     with atomic_write(out / "compare.html") as file:
-        file.write(page(sections, {name: colour for name, (colour, _) in styles.items()}))
-    return f"{len(runs)} run{'s' * (len(runs) != 1)}: {out / 'compare.html'}"
+        file.write(page(sections, {name: colour for name, (colour, _) in styles.items()}, probed))
+    return f"{len(own)} run{'s' * (len(own) != 1)}: {out / 'compare.html'}"
 
 
 def _markdown_section(title: str, runs: Sequence[Run]) -> str:

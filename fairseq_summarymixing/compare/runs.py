@@ -14,6 +14,7 @@ from typing import Any
 from ..checkpoints import Checkpoint
 from ..checkpoints.names import FINETUNED_PREFIX, STOCK_MODEL
 from ..errors import UserError
+from .probe_results import is_probe
 
 PRETRAINING, FINETUNING = "pre-training", "fine-tuning"
 NOT_WAV2VEC2 = ("conformer", "log_mel")  # layers and front end to be named beside the mixer
@@ -52,6 +53,7 @@ class Run:
         total_memory_gb: of the GPU, in units of 2^30 bytes as fairseq logs it; None on CPU.
         decodes: ``result.json`` of every decode below the folder.
         notes: what a reader of the numbers should know.
+        about: of curves that were kept as text, the line that describes them.
     """
 
     name: str
@@ -65,6 +67,12 @@ class Run:
     total_memory_gb: float | None = None
     decodes: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    about: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_reference(self) -> bool:
+        """Whether the run is there to be compared with alone."""
+        return bool(self.about)
 
     @property
     def kind(self) -> str:
@@ -326,6 +334,8 @@ def _read_decodes(run: Run) -> None:
     for path in sorted(run.folder.glob("**/result.json")):
         try:
             result = json.loads(path.read_text(encoding="utf-8"))
+            if is_probe(result):  # of several checkpoints: `compare --probes`
+                continue
             if "wer" in result and result["wer"] is None:  # of a split without references
                 continue
             result = {

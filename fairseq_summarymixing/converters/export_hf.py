@@ -21,9 +21,9 @@ from ..checkpoints.names import HF_OUR_MODEL, HF_STOCK_MODEL
 from ..compat import require
 from ..errors import UserError
 from ..files import atomic_folder
+from ..models._hf_config import mask_fields, to_hf
 from . import parity
 from .export_source import ExportSource, plain, read_export_source
-from .hf_config import mask_fields, to_hf
 from .model_card import model_card
 
 AUTO = {"Model": "AutoModel", "ForPreTraining": "AutoModelForPreTraining", "ForCTC": "AutoModelForCTC"}

@@ -24,8 +24,8 @@ from ..checkpoints.names import (
 from ..compat import quiet_fairseq
 from ..downstream.restore import restore
 from ..errors import UserError
+from ..models._hf_config import STOCK_CHOICES
 from ..plugin.reading import reading_checkpoint
-from .hf_config import STOCK_CHOICES
 
 PATHS = {"data", "w2v_path", "init_from", "tensorboard_logdir", "eval_wer_config", "precompute_mask_config"}
 ACTIVATIONS = ("gelu", "relu", "swish", "tanh")

@@ -32,11 +32,11 @@ from ..checkpoints.names import (
 from ..compat import quiet_fairseq, require
 from ..errors import UserError
 from ..files import atomic_file
+from ..models._hf_config import STOCK_CHOICES, from_hf, mask_fields_from_hf
 from ..plugin.reading import reading_checkpoint
 from . import parity
 from .export_hf import check_parity, quiet_transformers
 from .export_source import plain, read_export_source
-from .hf_config import STOCK_CHOICES, from_hf, mask_fields_from_hf
 
 SPECIAL = ["<pad>", "<s>", "</s>", "<unk>"]
 DROPOUTS = ("dropout", "attention_dropout", "activation_dropout", "dropout_input", "dropout_features")

@@ -24,8 +24,8 @@ def test_every_parameter_has_its_place_in_transformers(recipe):
     from omegaconf import OmegaConf
 
     import fairseq_summarymixing.hf as ours
-    from fairseq_summarymixing.converters.hf_config import to_hf
     from fairseq_summarymixing.models._fields import parse_conv_layers
+    from fairseq_summarymixing.models._hf_config import to_hf
     from fairseq_summarymixing.models.wav2vec2_summarymixing import (
         Wav2Vec2SummaryMixingConfig,
         Wav2Vec2SummaryMixingModel,

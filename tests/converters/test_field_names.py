@@ -13,9 +13,9 @@ pytest.importorskip("transformers", reason="the hf extra is not installed")
 pytest.importorskip("fairseq")
 
 from fairseq_summarymixing.checkpoints.field_names import OUR_FIELDS, SHARED_FIELDS, TRAINING_FIELDS
-from fairseq_summarymixing.converters.hf_config import from_hf, to_hf
 from fairseq_summarymixing.hf.configuration_summarymixing import SummaryMixingConfig, module_config
 from fairseq_summarymixing.models._fields import CONFIGS, translate
+from fairseq_summarymixing.models._hf_config import from_hf, to_hf
 from fairseq_summarymixing.models.wav2vec2_summarymixing import Wav2Vec2SummaryMixingConfig
 from fairseq_summarymixing.modules.choices import CHOICES
 from fairseq_summarymixing.modules.config import EncoderConfig, FrontendConfig
@@ -104,7 +104,7 @@ OPTION = '    average_frames: int = option(5, "frames that moving_average averag
 USER = """
 import dataclasses
 from tiny import MODEL as SIZES
-from fairseq_summarymixing.converters.hf_config import from_hf, to_hf
+from fairseq_summarymixing.models._hf_config import from_hf, to_hf
 from fairseq_summarymixing.hf import SummaryMixingConfig, SummaryMixingModel
 from fairseq_summarymixing.hf.code import code_files
 from fairseq_summarymixing.models.wav2vec2_summarymixing import *

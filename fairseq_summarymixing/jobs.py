@@ -1,8 +1,10 @@
-"""Run commands side by side, as many at a time as there are cores for: each is shown, all are watched.
+"""Run commands side by side, so many at a time: each is shown, all are watched.
 
 An error of a command, or Ctrl-C, ends the others: ``asyncio.run`` cancels what still runs, and a
 cancelled command is ended.
 """
+
+from __future__ import annotations
 
 import asyncio
 import contextlib
@@ -15,12 +17,13 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import AsyncIterator, Callable, List, Tuple
 
 from tqdm import tqdm
 
-from fairseq_summarymixing.errors import UserError
+from .errors import UserError
 
 SHOWN_LINES_OF_A_FAILURE = 15
 SECONDS_BETWEEN_LINES = 30.0  # of a training's progress, in a file
@@ -32,29 +35,32 @@ def show_text(text: str) -> None:
     sys.stdout.flush()
 
 
-def shown(command: List[str]) -> str:
+def shown(command: list[str]) -> str:
     return " ".join(map(shlex.quote, [Path(command[0]).name, *command[1:]]))
 
 
-def show(command: List[str]) -> None:
+def show(command: list[str]) -> None:
     show_text(f"\n$ {shown(command)}")
 
 
+def count_cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 class Jobs:
-    """A runner of commands in the cores that this process may use. Made inside ``asyncio.run``.
+    """A runner of commands. Made inside ``asyncio.run``.
 
     Args:
-        most: jobs that can ever be ready at once.
+        count: jobs that may run at once.
 
     Attributes:
         environment: of the commands; the jobs that run at once share the cores.
     """
 
-    def __init__(self, most: int) -> None:
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        count = min(most, cores)
+    def __init__(self, count: int) -> None:
         self._free = asyncio.Semaphore(count)
-        self.environment = {"OMP_NUM_THREADS": str(cores // count), **os.environ}
+        self.environment = {"OMP_NUM_THREADS": str(max(1, count_cores() // count)), **os.environ}
 
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -63,16 +69,31 @@ class Jobs:
         yield
         self._free.release()
 
-    async def train(self, command: List[str], run: Path) -> None:
+    async def train(self, command: list[str], run: Path) -> None:
+        """Train into the folder ``run``; a run that is complete is left alone, a partial run goes on.
+
+        Raises:
+            UserError: the folder holds a run of another command, another training runs in it, or this one failed.
+        """
+        line, started, finished = " ".join(map(shlex.quote, command[1:])), run / "command.txt", run / "done"
+        if started.exists() and started.read_text(encoding="utf-8") != line:
+            raise UserError(f"{run} holds a run with other settings: delete it, or train into another folder")
+        show(command)
+        if finished.exists():
+            show_text(f"{run} is complete")
+            return
+        run.mkdir(parents=True, exist_ok=True)
+        started.write_text(line, encoding="utf-8")
+        await self._train(command, run)
+        finished.touch()
+
+    async def _train(self, command: list[str], run: Path) -> None:
         """Run a trainer, with a progress bar; its whole output goes to ``output.log``.
 
         The trainer inherits a lock on the log, so that no second trainer joins one that outlived its driver.
-
-        Raises:
-            UserError: another training runs in the folder, or this one failed.
         """
         log_path, name = run / "output.log", f"{run.parent.name}/{run.name}"
-        with open(log_path, "a", encoding="utf-8") as log, Progress(name) as progress:
+        with open(log_path, "a", encoding="utf-8", buffering=1) as log, Progress(name) as progress:
             try:
                 fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
@@ -84,26 +105,24 @@ class Jobs:
 
             status, lines = await self._follow(command, keep, pass_fds=[log.fileno()])
         if status:
-            raise UserError(
-                f"{name} failed, and the others were stopped; its output is in {log_path} and ends:\n{_end(lines)}"
-            )
+            raise UserError(f"{name} failed; its output is in {log_path} and ends:\n{_end(lines)}")
         show_text(progress.summary())
 
-    async def output(self, command: List[str], **environment: str) -> str:
+    async def output(self, command: list[str], **environment: str) -> str:
         """Return what a command prints. Raises UserError where the command fails."""
         status, lines = await self._follow(command, lambda line: None, env={**self.environment, **environment})
         if status:
             raise UserError(f"{shown(command)} failed; its output ends:\n{_end(lines)}")
         return "".join(lines).rstrip("\n")
 
-    async def _follow(self, command: List[str], on_line: Callable[[str], None], **options) -> Tuple[int, List[str]]:
+    async def _follow(self, command: list[str], on_line: Callable[[str], None], **options) -> tuple[int, list[str]]:
         """Run a command to its end. Returns its status and its lines, with each of which ``on_line`` is called.
 
         A thread reads: asyncio's own subprocesses wait for ever where they are cancelled while they start.
         """
         pipe = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "encoding": "utf-8", "errors": "replace"}
         process = subprocess.Popen(command, **{"env": self.environment, **pipe, **options})
-        lines: List[str] = []
+        lines: list[str] = []
 
         def read() -> int:
             with process.stdout:
@@ -112,7 +131,8 @@ class Jobs:
                     on_line(line)
             return process.wait()
 
-        reading = asyncio.get_running_loop().run_in_executor(None, read)
+        own_thread = ThreadPoolExecutor(1)  # asyncio's own pool holds as many as there are cores, and a few
+        reading = asyncio.get_running_loop().run_in_executor(own_thread, read)
         try:
             return await asyncio.shield(reading), lines
         except BaseException:
@@ -123,7 +143,7 @@ class Jobs:
             raise
 
 
-def _end(lines: List[str]) -> str:
+def _end(lines: list[str]) -> str:
     """Return what to show of a failure."""
     return "".join([line for line in lines if line.startswith("error: ")] or lines[-SHOWN_LINES_OF_A_FAILURE:]).rstrip()
 

@@ -1,0 +1,35 @@
+"""The stage that probes what the frozen encoders know: letters, drinks, speakers."""
+
+import subprocess
+from pathlib import Path
+from typing import List
+
+from runs import Run, verb
+
+from fairseq_summarymixing.errors import UserError
+from fairseq_summarymixing.files import atomic_write
+from fairseq_summarymixing.jobs import show, show_text
+from fairseq_summarymixing.text_files import read_text
+
+TASKS = {"ctc": "one_hour", "classify": "drinks", "verify": "speakers"}  # and their folders of manifests
+
+
+def probe(out: Path, runs: List[Run], device: str) -> None:
+    """Probe all pre-trained runs that are there; hidden states and finished probes are kept in OUT/probes."""
+    checkpoints = {run.name: out / "results" / "pretraining" / f"{run.name}.pt" for run in runs}
+    checkpoints = {name: path for name, path in checkpoints.items() if path.exists()}
+    if not checkpoints:
+        raise UserError(f"there are no checkpoints in {out / 'results' / 'pretraining'}: run the stage pretrain first")
+    for task, data in TASKS.items():
+        if not (out / "data" / data / "test.tsv").exists():
+            show_text(f"no {out / 'data' / data / 'test.tsv'}, so no probe {task}")
+            continue
+        command = verb("probe", task, *checkpoints.values(), "--names", ",".join(checkpoints))
+        command += ["--data", str(out / "data" / data), "-o", str(out / "probes" / task)]
+        command += ["--states", str(out / "probes" / "states"), "--device", device]
+        show(command)
+        if subprocess.run(command).returncode:
+            raise UserError(f"the probe {task} failed; see above")
+        for result in (out / "probes" / task).glob("*/result.json"):
+            with atomic_write(out / "results" / "probes" / f"{task}.json") as file:
+                file.write(read_text(result))

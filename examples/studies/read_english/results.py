@@ -1,0 +1,96 @@
+"""Read what the stages have left in OUT/results."""
+
+import json
+from pathlib import Path
+from typing import Dict, List, Optional
+
+import numpy as np
+from runs import MODELS
+
+from fairseq_summarymixing.compare.curves import read_curves
+from fairseq_summarymixing.compare.runs import Run
+from fairseq_summarymixing.downstream.error_rate import ErrorRate, character_errors, word_errors
+from fairseq_summarymixing.errors import UserError
+from fairseq_summarymixing.text_files import read_lines, read_text
+
+COUNTS = {"WER": word_errors, "CER": character_errors}
+
+
+class Results:
+    """The results of a study.
+
+    Attributes:
+        pretraining: by model, its runs by seed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.pretraining: Dict[str, Dict[int, Run]] = {
+            model: {
+                seed_of(path): read_curves(path) for path in sorted((folder / "pretraining").glob(f"{model}-*.jsonl"))
+            }
+            for model in MODELS
+        }
+        if not any(self.pretraining.values()):
+            raise UserError(f"there are no curves in {folder / 'pretraining'}: run the stage pretrain first")
+
+    def errors(self, labelled: str, model: str, kind: str) -> Dict[int, ErrorRate]:
+        """Return, by seed, the errors of each test utterance; nothing for what was not decoded."""
+        found = {}
+        for seed in self.pretraining[model]:
+            folder = self.folder / labelled / f"{model}-{seed}-test"
+            if (folder / "result.json").exists():
+                texts = (read_lines(folder / f"{name}.wrd") for name in ("references", "hypotheses"))
+                found[seed] = COUNTS[kind](*texts)
+        return found
+
+    def cost(self, model: str) -> Optional[Dict[str, float]]:
+        """Return seconds per update and activation memory, measured apart; None where they were not."""
+        runs = [read_curves(path) for path in curves_of(self.folder / "costs", model)]
+        if not runs:
+            return None
+        seconds = float(np.mean([run.seconds_per_update for run in runs]))
+        return {"seconds": seconds, "memory": runs[0].activation_mb_per_audio_second, **runs[0].about}
+
+    def seconds_per_update(self, model: str) -> Optional[float]:
+        """Return the seconds measured apart, and where they were not, those of the trainings side by side."""
+        cost = self.cost(model)
+        logged = [run.seconds_per_update for run in self.pretraining[model].values()]
+        return cost["seconds"] if cost else float(np.mean(logged)) if logged else None
+
+    def probes(self) -> List["Probe"]:
+        """Return each figure of what was probed."""
+        found = [json.loads(read_text(path)) for path in sorted((self.folder / "probes").glob("*.json"))]
+        return [Probe(one, name) for one in found for name in one["figures"]]
+
+
+class Probe:
+    """One figure of a probe of several checkpoints, in percent.
+
+    Attributes:
+        values: by model, of each seed of the pre-training.
+    """
+
+    def __init__(self, result: dict, figure: str) -> None:
+        self.title = f"{result['task']}: {result['figures'][figure]['title']}"
+        self.values: Dict[str, Dict[int, float]] = {}
+        for checkpoint in result["checkpoints"]:
+            model, seed = checkpoint["name"].rsplit("-", 1)
+            value = checkpoint["figures"][figure]["value"]
+            self.values.setdefault(model, {})[int(seed)] = np.nan if value is None else value
+
+
+def curves_of(folder: Path, model: str) -> List[Path]:
+    return sorted(folder.glob(f"{model}-*.jsonl"))
+
+
+def seed_of(path: Path) -> int:
+    return int(path.stem.rsplit("-", 1)[1])
+
+
+def accuracy_at(runs: Dict[int, Run], updates: float) -> List[float]:
+    """Return each run's accuracy on the validation set after so many updates, on the line between two validations;
+    nothing for runs that end before, and for updates before the first validation."""
+    curves = [run.values("accuracy", valid=True) for run in runs.values()]
+    known = [(marks, values) for marks, values in curves if marks and marks[0] <= updates <= marks[-1]]
+    return [float(np.interp(updates, marks, values)) for marks, values in known]

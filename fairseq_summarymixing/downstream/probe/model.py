@@ -1,0 +1,141 @@
+"""A probe: a weighted sum of the hidden states of all layers, and a small head over it."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from ...modules.summary_mixing import masked_mean
+
+
+class WeightedSum(nn.Module):
+    """The sum of all hidden states, each times a learned share; the shares are a softmax (Yang et al. 2021, SUPERB)."""
+
+    def __init__(self, num_states: int):
+        super().__init__()
+        self.weights = nn.Parameter(torch.zeros(num_states))
+
+    @property
+    def shares(self) -> Tensor:
+        """(S,), which sum to 1."""
+        return self.weights.softmax(dim=0)
+
+    def forward(self, states: Tensor) -> Tensor:
+        """(S, B, T, D) to (B, T, D)."""
+        return torch.tensordot(self.shares, states, dims=1)
+
+
+class Probe(nn.Module):
+    """A weighted sum and a head, called as ``head(x, padding_mask)`` with x (B, T, D)."""
+
+    def __init__(self, num_states: int, head: nn.Module):
+        super().__init__()
+        self.sum = WeightedSum(num_states)
+        self.head = head
+
+    def forward(self, states: Tensor, padding_mask: Tensor) -> Tensor:
+        """states: (S, B, T, D); padding_mask: (B, T), bool, True = padding. Returns what the head does."""
+        return self.head(self.sum(states), padding_mask)
+
+
+class Linear(nn.Module):
+    """A linear layer over each frame: (B, T, D) to (B, T, outputs)."""
+
+    def __init__(self, width: int, outputs: int):
+        super().__init__()
+        self.output = nn.Linear(width, outputs)
+
+    def forward(self, x: Tensor, padding_mask: Tensor) -> Tensor:
+        return self.output(x)
+
+
+class BLSTM(nn.Module):
+    """Two bidirectional LSTM layers and a linear one over each frame: (B, T, D) to (B, T, outputs)."""
+
+    def __init__(self, width: int, outputs: int, hidden_size: int):
+        super().__init__()
+        self.lstm = nn.LSTM(width, hidden_size, num_layers=2, dropout=0.2, bidirectional=True, batch_first=True)
+        self.output = nn.Linear(2 * hidden_size, outputs)
+
+    def forward(self, x: Tensor, padding_mask: Tensor) -> Tensor:
+        lengths = (~padding_mask).sum(dim=1).cpu()
+        packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+        x, _ = pad_packed_sequence(self.lstm(packed)[0], batch_first=True, total_length=x.shape[1])
+        return self.output(x)
+
+
+class MeanPooling(nn.Module):
+    """A linear layer over the mean of an utterance's frames: (B, T, D) to (B, outputs)."""
+
+    def __init__(self, width: int, outputs: int):
+        super().__init__()
+        self.output = nn.Linear(width, outputs)
+
+    def forward(self, x: Tensor, padding_mask: Tensor) -> Tensor:
+        return self.output(masked_mean(x, padding_mask).squeeze(1))
+
+
+class AttentiveStatistics(nn.Module):
+    """A linear layer over mean and standard deviation of an utterance's frames, weighted by attention (Okabe et al.
+    2018): (B, T, D) to (B, outputs)."""
+
+    def __init__(self, width: int, outputs: int, hidden_size: int):
+        super().__init__()
+        self.attention = nn.Sequential(nn.Linear(width, hidden_size), nn.Tanh(), nn.Linear(hidden_size, 1))
+        self.output = nn.Linear(2 * width, outputs)
+
+    def forward(self, x: Tensor, padding_mask: Tensor) -> Tensor:
+        scores = self.attention(x).masked_fill(padding_mask.unsqueeze(-1), float("-inf"))
+        return self.output(statistics(x, scores.softmax(dim=1)))
+
+
+class XVector(nn.Module):
+    """Speaker embeddings of a time-delay network with statistics pooling (Snyder et al. 2018), and a class for each
+    training speaker.
+
+    LayerNorm over the features of a frame stands where the paper has batch normalisation, so that an utterance's
+    embedding does not depend on what shares its batch.
+
+    Args:
+        outputs: training speakers.
+        hidden_size: features of every layer, and of the embedding.
+    """
+
+    KERNELS = ((5, 1), (3, 2), (3, 3), (1, 1), (1, 1))  # and dilations
+
+    def __init__(self, width: int, outputs: int, hidden_size: int):
+        super().__init__()
+        widths = [width] + [hidden_size] * len(self.KERNELS)
+        self.convolutions = nn.ModuleList(
+            nn.Conv1d(inputs, hidden_size, kernel, dilation=dilation, padding=kernel // 2 * dilation)
+            for inputs, (kernel, dilation) in zip(widths, self.KERNELS)
+        )
+        self.norms = nn.ModuleList(nn.LayerNorm(hidden_size) for _ in self.KERNELS)
+        self.embedding = nn.Linear(2 * hidden_size, hidden_size)
+        self.classes = nn.Parameter(torch.randn(outputs, hidden_size))
+
+    def embed(self, x: Tensor, padding_mask: Tensor) -> Tensor:
+        """Compute the embeddings (B, hidden_size), of length 1, of x (B, T, D)."""
+        padding = padding_mask.unsqueeze(-1)
+        for convolution, norm in zip(self.convolutions, self.norms):
+            x = convolution(x.masked_fill(padding, 0).transpose(1, 2)).transpose(1, 2)
+            x = norm(F.relu(x))
+        real = (~padding).to(x.dtype)
+        x = statistics(x, real / real.sum(dim=1, keepdim=True))
+        return F.normalize(self.embedding(x), dim=-1)
+
+    def forward(self, x: Tensor, padding_mask: Tensor) -> Tensor:
+        """Compute the cosine (B, outputs) of each utterance's embedding and each training speaker's."""
+        return self.embed(x, padding_mask) @ F.normalize(self.classes, dim=-1).transpose(0, 1)
+
+
+def statistics(x: Tensor, shares: Tensor) -> Tensor:
+    """Join the weighted mean and standard deviation over frames.
+
+    x: (B, T, D); shares: (B, T, 1), which sum to 1 over an utterance's frames and are 0 for padding. Returns (B, 2 D).
+    """
+    mean = (shares * x).sum(dim=1, keepdim=True)
+    variance = (shares * (x - mean).square()).sum(dim=1, keepdim=True)
+    return torch.cat([mean, variance.clamp(min=1e-6).sqrt()], dim=-1).squeeze(1)

@@ -1,0 +1,72 @@
+"""Do probes compute what they say, whatever shares the batch?"""
+
+import pytest
+import torch
+
+from fairseq_summarymixing.downstream.probe.model import (
+    BLSTM,
+    AttentiveStatistics,
+    Linear,
+    MeanPooling,
+    Probe,
+    WeightedSum,
+    XVector,
+    statistics,
+)
+
+HEADS = {
+    "linear": lambda: Linear(6, 4),
+    "blstm": lambda: BLSTM(6, 4, 5),
+    "mean": lambda: MeanPooling(6, 4),
+    "statistics": lambda: AttentiveStatistics(6, 4, 5),
+    "xvector": lambda: XVector(6, 4, 5),
+}
+
+
+def padding(*lengths):
+    return torch.arange(max(lengths)) >= torch.tensor(lengths).unsqueeze(1)
+
+
+def test_the_weighted_sum_is_a_loop_over_states():
+    states, layer = torch.randn(3, 2, 5, 4), WeightedSum(3)
+    assert layer.shares.tolist() == pytest.approx([1 / 3] * 3)
+    with torch.no_grad():
+        layer.weights.copy_(torch.tensor([0.3, -1.0, 2.0]))
+    exponentials = [torch.tensor(weight).exp() for weight in (0.3, -1.0, 2.0)]
+    expected = sum(state * share / sum(exponentials) for state, share in zip(states, exponentials))
+    torch.testing.assert_close(layer(states), expected)
+
+
+def test_statistics_are_a_loop_over_frames():
+    x, shares = torch.randn(1, 4, 3), torch.tensor([0.1, 0.2, 0.3, 0.4]).view(1, 4, 1)
+    for feature in range(3):
+        mean = sum(float(shares[0, t]) * float(x[0, t, feature]) for t in range(4))
+        variance = sum(float(shares[0, t]) * (float(x[0, t, feature]) - mean) ** 2 for t in range(4))
+        found = statistics(x, shares)[0, [feature, 3 + feature]].tolist()
+        assert found == pytest.approx([mean, variance**0.5], abs=1e-6)
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_an_utterance_alone_gives_what_it_gives_padded_and_padding_gets_no_gradient(name):
+    probe, lengths = Probe(3, HEADS[name]()).eval(), (1, 9, 17)
+    states = torch.randn(3, 3, 17, 6, requires_grad=True)
+    together = probe(states, padding(*lengths))
+    for row, length in enumerate(lengths):
+        alone = probe(states[:, row : row + 1, :length], padding(length))
+        found = together[row, :length] if together.dim() == 3 else together[row]
+        torch.testing.assert_close(found, alone[0], atol=1e-5, rtol=1e-5)
+    real = ~padding(*lengths)
+    (together[real] if together.dim() == 3 else together).square().sum().backward()
+    assert states.grad[:, ~real].abs().max() == 0
+    assert states.grad[:, real].abs().max() > 0
+
+
+def test_speaker_embeddings_are_of_length_1_and_see_as_many_frames_as_in_the_paper():
+    head, x = XVector(6, 4, 5), torch.randn(1, 31, 6, requires_grad=True)
+    torch.testing.assert_close(head.embed(x, padding(31)).norm(dim=-1), torch.ones(1))
+    frames, taken = x.transpose(1, 2), []
+    for convolution in head.convolutions:
+        frames = convolution(frames)
+    frames[0, :, 15].sum().backward()
+    taken = x.grad[0].abs().sum(dim=1).nonzero().flatten().tolist()
+    assert (taken[0], taken[-1]) == (15 - 7, 15 + 7)

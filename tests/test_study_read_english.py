@@ -1,0 +1,166 @@
+"""Does the study of read English run from the corpora to its report, stop in time, and go on?"""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+import torch
+
+pytest.importorskip("fairseq", reason="trains with fairseq")
+pytest.importorskip("matplotlib", reason="draws plots")
+
+from fairseq import tasks
+from tiny import EXAMPLES, ROOT, compose, tone, write_wave
+
+STUDY = EXAMPLES / "studies" / "read_english"
+SPLITS = ("train", "train_1h", "train_10min", "unlabelled", "dev", "test")
+
+
+@pytest.fixture(scope="module")
+def corpora(tmp_path_factory):
+    """Four recordings of each split."""
+    folder = tmp_path_factory.mktemp("corpora")
+    rows = {"read_english": ["path\ttext\tspeaker\tseconds\tsplit"], "drink_orders": ["path\tlabel\tsplit"]}
+    for number, split in enumerate(SPLITS):
+        for clip in range(4):
+            name, text = f"{split}/{clip}.wav", "" if split == "unlabelled" else "A B" if clip % 2 else "BA A"
+            write_wave(folder / "read_english" / "audio" / name, tone(2.1, seed=10 * number + clip))
+            rows["read_english"].append(f"{name}\t{text}\t{split}-{clip % 2}\t2.1\t{split}")
+            if split in ("train", "dev", "test"):
+                write_wave(folder / "drink_orders" / "audio" / name, tone(1.0, seed=10 * number + clip))
+                rows["drink_orders"].append(f"{name}\t{'iced coffee' if clip % 2 else 'latte'}\t{split}")
+    for name, lines in rows.items():
+        (folder / name / "utterances.tsv").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+@pytest.mark.parametrize("mixer", ["summary_mixing", "self_attention", "hyper_mixing", "fastformer", None])
+def test_all_models_have_about_as_many_parameters_and_take_the_same_batches(mixer):
+    recipe = "pretraining_log_mel" if mixer else "pretraining_waveform"
+    fields = {"task.data": ".", "checkpoint.save_dir": ".", **({"model.mixer": mixer} if mixer else {})}
+    cfg = compose("studies/read_english", recipe, fields)
+    # stock fairseq copies weights while building, which the meta device cannot
+    with torch.device("meta" if mixer else "cpu"):
+        model = tasks.setup_task(cfg.task).build_model(cfg.model)
+    assert 4.9e6 < sum(parameter.numel() for parameter in model.parameters()) < 5.3e6
+    other = compose("studies/read_english", "pretraining_log_mel", fields)
+    assert (cfg.task, cfg.dataset, cfg.optimization) == (other.task, other.dataset, other.optimization)
+
+
+def study(*arguments):
+    command = [sys.executable, str(STUDY / "run.py"), *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200)
+
+
+def test_manifests_hold_the_splits_that_each_stage_needs(corpora, tmp_path):
+    result = study("--data", corpora, "--out", tmp_path, "--stages", "prepare")
+    assert result.returncode == 0, result.stdout + result.stderr
+
+    def rows(name):
+        root, *lines = (tmp_path / "data" / name).read_text().splitlines()
+        return [line.split("/")[0] for line in lines]
+
+    assert sorted({*rows("pretraining/train.tsv")}) == ["train", "train_10min", "train_1h", "unlabelled"]
+    assert {*rows("pretraining/valid.tsv")} == {*rows("one_hour/valid.tsv")} == {"dev"}
+    assert sorted({*rows("one_hour/train.tsv")}) == ["train_10min", "train_1h"]
+    assert {*rows("ten_minutes/train.tsv")} == {"train_10min"} and {*rows("ten_minutes/test.tsv")} == {"test"}
+    assert (tmp_path / "data" / "one_hour" / "test.ltr").read_text().splitlines()[:2] == ["B A | A |", "A | B |"]
+    assert (tmp_path / "data" / "drinks" / "valid.cls").read_text().split() == ["latte", "iced_coffee"] * 2
+    assert (tmp_path / "data" / "speakers" / "test.cls").read_text().split() == ["test-0", "test-1"] * 2
+    assert len(list((tmp_path / "audio" / "read_english").glob("*/*.flac"))) == 24
+
+
+def test_runs_go_from_the_corpora_to_error_rates_past_one_that_fails_and_are_not_trained_again_elsewhere(
+    corpora, tmp_path
+):
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    damaged = out / "pretraining" / "wav2vec2-1" / "checkpoints" / "checkpoint_last.pt"
+    damaged.parent.mkdir(parents=True)
+    damaged.write_bytes(b"damaged")
+    options = ["--minutes-updates", "2", "--minutes", "5", "--jobs", "1"]
+    both = ["--only", "wav2vec2", "random_weights", *options]
+    first = study("--data", corpora, "--out", out, *both, "--stages", "prepare", "pretrain")
+    assert first.returncode == 1 and "error: pretraining/wav2vec2-1 failed; its output is in " in first.stdout
+    assert str(damaged) in first.stderr and "Traceback" not in first.stderr
+    head, *lines = map(json.loads, (out / "results/pretraining/random_weights-1.jsonl").read_text().splitlines())
+    assert head["updates"] == 1 and head["trainings_at_once"] == 1 and head["processor"]
+    assert lines[-1]["split"] == "valid" and 0 <= lines[-1]["accuracy"] < 0.1
+    assert head["command"].startswith(
+        "fairseq-hydra-train --config-dir examples/studies/read_english --config-name pretraining_log_mel "
+        "+model.mixer=summary_mixing 'optimization.lr=[0.0]' task.data=OUT/data/pretraining common.seed=1 "
+    )
+    assert (out / "results/pretraining/random_weights-1.pt").stat().st_size < 12e6
+
+    shutil.copytree(out / "data" / "ten_minutes", elsewhere / "data" / "ten_minutes")
+    shutil.copytree(out / "results", elsewhere / "results")
+    stages = ["--only", "random_weights", *options, "--stages", "pretrain", "finetune"]
+    second = study("--out", elsewhere, *stages)
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert "random_weights-1.pt is there" in second.stdout and second.stdout.count("hydra_train") == 1
+    assert json.loads((elsewhere / "results/ten_minutes/random_weights-1-test/result.json").read_text())["wer"] > 0
+
+
+def test_all_trainings_stop_in_time_and_mistakes_are_one_line(tmp_path):
+    (tmp_path / "data" / "pretraining").mkdir(parents=True)
+    stopped = study("--out", tmp_path, "--stages", "pretrain", "--minutes", "0.001", "--jobs", "3")
+    assert stopped.returncode == 0, stopped.stderr
+    assert "stopped after 0.001 minutes: run the same command again to go on" in stopped.stdout
+    for arguments, message in [
+        (["--stages", "prepare"], "--data is missing"),
+        (["--stages", "prepare", "--data", tmp_path], "there is no "),
+        (
+            ["--stages", "finetune"],
+            f"there is no {tmp_path}/new/results/pretraining/summarymixing-1.pt: run the stage pretrain",
+        ),
+        (["--stages", "report"], "there are no curves in "),
+    ]:
+        result = study("--out", tmp_path / "new", *arguments)
+        assert result.returncode == 1 and result.stderr.startswith(f"error: {message}"), result.stderr
+        assert result.stderr.count("\n") == 1
+
+
+def write_curves(path, accuracies, seconds=1.0):
+    """Curves of a pre-training, by the accuracies after 250, 500, ... updates."""
+    updates = range(250, 250 * len(accuracies) + 1, 250)
+    about = {"device": "cpu", "processor": "P", "cores": 2, "trainings_at_once": 1, "versions": {"torch": "2"}}
+    head = {"format": "fairseq-summarymixing curves 1", "name": path.stem, "kind": "pre-training", "parameters": 5e6}
+    lines = [{**head, "updates": updates[-1], "model": {"_name": "wav2vec2"}, "inner_model": {}, **about}]
+    for update, accuracy in zip(updates, accuracies):
+        lines.append({"split": "train", "updates": update, "ups": 1 / seconds, "activation_mb_per_audio_second": 5.6})
+        lines.append({"split": "valid", "updates": update, "accuracy": accuracy})
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def test_the_report_compares_at_equal_updates_and_at_equal_time_with_intervals(tmp_path):
+    results = tmp_path / "results"
+    for seed, more in ((1, 0.0), (2, 0.02)):
+        write_curves(results / "pretraining" / f"summarymixing-{seed}.jsonl", [0.1 + more, 0.2 + more])
+        write_curves(results / "pretraining" / f"self_attention-{seed}.jsonl", [0.1, 0.3])
+        for model, words in (("summarymixing", "A C"), ("self_attention", "A B")):
+            folder = results / "one_hour" / f"{model}-{seed}-test"
+            folder.mkdir(parents=True)
+            (folder / "references.wrd").write_text("A B\n" * 8)
+            (folder / "hypotheses.wrd").write_text(f"{words}\n" * 8)
+            (folder / "result.json").write_text("{}")
+    write_curves(results / "costs" / "summarymixing-1.jsonl", [0.0], seconds=1.0)
+    write_curves(results / "costs" / "self_attention-1.jsonl", [0.0], seconds=2.0)
+    values = {"summarymixing-1": 90.0, "summarymixing-2": 80.0, "self_attention-1": 70.0, "random_weights-1": 20.0}
+    checkpoints = [{"name": name, "figures": {"accuracy": {"value": value}}} for name, value in values.items()]
+    probe = {"task": "classify", "figures": {"accuracy": {"title": "accuracy %"}}, "checkpoints": checkpoints}
+    (results / "probes").mkdir()
+    (results / "probes" / "classify.json").write_text(json.dumps(probe))
+    report = study("--out", tmp_path, "--stages", "report")
+    assert report.returncode == 0, report.stderr
+    text = (tmp_path / "RESULTS.md").read_text()
+    assert "| SummaryMixing | 2 | 5.0 M | 500 | 0.210 (0.200 to 0.220) | 1.000 | 5.60 | 50.0 | 33.3 | – | – |" in text
+    # at the time of SummaryMixing's 500 updates the twin has done 250
+    assert "| model | 2.08 min | 4.17 min | 6.25 min | 8.33 min |" in text
+    assert "| self-attention twin | – | – | – | 0.100 |" in text
+    assert "| valid accuracy after 500 updates | 2 | -0.090 (-0.100 to -0.080) |" in text
+    assert "| test WER %, 1 h | 2 | +50.0 |" in text
+    assert "| SummaryMixing | 85.0 (80.0 to 90.0) |" in text and "| SummaryMixing, random weights | 20.0 |" in text
+    assert "| probe classify: accuracy % | 1 | +20.0 |" in text
+    assert {path.name for path in tmp_path.glob("*.png")} == {"accuracy.png", "errors.png"}
