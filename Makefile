@@ -7,7 +7,7 @@ LEGACY := .venv-legacy
 NEWEST := .venv-newest
 OUT ?= quickstart
 
-PACKAGE := setup.py README.md $(shell find fairseq_summarymixing -name '*.py')
+PACKAGE := setup.py README.md $(shell find fairseq_summarymixing hydra_plugins -name '*.py')
 AUDIO_OPTION := $(if $(AUDIO),--audio "$(AUDIO)")
 MODEL_OPTION := $(if $(MODEL),--model "$(MODEL)")
 SEED_OPTION := $(if $(SEED),--seed "$(SEED)")

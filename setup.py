@@ -25,7 +25,7 @@ setup(
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="MIT",
-    packages=find_packages(include=["fairseq_summarymixing", "fairseq_summarymixing.*"]),
+    packages=[*find_packages(include=["fairseq_summarymixing", "fairseq_summarymixing.*"]), "hydra_plugins"],
     python_requires=">=3.9",
     install_requires=[
         'fairseq-fixed==0.12.3.1; python_version >= "3.11"',
