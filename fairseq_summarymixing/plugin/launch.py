@@ -39,12 +39,13 @@ def in_a_writable_folder(run_job: Callable) -> Callable:
     def run(*args, **kwargs):
         try:
             return run_job(*args, **kwargs)
-        except OSError as error:
+        except (OSError, ValueError) as error:
+            cause = error if isinstance(error, OSError) else error.__cause__  # ValueError: logging's, of its file
             configs = [value for value in (*args, *kwargs.values()) if OmegaConf.is_config(value)]
-            if error.filename is None or not any(map(is_ours, configs)):
+            if not isinstance(cause, OSError) or cause.filename is None or not any(map(is_ours, configs)):
                 raise
             raise SystemExit(
-                f"error: hydra cannot write {error.filename}: {error.strerror}; start from a folder that can be "
+                f"error: hydra cannot write {cause.filename}: {cause.strerror}; start from a folder that can be "
                 "written to, or set hydra.run.dir=FOLDER"
             ) from None
 
@@ -74,6 +75,10 @@ def reporting(call_main: Callable) -> Callable:
             )
         except ProcessExitedException as error:
             message = f"process {error.error_index} has ended with status {error.exit_code}; its message stands above"
+            if error.exit_code < 0:
+                message = (
+                    f"process {error.error_index} was killed ({error.signal_name}), for want of memory for instance"
+                )
         raise SystemExit(f"error: {message}")
 
     return call

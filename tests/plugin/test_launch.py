@@ -18,6 +18,7 @@ OURS = OmegaConf.create(
 )
 OTHERS = OmegaConf.create({"common": {"user_dir": None}})
 EXITED = ProcessExitedException("process 1 terminated", error_index=1, error_pid=7, exit_code=3)
+KILLED = ProcessExitedException("process 0 terminated", error_index=0, error_pid=7, exit_code=-9, signal_name="SIGKILL")
 
 
 def raising(error):
@@ -41,8 +42,9 @@ def as_before(monkeypatch):
             "error: distributed_training.distributed_world_",
         ),
         (EXITED, "error: process 1 has ended with status 3; its message stands above"),
+        (KILLED, "error: process 0 was killed .SIGKILL., for want of memory for instance"),
     ],
-    ids=["devices", "spawned"],
+    ids=["devices", "spawned", "killed"],
 )
 def test_errors_of_launching_are_one_line_for_our_runs_alone(error, message):
     call = launch.reporting(raising(error))
@@ -62,8 +64,13 @@ def test_a_folder_that_hydra_cannot_write_is_named():
     full = OSError(30, "Read-only file system", "/ro/.hydra")
     with pytest.raises(SystemExit, match="error: hydra cannot write /ro/.hydra: Read-only file system; start from a "):
         launch.in_a_writable_folder(raising(full))(config=OURS)
-    with pytest.raises(OSError):
-        launch.in_a_writable_folder(raising(full))(config=OTHERS)
+    of_logging = ValueError("Unable to configure handler 'file'")
+    of_logging.__cause__ = full
+    with pytest.raises(SystemExit, match="error: hydra cannot write /ro/.hydra: Read-only file system"):
+        launch.in_a_writable_folder(raising(of_logging))(config=OURS)
+    for error, config in ((full, OTHERS), (ValueError("of another kind"), OURS)):
+        with pytest.raises(type(error)):
+            launch.in_a_writable_folder(raising(error))(config=config)
 
 
 def test_an_interrupt_is_one_line(capsys, monkeypatch):
