@@ -60,8 +60,10 @@ def check_numbers(config: Any, may_be_zero: Collection = ()) -> None:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             continue
         lowest = 0 if each.type is float or each.name in may_be_zero else 1
-        largest = math.inf if each.type is float else MOST_LAYERS if each.name == "encoder_layers" else LARGEST_SIZE
-        check_range(each.name, value, lowest, 1 if is_probability(each.name) else largest)
+        check_range(each.name, value, lowest, 1 if is_probability(each.name) else math.inf)
+        largest = MOST_LAYERS if each.name == "encoder_layers" else LARGEST_SIZE
+        if each.type is not float and value > largest:
+            raise ValueError(f"{each.name} must be at most {largest}; got {value}")
 
 
 @dataclass

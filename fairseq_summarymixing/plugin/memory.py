@@ -76,7 +76,7 @@ def memory_bytes(device: torch.device) -> Optional[int]:
 
 def largest_batch(cfg: Any, epoch_itr: Any) -> int:
     """Return the most samples that a batch may hold; 0 where that is not known."""
-    sizes = np.asarray(getattr(epoch_itr.dataset, "sizes", ()))
+    sizes = np.asarray(getattr(getattr(epoch_itr, "dataset", None), "sizes", ()))
     if cfg.dataset.max_tokens is None or sizes.ndim != 1 or not len(sizes):
         return 0
     return min(cfg.dataset.max_tokens, int(sizes.sum()), int(sizes.max()) * (cfg.dataset.batch_size or len(sizes)))
