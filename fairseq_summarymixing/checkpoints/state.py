@@ -90,9 +90,11 @@ def _check_state(path: Path, state: Any) -> None:
 def _check_kinds(path: Path, state: Mapping[str, Any], config: Mapping[str, Any]) -> None:
     """Refuse a state that holds something else than what fairseq saves under a name."""
     found = [(name, state.get(name), kind) for name, kind in KINDS.items()]
-    found += [(f"cfg.{group}", config.get(group), Mapping) for group in GROUPS]
-    inner = (config.get("model") or {}) if isinstance(config.get("model"), Mapping) else {}
-    found.append(("cfg.model.w2v_args", inner.get("w2v_args"), (Mapping, Namespace)))
+    found += _of_groups("cfg", config)
+    model = config.get("model") if isinstance(config.get("model"), Mapping) else {}
+    found.append(("cfg.model.w2v_args", model.get("w2v_args"), (Mapping, Namespace)))
+    if isinstance(model.get("w2v_args"), Mapping):
+        found += _of_groups("cfg.model.w2v_args", model["w2v_args"])
     found += [("an entry of optimizer_history", entry, Mapping) for entry in _list(state.get("optimizer_history"))]
     task_state = state.get("task_state")
     if isinstance(task_state, Mapping):
@@ -100,6 +102,13 @@ def _check_kinds(path: Path, state: Mapping[str, Any], config: Mapping[str, Any]
     for name, value, kind in found:
         if value is not None and not isinstance(value, kind):
             raise UserError(f"{path}: {name} is not what fairseq saves there but {str(value)[:40]!r}")
+
+
+def _of_groups(name: str, config: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Return names, values and expected kinds of a configuration's groups, and of the names of their classes."""
+    groups = [(f"{name}.{group}", config.get(group), Mapping) for group in GROUPS]
+    held = [(group, value) for group, value, _ in groups if isinstance(value, Mapping)]
+    return groups + [(f"{group}._name", value.get("_name"), str) for group, value in held]
 
 
 def _list(value: Any) -> list:

@@ -169,6 +169,8 @@ def _recipe(checkpoint: Checkpoint) -> dict[str, dict[str, Any]]:
         from .. import models, tasks  # noqa: F401 (registers our names)
 
     def known(values: dict[str, Any], registry: dict[str, Any]) -> dict[str, Any]:
+        if values.get("_name") not in registry:
+            raise UserError(f"{checkpoint.path} is of {values.get('_name')!r}, which is not installed here")
         names = {field.name for field in fields(registry[values["_name"]])} - PATHS | {"_name"}
         return {name: value for name, value in plain(values).items() if name in names}
 
