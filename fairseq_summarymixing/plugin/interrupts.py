@@ -14,7 +14,7 @@ from ..errors import is_run_by_hydra, leave_at_exit
 from .guard import guard
 
 REPORTED_BY_PARENT = "FAIRSEQ_SUMMARYMIXING_PARENT_REPORTS"
-"""Environment variable that processes have whose parent reports Ctrl-C; see ``launch.py``."""
+"""Environment variable that processes have whose parent reports Ctrl-C; see ``hydra_plugins/``."""
 
 MESSAGE = "interrupted; run the same command to go on from the last checkpoint"
 
