@@ -37,7 +37,7 @@ quickstart: install
 	$(VENV)/bin/python examples/quickstart/run.py --out "$(OUT)" $(AUDIO_OPTION) $(TRANSCRIPTS_OPTION) $(MODEL_OPTION) $(SEED_OPTION)
 
 # Two processes side by side, of about the same time. Status 5: PYTEST_OPTIONS select nothing of one of them
-HALF := tests/training tests/tasks tests/test_quickstart.py tests/data
+HALF := tests/training tests/tasks tests/test_quickstart.py tests/data tests/fuzz
 
 test: install
 	$(VENV)/bin/ruff check .

@@ -5,8 +5,8 @@
 
 Each case is a real command in a process of its own, forked off one that has imported fairseq: status 0, or another
 status, one line that begins with ``error: `` and holds no words of Python's, every input as it was and no file half
-written; never a stack trace, a signal or no end within a minute. The draw of a case depends on its kind, the seed and
-its number alone. Prints a line for each case that fails and, at the end, a table. Exits with 1 where a case failed.
+written; never a stack trace, a signal or no end within two minutes. A case depends on its kind, the seed and its number
+alone. Prints a line for each case that fails and, at the end, a table. Exits with 1 where a case failed.
 """
 
 import argparse
@@ -38,7 +38,7 @@ KINDS = (
     "recipes",
     "options",
 )
-SECONDS = 60
+SECONDS = 120
 
 
 def run_case(kind, seed, number, inputs, folder):
@@ -78,13 +78,14 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         inputs = write_inputs(folder / "inputs")
-        write_directory(inputs)
+        kind, seed, number = args.case.split() if args.case else (args.kind, args.seed, None)
+        if kind in (None, "directories"):
+            write_directory(inputs)
         if args.case:
-            kind, seed, number = args.case.split()
             case, outcome, wrong = run_case(kind, int(seed), int(number), inputs, args.keep or folder / "case")
             print(f"[{case.damage}] {' '.join(case.argv)}\n{outcome.output}status {outcome.status}\n{wrong or 'held'}")
             return int(wrong is not None)
-        tried, held = run_campaign([args.kind] if args.kind else KINDS, args.seed, args.count, inputs, folder)
+        tried, held = run_campaign([kind] if kind else KINDS, seed, args.count, inputs, folder)
     print("| kind | tried | held |\n|---|---:|---:|")
     for kind in tried:
         print(f"| {kind} | {tried[kind]} | {held[kind]} |")

@@ -9,14 +9,15 @@ from typing import List, Optional
 
 # A line for people has no words of Python's, torch's or omegaconf's
 MACHINE_WORDS = re.compile(
-    r"\b(?!UserError)\w*(Error|Exception)\b|Traceback|NoneType|<class |<function| object at 0x|\b__\w+__\b|"
+    r"\b(?!UserError)\w+(Error|Exception)\b|Traceback|NoneType|<class |<function| object at 0x|\b__\w+__\b|"
     r"unexpected keyword|has no attribute|not subscriptable|not iterable|unhashable|list index|out of range of|"
     r"could not convert|invalid literal|object cannot be|unpack|ndarray|dtype\("
 )
-LONGEST_LINE = 1000
+LONGEST_LINE = 1007  # with "error: "
 # Where a recipe gives a field a value of another type, hydra ends before it loads anything of ours: four lines that
 # name value and field
 HYDRAS_OWN = re.compile(r"^Error merging .*\n.*\n +full_key: \w+\.\w+$", re.MULTILINE)
+OF_A_RECORDING = "error: cannot use "  # the command goes on with others
 TEMPORARY = (".part", ".tmp")
 
 
@@ -76,9 +77,8 @@ def what_is_wrong(case: Case, outcome: Outcome, before, after) -> Optional[str]:
 def _wrong_message(case, outcome, lines, last, new):
     if HYDRAS_OWN.search(outcome.output):
         return None
-    of_recordings = ("error: cannot use ", "warning: ", "[")
-    errors = [line for line in lines if "error: " in line and not line.startswith(of_recordings)]
-    if len(errors) != 1 or errors[0] != last:
+    errors = [line for line in lines if "error: " in line and not line.startswith(("warning: ", "["))]
+    if errors[-1:] != [last] or not all(line.startswith(OF_A_RECORDING) for line in errors[:-1]):
         return f"status {outcome.status} without one line at the end that is the error: {last}"
     if len(last) > LONGEST_LINE:
         return f"a line of {len(last)} characters: {last[:200]}"

@@ -1,4 +1,5 @@
-"""Valid inputs of every kind, small: a corpus, checkpoints, a Hugging Face directory, a language model, runs, recipes."""
+"""Valid inputs of every kind, small: a corpus, checkpoints, a Hugging Face directory, a language model, runs and
+recipes."""
 
 import json
 from pathlib import Path

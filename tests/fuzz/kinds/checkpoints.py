@@ -44,6 +44,6 @@ def _parameter(draw, model):
     """Another parameter, or one that no model can use."""
     found = draw.choice([value for value in model.values() if torch.is_tensor(value)]).clone()
     ways = [lambda: odd_value(draw), lambda: found, lambda: found.long(), lambda: found.half(), lambda: found[..., :1]]
-    ways += [lambda: torch.full_like(found, value) for value in (float("nan"), float("inf"), 1e30)]
+    ways += [lambda: torch.full_like(found, draw.choice([float("nan"), float("inf"), 1e30]))] * 2
     ways += [lambda: torch.zeros(0), lambda: found.to(torch.complex64), lambda: found.to_sparse()]
     return draw.choice(ways)()
