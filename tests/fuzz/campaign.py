@@ -6,10 +6,11 @@
 Each case is a real command in a process of its own, forked off one that has imported fairseq: status 0, or another
 status, one line that begins with ``error: `` and holds no words of Python's, every input as it was and no file half
 written; never a stack trace, a signal or no end within two minutes. A case depends on its kind, the seed and its number
-alone. Prints a line for each case that fails and, at the end, a table. Exits with 1 where a case failed.
+alone. Prints each case that fails and at the end, or after Ctrl-C, a table. Exits with 1 where a case failed.
 """
 
 import argparse
+import contextlib
 import importlib
 import random
 import shutil
@@ -25,6 +26,7 @@ from case import files_in, what_is_wrong
 from execution import run
 from inputs import write_directory, write_inputs
 from processes import PRELOADED
+from tqdm import tqdm
 
 KINDS = (
     "audio",
@@ -52,17 +54,18 @@ def run_case(kind, seed, number, inputs, folder):
 
 
 def run_campaign(kinds, seed, count, inputs, folder):
-    """Run ``count`` cases, of all kinds in turn; prints those that fail, and returns two counts by kind: tried and
-    held."""
+    """Run ``count`` cases, of all kinds in turn, or until Ctrl-C; prints those that fail, and returns two counts by
+    kind: tried and held."""
     tried, held = Counter(), Counter()
-    for index in range(count):
-        kind, number = kinds[index % len(kinds)], index // len(kinds)
-        case, _, wrong = run_case(kind, seed, number, inputs, folder / "case")
-        shutil.rmtree(folder / "case")
-        tried[kind] += 1
-        held[kind] += wrong is None
-        if wrong:
-            print(f"--case '{kind} {seed} {number}' [{case.damage}] {' '.join(case.argv)}\n    {wrong}", flush=True)
+    with contextlib.suppress(KeyboardInterrupt):
+        for index in tqdm(range(count), unit="case", disable=None):
+            kind, number = kinds[index % len(kinds)], index // len(kinds)
+            case, _, wrong = run_case(kind, seed, number, inputs, folder / "case")
+            shutil.rmtree(folder / "case")
+            tried[kind] += 1
+            held[kind] += wrong is None
+            if wrong:
+                print(f"--case '{kind} {seed} {number}' [{case.damage}] {' '.join(case.argv)}\n    {wrong}", flush=True)
     return tried, held
 
 
