@@ -17,7 +17,7 @@ from tiny import ROOT, accept_ctrl_c, command, compose
 GLOO = {"distributed_training.distributed_world_size": 2, "distributed_training.distributed_backend": "gloo"}
 WAYS = ("spawn", "torchrun", "by hand")
 PRELOADED = ["fairseq_cli.hydra_train", "fairseq_summarymixing.models", "fairseq_summarymixing.tasks"]
-PRELOADED += ["fairseq_summarymixing.cli", "fairseq_summarymixing.downstream.decode"]
+PRELOADED += ["fairseq_summarymixing.cli", "fairseq_summarymixing.downstream.decode", "matplotlib.pyplot"]
 
 
 def start_pair(way, folder, name, settings, of_rank=({}, {}), environment=None):

@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from campaign import KINDS, run_case
 from inputs import write_inputs
 
-SEED, COUNT = 1, 3
+SEED, COUNT = 1, 2
 SHORT = [kind for kind in KINDS if kind != "directories"]  # those take an export
 
 
