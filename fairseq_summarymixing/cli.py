@@ -11,6 +11,7 @@ from .converters import export_command, import_command
 from .data import manifest_command
 from .data.demo import synth_command
 from .downstream import decode_command, features_command, transcribe_command
+from .downstream.mp3s import command as mp3s
 from .errors import exit_status
 
 VERBS = {
@@ -19,6 +20,7 @@ VERBS = {
     "decode": (decode_command, "word error rate of a fine-tuned checkpoint"),
     "transcribe": (transcribe_command, "what a fine-tuned checkpoint recognises in recordings of any length"),
     "features": (features_command, "hidden states of recordings of any length"),
+    "mp3s": (mp3s, "the published benchmark: probes of frozen encoders on twelve recipes"),
     "export": (export_command, "a checkpoint for other tools, checked to compute the same"),
     "import": (import_command, "another tool's model as a fairseq checkpoint"),
     "compare": (compare, "tables and plots of training runs"),
