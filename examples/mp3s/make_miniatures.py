@@ -29,6 +29,8 @@ SCENARIOS = (
     "alarm audio calendar cooking datetime email general iot lists music news play qa recommendation social takeaway "
     "transport weather"
 ).split()
+# Recipes that spell know the letters that they trained on, and fail when they decode another
+ALL_LETTERS = "THE QUICK BROWN FOX JUMPS OVER THE LAZY DOG'S BED"
 # "hap" takes in "exc"; the last two are dropped
 EMOTIONS = {"neu": 1708, "hap": 595, "exc": 1041, "sad": 1084, "ang": 1103, "fru": 40, "xxx": 40}
 
@@ -58,7 +60,7 @@ def librispeech(speakers: list, out: Path) -> None:
             for index, (samples, text) in enumerate(utterances[:3]):
                 name = f"{number}-1000-{index:04d}"
                 write(chapter / f"{name}.flac", samples)
-                lines.append(f"{name} {text}\n")
+                lines.append(f"{name} {text if number > 100 else ALL_LETTERS}\n")
             (chapter / f"{number}-1000.trans.txt").write_text("".join(lines))
             number += 1
 
@@ -76,7 +78,7 @@ def common_voice(speakers: list, out: Path, language: str) -> None:
                 clip = f"common_voice_{language}_{number}.mp3"
                 write(out / "clips" / clip, resample_poly(samples, 3, 1).astype("float32"), 3 * RATE, format="MP3")
                 rows.append(
-                    "\t".join([f"{split}{speaker}", clip, f"{text.capitalize()}.", "2", "0", *[""] * 3, language, ""])
+                    "\t".join([f"{split}{speaker}", clip, f"{text.lower()}.", "2", "0", *[""] * 3, language, ""])
                 )
         (out / f"{split}.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
 
@@ -153,7 +155,7 @@ def buckeye(speakers: list, out: Path) -> None:
         with zipfile.ZipFile(out / f"{speaker}.zip", "w") as archive:
             for part in ("01",) if number > 4 else ("01", "02"):
                 name, work = f"{speaker}{part}a", out / "work"
-                conversation(work, name, utterances[:4] if part == "01" else utterances[1:5])
+                conversation(work, name, utterances[:4] if part == "01" else utterances[1:5], number == 1)
                 with zipfile.ZipFile(work / f"{name}.zip", "w") as inner:
                     for kind in ("wav", "words"):
                         inner.write(work / f"{name}.{kind}", f"{name}.{kind}")
@@ -161,13 +163,13 @@ def buckeye(speakers: list, out: Path) -> None:
     shutil.rmtree(out / "work")
 
 
-def conversation(folder: Path, name: str, utterances: list) -> None:
+def conversation(folder: Path, name: str, utterances: list, all_letters: bool) -> None:
     """Write utterances with pauses between as NAME.wav, and NAME.words: the END of each word, a colour, the word."""
     pause = np.zeros(int(0.3 * RATE), "float32")
     samples, time = [pause], 0.3
     lines = [f"signal {name}", "#", f"  {time:.6f}  122 {{B_TRANS}}; {{B_TRANS}}; {{B_TRANS}}; null"]
     for sound, text in utterances:
-        words, seconds = text.lower().split(), len(sound) / RATE
+        words, seconds = (ALL_LETTERS if all_letters else text).lower().split(), len(sound) / RATE
         for index, word in enumerate(words, start=1):
             lines.append(f"  {time + seconds * index / len(words):.6f}  122 {word}; x; x; NN")
         time += seconds + 0.3

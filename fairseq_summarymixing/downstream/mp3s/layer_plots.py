@@ -9,7 +9,7 @@ from pathlib import Path
 from ...compat import require
 from ...files import atomic_write
 from .recipes import RECIPES
-from .results import Result, layer_weights
+from .results import Result, layer_weights, models_of
 
 COLUMNS = 3
 
@@ -24,7 +24,7 @@ def draw_layer_weights(results: Sequence[Result], path: Path) -> Path:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    tasks, models = (list(dict.fromkeys(result[what] for result in results)) for what in ("task", "model"))
+    tasks, models = list(dict.fromkeys(result["task"] for result in results)), models_of(results)
     rows = math.ceil(len(tasks) / COLUMNS)
     figure = Figure(figsize=(4 * COLUMNS, 0.6 + 2.6 * rows), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)

@@ -13,7 +13,7 @@ from .environment import PUBLISHED_COMMIT, PUBLISHED_DIGEST
 from .layer_plots import draw_layer_weights
 from .published import PUBLISHED
 from .recipes import ACCURACY, RECIPES
-from .results import Result, read_results, scores_of_seeds
+from .results import Result, models_of, read_results, scores_of_seeds
 
 NONE = "–"
 ALWAYS = (
@@ -33,7 +33,7 @@ def report(out: str | Path) -> str:
     out = Path(out)
     results, without = read_results(out)
     plots = draw_layer_weights(results, out / "layer_weights.png")
-    models = list(dict.fromkeys(result["model"] for result in results))
+    models = models_of(results)
     tables = list(_table(results, models))
     text = "\n".join(
         [

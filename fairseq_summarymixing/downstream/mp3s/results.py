@@ -13,11 +13,13 @@ from .cells import RESULT, SETTINGS
 from .recipes import RECIPES
 
 Result = Mapping[str, Any]
-NEEDED = ("task", "model", "seed", "speaker", "scores", "layer_weights", "seconds", "versions", "settings", "corpus")
+NEEDED = ("task", "model", "place", "seed", "speaker", "scores", "layer_weights", "seconds")
+NEEDED += ("versions", "device", "settings", "corpus")
 
 
 def read_results(out: str | Path) -> tuple[list[Result], list[Path]]:
-    """Return the results of all runs below OUT/runs, in the table's order, and the folders of runs without one.
+    """Return the results of all runs below OUT/runs, in the table's order and, of each task, in the order in which the
+    checkpoints were given; and the folders of runs without one.
 
     Raises:
         UserError: there is no run, or a result is damaged.
@@ -38,7 +40,12 @@ def read_results(out: str | Path) -> tuple[list[Result], list[Path]]:
     if not results:
         raise UserError(f"{runs} holds no run with a score; make some with: fairseq-summarymixing mp3s run -o {out}")
     order = list(RECIPES)
-    return sorted(results, key=lambda one: (order.index(one["task"]), one["seed"], one["speaker"] or 0)), without
+    return sorted(results, key=lambda one: (order.index(one["task"]), one["place"], one["seed"])), without
+
+
+def models_of(results: Sequence[Result]) -> list[str]:
+    """Return the names of the models, in the order in which they were given."""
+    return list(dict.fromkeys(result["model"] for result in sorted(results, key=lambda result: result["place"])))
 
 
 def scores_of_seeds(results: Sequence[Result], task: str, model: str, test: str) -> tuple[dict[int, float], list[str]]:

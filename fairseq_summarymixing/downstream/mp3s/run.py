@@ -69,7 +69,7 @@ def run(
         buckeye.prepare(where[BUCKEYE], prepared)
     device = "cuda:0" if device == "cuda" else device  # SpeechBrain reads the number off the name
     digest = benchmark_digest(benchmark)
-    plan = _Plan(out, benchmark, digest, where, counts, prepared, device, python, epochs, versions)
+    plan = _Plan(out, benchmark, digest, where, counts, prepared, device, python, epochs, versions, list(named))
     cells = [
         (Cell(task, recipe, encoder.name, seed, speaker), encoder)
         for task, recipe in recipes.items()
@@ -94,6 +94,7 @@ class _Plan:
     python: str
     epochs: int | None
     versions: Mapping[str, str]
+    names: Sequence[str]
 
     def run(self, cells: Sequence[tuple[Cell, Encoder]]) -> str:
         done = {cell: finished(cell.folder(self.out), self._settings(cell, encoder)) for cell, encoder in cells}
@@ -122,6 +123,7 @@ class _Plan:
         _print(f"{title}: {folder}")
         command = self._command(cell, encoder, folder)
         about = {
+            "place": self.names.index(cell.model),
             "versions": dict(self.versions),
             "device": self.device,
             "date": datetime.date.today().isoformat(),

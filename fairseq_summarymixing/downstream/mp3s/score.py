@@ -12,8 +12,8 @@ from ...text_files import read_lines
 from .recipes import ACCURACY, EER, WER, Recipe
 
 NUMBER = r"(?P<value>nan|inf|[-+\d.e]+)"
-# of the error file of a test set, where the figure has two decimals; train_log.txt rounds it to three digits
-WORD_ERRORS = re.compile(rf"%WER {NUMBER} \[ \d+ / (?P<words>\d+),")
+# At the head of a test set's error file, before the same of each utterance; train_log.txt rounds it to three digits
+WORD_ERRORS = re.compile(rf"^%WER {NUMBER} \[ \d+ / (?P<words>\d+),")
 ERROR_RATE = re.compile(rf"\btest error_rate: {NUMBER}")  # a fraction, in train_log.txt
 EQUAL_ERROR_RATE = re.compile(rf"\bEER\(%\)={NUMBER}")  # in log.txt alone
 TRAIN_LOG, LOG = "train_log.txt", "log.txt"

@@ -12,7 +12,6 @@ from fairseq_summarymixing.downstream.mp3s import buckeye
 from fairseq_summarymixing.downstream.mp3s import corpora as checks
 from fairseq_summarymixing.errors import UserError
 
-
 IEMOCAP = checks.IEMOCAP
 
 

@@ -16,7 +16,9 @@ LOG = "2026-11-26 12:00:00,000 - root - INFO - EER(%)={}\n2026-11-26 12:00:00,00
 
 
 def errors(wer, words=27):
-    return f"%WER {wer} [ 24 / {words}, 0 ins, 20 del, 4 sub ]\n%SER 100.00 [ 3 / 3 ]\nScored 3 sentences\n"
+    """A file of SpeechBrain's: the whole test set's figure, then each utterance's."""
+    of_set = f"%WER {wer} [ 24 / {words}, 0 ins, 20 del, 4 sub ]\n%SER 100.00 [ 3 / 3 ]\nScored 3 sentences\n"
+    return f"{of_set}ALIGNMENTS\n===\n104-1000-0000, %WER 12.50 [ 1 / 8, 0 ins, 1 del, 0 sub ]\nTHE ; SHIP\n = ; =\n"
 
 
 def test_word_errors_stand_in_a_file_for_each_test_set(tmp_path):
