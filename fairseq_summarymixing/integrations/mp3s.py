@@ -1,7 +1,7 @@
 """Run a recipe of SpeechBrain's MP3S benchmark, unmodified, over an exported directory.
 
-    python -m fairseq_summarymixing.integrations.mp3s [--use-lengths] [--frozen] [--layer-weights FILE] \\
-        TRAIN.py HPARAMS.yaml --ssl_hub=DIR ...
+    python -m fairseq_summarymixing.integrations.mp3s [--use-lengths] [--normalise] [--frozen] \\
+        [--layer-weights FILE] TRAIN.py HPARAMS.yaml --ssl_hub=DIR ...
 
 runs the recipe's own script with its own arguments. Our classes are registered, so that no code of the directory is
 run; what current torchaudio versions lack is filled in, in worker processes too; and Python's own random numbers, which
@@ -43,6 +43,25 @@ def lengths_of_padded(wav: Tensor) -> Tensor:
 def use_lengths() -> None:
     """Let each WeightedSSLModel that is built from now on give its model the padding mask of the samples."""
     on_each_encoder(lambda weighted: weighted.model.register_forward_pre_hook(_add_mask, with_kwargs=True))
+
+
+def normalise() -> None:
+    """Let each WeightedSSLModel that is built from now on give its model waveforms of mean 0 and variance 1."""
+    on_each_encoder(lambda weighted: weighted.model.register_forward_pre_hook(_normalise, with_kwargs=True))
+
+
+def _normalise(model: nn.Module, inputs: tuple, named: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
+    wav = inputs[0] if inputs else named.pop("input_values")
+    return (normalised(wav), *inputs[1:]), named
+
+
+def normalised(wav: Tensor) -> Tensor:
+    """Return (B, samples), padded with zeros, with mean 0 and variance 1 over the samples of each recording, as fairseq
+    normalises; padding stays 0."""
+    lengths = lengths_of_padded(wav).unsqueeze(1)
+    padding = torch.arange(wav.shape[1], device=wav.device) >= lengths
+    centred = (wav - wav.sum(dim=1, keepdim=True) / lengths).masked_fill(padding, 0)
+    return centred * (centred.square().sum(dim=1, keepdim=True) / lengths + 1e-5).rsqrt()
 
 
 def on_each_encoder(prepare: Callable[[nn.Module], Any]) -> None:
@@ -103,6 +122,8 @@ def main() -> None:
     on_each_encoder(encoders.append)
     if args.use_lengths:
         use_lengths()
+    if args.normalise:  # after the lengths, which are read off zeros that it keeps
+        normalise()
     if args.frozen:
         on_each_encoder(freeze)
     let_workers_inherit()
@@ -127,6 +148,12 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="give the model the lengths of the recordings, as the papers' experiments did: the scripts pass zero-"
         "padded batches without, so that padding enters SummaryMixing's averages (and attention)",
+    )
+    parser.add_argument(
+        "--normalise",
+        action="store_true",
+        help="give the model waveforms of mean 0 and variance 1; for one whose preprocessor_config.json has "
+        "do_normalize, which SpeechBrain ignores",
     )
     parser.add_argument(
         "--frozen",

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from fairseq_summarymixing.integrations.frozen_encoder import freeze
-from fairseq_summarymixing.integrations.mp3s import let_workers_inherit
+from fairseq_summarymixing.integrations.mp3s import let_workers_inherit, normalised
 
 
 class Weighted(nn.Module):
@@ -48,6 +48,14 @@ def test_the_encoder_is_not_stored_and_the_probes_checkpoint_loads_strictly():
     other.load_state_dict(weighted.state_dict(), strict=True)
     assert other.weights[0] == 3.0 and torch.equal(other.model[0].weight, before)
     assert list(nn.ModuleDict({"ssl": weighted}).state_dict()) == ["ssl.weights"]
+
+
+def test_waveforms_are_normalised_over_their_own_samples_alone_and_padded():
+    long, short = torch.randn(8000) * 0.1 + 0.3, torch.randn(5000) * 2
+    batch = normalised(torch.stack([long, nn.functional.pad(short, (0, 3000))]))
+    assert torch.allclose(batch[0], nn.functional.layer_norm(long, long.shape), atol=1e-5)
+    assert torch.allclose(batch[1, :5000], nn.functional.layer_norm(short, short.shape), atol=1e-5)
+    assert not batch[1, 5000:].any() and not normalised(torch.zeros(1, 4000)).any()
 
 
 def test_worker_processes_inherit_whatever_the_start_method(monkeypatch):

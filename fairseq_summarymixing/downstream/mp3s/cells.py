@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,21 +105,6 @@ def run_cell(
     with atomic_write(folder / RESULT) as file:
         json.dump(result, file, indent=1)
     return result
-
-
-@contextlib.contextmanager
-def claimed(folder: Path) -> Iterator[bool]:
-    """Keep the folder for this process; gives False where another command is running this cell."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".lock", "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        except OSError:  # this file system has no locks
-            pass
-        yield True
 
 
 def _run(command: Sequence[str], where: Path, log: Any, follow: Callable[[], None]) -> int:

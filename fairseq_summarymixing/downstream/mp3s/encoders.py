@@ -11,18 +11,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...checkpoints.hf_directory import read_json, read_preprocessor
 from ...errors import UserError
 from ...files import atomic_write
 
 
 @dataclass(frozen=True)
 class Encoder:
-    """An exported checkpoint: its directory, hidden size, number of hidden states, and a digest of its files."""
+    """An exported checkpoint.
+
+    Attributes:
+        dim: of its hidden states.
+        states: their number, layers and one.
+        normalise: whether its waveforms have mean 0 and variance 1.
+        digest: of its files.
+    """
 
     name: str
     folder: Path
     dim: int
     states: int
+    normalise: bool
     digest: str
 
 
@@ -43,14 +52,14 @@ def export(checkpoint: str | Path, name: str, out: Path) -> Encoder:
             raise UserError(f"{folder} was not made of {checkpoint} as it is now: remove it, or name another folder")
         return read_encoder(name, folder)
     out.mkdir(parents=True, exist_ok=True)
+    with atomic_write(note) as file:
+        json.dump(source, file)
     # In a process of its own, whose memory is free again while probes are trained
     command = [sys.executable, "-m", "fairseq_summarymixing", "export", "hf", str(checkpoint), str(folder)]
     result = subprocess.run([*command, "--spec-augment", "off"], capture_output=True, text=True)
     if result.returncode:
         reason = (result.stderr.strip().splitlines() or ["no message"])[-1]
         raise UserError(f"{checkpoint} cannot be exported: {reason.replace('error: ', '', 1)}")
-    with atomic_write(note) as file:
-        json.dump(source, file)
     return read_encoder(name, folder)
 
 
@@ -63,15 +72,23 @@ def _stamp(checkpoint: Path) -> dict[str, int]:
 
 
 def read_encoder(name: str, folder: Path) -> Encoder:
-    """Return what the recipes must be told of an exported directory."""
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    """Return what the recipes must be told of an exported directory.
+
+    Raises:
+        UserError: its configuration is of no speech encoder, or it lacks that of the feature extractor.
+    """
+    config = read_json(folder / "config.json")
+    for field in ("hidden_size", "num_hidden_layers"):
+        if not isinstance(config.get(field), int):
+            raise UserError(f"{folder / 'config.json'} has no {field}: expected a speech encoder of Hugging Face")
+    normalise = bool(read_preprocessor(folder).get("do_normalize"))
     digest = hashlib.sha256((folder / "config.json").read_bytes())
     for path in sorted([*folder.glob("*.safetensors"), *folder.glob("pytorch_model*.bin")]):
         with open(path, "rb") as file:
             for block in iter(lambda file=file: file.read(1 << 20), b""):
                 digest.update(block)
     states = config["num_hidden_layers"] + 1
-    return Encoder(name, folder, config["hidden_size"], states, digest.hexdigest()[:16])
+    return Encoder(name, folder, config["hidden_size"], states, normalise, digest.hexdigest()[:16])
 
 
 def name_checkpoints(checkpoints: Sequence[str | Path], names: Sequence[str] | None) -> dict[str, Path]:

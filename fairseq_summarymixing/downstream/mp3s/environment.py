@@ -84,6 +84,6 @@ def read_versions(python: str, packages: Collection[str]) -> dict[str, str]:
     return versions
 
 
-def runner(python: str) -> list[str]:
+def runner(python: str, normalise: bool) -> list[str]:
     """Return the command that runs a recipe's script."""
-    return [python, "-m", RUNNER, "--use-lengths", "--frozen"]
+    return [python, "-m", RUNNER, "--use-lengths", "--frozen", *["--normalise"] * normalise]

@@ -101,6 +101,15 @@ def _differences(results: Sequence[Result]) -> list[str]:
     for epochs in sorted({result["settings"]["epochs"] for result in results} - {None}):
         tasks = dict.fromkeys(result["task"] for result in results if result["settings"]["epochs"] == epochs)
         lines.append(f"**{epochs} epochs, by --epochs, in place of the recipes': {', '.join(tasks)}.**")
+    normalised = [
+        name
+        for name in models_of(results)
+        if any(result["model"] == name and result["settings"]["normalised"] for result in results)
+    ]
+    if normalised:
+        lines.append(
+            f"Waveforms are normalised for {', '.join(normalised)}, as in pre-training; SpeechBrain ignores it."
+        )
     corpora = {RECIPES[result["task"]].corpus: result["corpus"] for result in results}
     for name, counts in corpora.items():
         parts = [

@@ -11,10 +11,11 @@ from typing import Any
 
 from ...errors import UserError
 from . import buckeye
-from .cells import LAYER_WEIGHTS, Cell, claimed, finished, run_cell
+from .cells import LAYER_WEIGHTS, Cell, finished, run_cell
 from .corpora import Count, look, read_corpora
 from .encoders import Encoder, export, name_checkpoints
 from .environment import HYPERPARAMETERS, benchmark_digest, find_benchmark, read_versions, runner
+from .locks import claimed, one_at_a_time
 from .recipes import BUCKEYE, arguments, choose
 
 DEFAULT_SEEDS = (1986,)  # the recipes' own
@@ -60,14 +61,13 @@ def run(
     for name, found in counts.items():
         if not all(count.complete for count in found):
             _print(f"warning: {name} is not the whole corpus (mp3s check): the report will say so")
-    encoders = []
-    for name, path in named.items():
-        _print(f"encoder {name}: {path}")
-        encoders.append(export(path, name, out / "encoders"))
-    prepared = out / "corpora" / BUCKEYE
-    if BUCKEYE in counts:
-        buckeye.prepare(where[BUCKEYE], prepared)
-    device = "cuda:0" if device == "cuda" else device  # SpeechBrain reads the number off the name
+    encoders, prepared = [], out / "corpora" / BUCKEYE
+    with one_at_a_time(out):
+        for name, path in named.items():
+            _print(f"encoder {name}: {path}")
+            encoders.append(export(path, name, out / "encoders"))
+        if BUCKEYE in counts:
+            buckeye.prepare(where[BUCKEYE], prepared)
     digest = benchmark_digest(benchmark)
     plan = _Plan(out, benchmark, digest, where, counts, prepared, device, python, epochs, versions, list(named))
     cells = [
@@ -159,7 +159,14 @@ class _Plan:
         }
         weights = ["--layer-weights", str(folder / LAYER_WEIGHTS)]
         options = arguments(cell.recipe, places, self.epochs)
-        return [*runner(self.python), *weights, "train.py", HYPERPARAMETERS, *options, f"--device={self.device}"]
+        return [
+            *runner(self.python, encoder.normalise),
+            *weights,
+            "train.py",
+            HYPERPARAMETERS,
+            *options,
+            f"--device={self.device}",
+        ]
 
     def _settings(self, cell: Cell, encoder: Encoder) -> dict[str, Any]:
         """Return what makes two runs the same, wherever they lie."""
@@ -167,6 +174,7 @@ class _Plan:
             "options": list(cell.recipe.options),
             "epochs": self.epochs,
             "encoder": encoder.digest,
+            "normalised": encoder.normalise,
             "benchmark": self.digest,
             "corpus": [[count.what, count.found] for count in self.counts[cell.recipe.corpus]],
         }

@@ -65,6 +65,7 @@ class Stage:
         folder = self.folder / name
         folder.mkdir()
         (folder / "config.json").write_text(json.dumps({"hidden_size": dim, "num_hidden_layers": layers}))
+        (folder / "preprocessor_config.json").write_text(json.dumps({"do_normalize": name == "twin"}))
         return folder
 
     def behave(self, **of_tasks):

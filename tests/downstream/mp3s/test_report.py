@@ -15,7 +15,14 @@ WHOLE = [{"what": "test", "found": 9, "published": 9, "missing": 0}]
 def store(out, task, model, seed, score, speaker=None, test="test", corpus=WHOLE, epochs=None, weights=(0.7, 0.2, 0.1)):
     folder = out / "runs" / task.replace("/", "-") / model / f"seed-{seed}-{speaker}"
     folder.mkdir(parents=True)
-    settings = {"options": [], "epochs": epochs, "encoder": "e", "benchmark": PUBLISHED_DIGEST, "corpus": []}
+    settings = {
+        "options": [],
+        "epochs": epochs,
+        "encoder": "e",
+        "normalised": False,
+        "benchmark": PUBLISHED_DIGEST,
+        "corpus": [],
+    }
     result = {"task": task, "model": model, "seed": seed, "speaker": speaker, "scores": {test: score}, "seconds": 1800}
     result.update(
         place=int(model == "a twin"),

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from fairseq_summarymixing.cli import main
-from fairseq_summarymixing.downstream.mp3s.cells import claimed
+from fairseq_summarymixing.downstream.mp3s.locks import claimed
 
 
 def run(stage, corpora, *options, checkpoints=None):
@@ -35,6 +35,10 @@ def test_every_task_model_and_seed_gets_a_score_and_is_not_run_again(stage, corp
     before = ["-m", "fairseq_summarymixing.integrations.mp3s", "--use-lengths", "--frozen", "--layer-weights"]
     assert first["argv"][:5] == before and first["argv"][6:8] == ["train.py", "hparams/ssl.yaml"]
     assert {"--encoder_dim=768", "--seed=1", "--device=cpu"} <= set(first["argv"])
+    assert ["--normalise" in one["argv"] for one in stage.started()[:2]] == [
+        False,
+        True,
+    ]  # as the encoder's directory says
     kept = result(stage, "LibriSpeech-LSTM/twin/seed-2")
     assert kept["scores"] == {"test-clean": 5.2, "test-other": 5.2} and kept["layer_weights"] == [0.5, 0.3, 0.2]
     assert kept["versions"]["speechbrain"] == "1.0"
@@ -104,8 +108,11 @@ def test_what_is_missing_is_said_before_anything_runs(stage, corpora, capsys, tm
         assert run(stage, path, *options) == 1
         line = capsys.readouterr().err
         assert line.count("\n") == 1 and message in line
-    assert run(stage, path, "--tasks", "LibriSpeech", checkpoints=[tmp_path / "none.pt"]) == 1
-    assert f"cannot read {tmp_path / 'none.pt'}" in capsys.readouterr().err
+    (tmp_path / "text").mkdir()
+    (tmp_path / "text" / "config.json").write_text('{"hidden_size": 768, "num_layers": 12}')
+    for checkpoint, message in ((tmp_path / "none.pt", "cannot read"), (tmp_path / "text", "has no num_hidden_layers")):
+        assert run(stage, path, "--tasks", "LibriSpeech", checkpoints=[checkpoint]) == 1
+        assert message in capsys.readouterr().err
     assert stage.started() == []
 
 
