@@ -93,6 +93,4 @@ def test_the_same_command_runs_nothing_again_and_the_report_names_what_is_not_th
     before = {path: path.stat().st_mtime_ns for path in Path(out).rglob("result.json")}
     assert main(["mp3s", "report", str(out)]) == 0 and len(before) == 6
     text = capsys.readouterr().out
-    assert (
-        "commit 3560542" in text and "librispeech is not the whole corpus" in text and "1 epochs, by --epochs" in text
-    )
+    assert "commit 3560542" in text and "librispeech is not the whole corpus" in text and "--epochs 1 in place" in text

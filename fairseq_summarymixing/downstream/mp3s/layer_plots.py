@@ -23,6 +23,7 @@ def draw_layer_weights(results: Sequence[Result], path: Path) -> Path:
     require("report", "matplotlib", purpose="mp3s report")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     tasks, models = list(dict.fromkeys(result["task"] for result in results)), models_of(results)
     rows = math.ceil(len(tasks) / COLUMNS)
@@ -35,6 +36,7 @@ def draw_layer_weights(results: Sequence[Result], path: Path) -> Path:
             axes.plot(range(len(weights)), weights, marker="osD^vPX"[index % 7], markersize=4, label=model)
         axes.set_title(RECIPES[task].title, loc="left", fontsize=10)
         axes.set_ylim(bottom=0)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
     for axes in list(figure.axes)[len(tasks) :]:
         axes.set_visible(False)

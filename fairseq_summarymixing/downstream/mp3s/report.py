@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ...files import atomic_write
 from ...tables import markdown
+from .differences import differences
 from .environment import PUBLISHED_COMMIT, PUBLISHED_DIGEST
 from .layer_plots import draw_layer_weights
 from .published import PUBLISHED
@@ -16,12 +17,6 @@ from .recipes import ACCURACY, RECIPES
 from .results import Result, models_of, read_results, scores_of_seeds
 
 NONE = "–"
-ALWAYS = (
-    "The encoder computes in evaluation mode, without gradients; as published, SpeechBrain keeps its dropout on.",
-    "The model gets the lengths of padded recordings, as the papers' did; the benchmark's own scripts pass none.",
-    "Python's random numbers follow the seed: VoxCeleb1 is split and cropped alike for every model.",
-    "LibriSpeech's second probe in the published table is a Conformer; there is a recipe for ContextNet alone.",
-)
 
 
 def report(out: str | Path) -> str:
@@ -39,7 +34,7 @@ def report(out: str | Path) -> str:
         [
             "# MP3S\n",
             _scores(tables, models),
-            _notes("What was run otherwise than published", [*ALWAYS, *_differences(results)]),
+            _notes("What was run otherwise than published", differences(results)),
             _notes("Incomplete", _incomplete(results, models, without)),
             _notes("Versions", _versions(results)),
             f"## Layers\n\nSoftmax weights of the hidden states, means over runs.\n\n![]({plots.name})\n",
@@ -92,35 +87,6 @@ def mean_and_deviation(values: Sequence[float]) -> str:
 
 def _notes(title: str, lines: Sequence[str]) -> str:
     return f"## {title}\n\n" + "\n".join(f"- {line}" for line in lines) + "\n" if lines else ""
-
-
-def _differences(results: Sequence[Result]) -> list[str]:
-    lines = []
-    for task in dict.fromkeys(result["task"] for result in results):
-        lines += [f"{RECIPES[task].title}: {difference}." for difference in RECIPES[task].differences]
-    for epochs in sorted({result["settings"]["epochs"] for result in results} - {None}):
-        tasks = dict.fromkeys(result["task"] for result in results if result["settings"]["epochs"] == epochs)
-        lines.append(f"**{epochs} epochs, by --epochs, in place of the recipes': {', '.join(tasks)}.**")
-    normalised = [
-        name
-        for name in models_of(results)
-        if any(result["model"] == name and result["settings"]["normalised"] for result in results)
-    ]
-    if normalised:
-        lines.append(
-            f"Waveforms are normalised for {', '.join(normalised)}, as in pre-training; SpeechBrain ignores it."
-        )
-    corpora = {RECIPES[result["task"]].corpus: result["corpus"] for result in results}
-    for name, counts in corpora.items():
-        parts = [
-            f"{one['what']} {one['found']}"
-            + (f" of {one['published']}" if one["published"] is not None else "")
-            + (f" ({one['missing']} files missing)" if one["missing"] else "")
-            for one in counts
-            if one["missing"] or one["published"] not in (None, one["found"])
-        ]
-        lines += [f"**{name} is not the whole corpus: {', '.join(parts)}.**"] if parts else []
-    return lines
 
 
 def _incomplete(results: Sequence[Result], models: Sequence[str], without: Sequence[Path]) -> list[str]:

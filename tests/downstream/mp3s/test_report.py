@@ -75,12 +75,14 @@ def test_iemocap_is_the_mean_over_ten_speakers_and_nothing_over_nine(tmp_path):
 def test_what_is_not_the_benchmark_is_said(tmp_path):
     part = [{"what": "recordings", "found": 5, "published": 148642, "missing": 2}]
     store(tmp_path, "VoxCeleb1/Xvectors", "ours", 1, 30.0, corpus=part, epochs=1)
+    store(tmp_path, "VoxCeleb1/Xvectors", "a twin", 1, 30.0, corpus=part)
     without = tmp_path / "runs/SLURP-linear/ours/seed-1"
     without.mkdir(parents=True)
     (without / "settings.json").write_text("{}")
     text = report(tmp_path)
     assert "voxceleb1 is not the whole corpus: recordings 5 of 148642 (2 files missing)" in text
-    assert "1 epochs, by --epochs, in place of the recipes': VoxCeleb1/Xvectors" in text
+    assert "**--epochs 1 in place of the recipes': VoxCeleb1/Xvectors.**" in text
+    assert "**VoxCeleb1/Xvectors: runs differ in epochs.**" in text
     assert "plain cross-entropy in place of the margin loss" in text
     assert f"no score: {without}/output.log" in text
 

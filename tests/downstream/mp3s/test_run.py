@@ -1,9 +1,9 @@
 """Does ``mp3s run`` start each recipe once, keep what is done, and take no run without a score for one?"""
 
 import json
+import multiprocessing
 import os
 import signal
-import subprocess
 import sys
 import time
 
@@ -116,26 +116,22 @@ def test_what_is_missing_is_said_before_anything_runs(stage, corpora, capsys, tm
     assert stage.started() == []
 
 
-def test_ctrl_c_ends_the_recipe_too(stage, corpora):
+def test_ctrl_c_ends_the_recipe_too(stage, corpora, capfd):
     path = corpora("slurp")
     stage.behave(SLURP="sleep")
     pid = stage.out / "runs/SLURP-linear/ours/seed-1986/pid"
-    places = ["--benchmarks", stage.benchmarks, "--corpora", path, "-o", stage.out, "--python", stage.python]
-    command = [
-        sys.executable,
-        "-m",
-        "fairseq_summarymixing",
-        "mp3s",
-        "run",
-        *map(str, places),
-        "--tasks",
-        "SLURP/linear",
-    ]
-    process = subprocess.Popen([*command, "--checkpoints", str(stage.encoders[0])], stderr=subprocess.PIPE, text=True)
+
+    def work():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        sys.exit(run(stage, path, "--tasks", "SLURP/linear", checkpoints=stage.encoders[:1]))
+
+    process = multiprocessing.get_context("fork").Process(target=work)
+    process.start()
     while not (pid.exists() and pid.read_text()):
-        assert process.poll() is None, process.stderr.read()
+        assert process.is_alive(), capfd.readouterr().err
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
-    assert process.wait(20) == 130 and "run the same command again" in process.stderr.read()
+    os.kill(process.pid, signal.SIGINT)
+    process.join(30)
+    assert process.exitcode == 130 and "run the same command again" in capfd.readouterr().err
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid.read_text()), 0)
