@@ -6,7 +6,6 @@ make test-ecosystem BENCHMARKS=DIR      # a checkout of github.com/speechbrain/b
 import json
 import os
 import runpy
-from pathlib import Path
 
 import pytest
 import tiny
@@ -88,9 +87,8 @@ def test_the_checkout_is_the_one_that_was_tried_out(benchmarks):
     assert benchmark_digest(benchmarks) == PUBLISHED_DIGEST
 
 
-def test_the_same_command_runs_nothing_again_and_the_report_names_what_is_not_the_benchmark(out, capsys):
+def test_the_report_names_what_is_not_the_benchmark(out, capsys):
     pytest.importorskip("matplotlib", reason="the report extra is not installed")
-    before = {path: path.stat().st_mtime_ns for path in Path(out).rglob("result.json")}
-    assert main(["mp3s", "report", str(out)]) == 0 and len(before) == 6
+    assert main(["mp3s", "report", str(out)]) == 0
     text = capsys.readouterr().out
     assert "commit 3560542" in text and "librispeech is not the whole corpus" in text and "--epochs 1 in place" in text
