@@ -15,7 +15,8 @@ COLUMNS = 3
 
 
 def draw_layer_weights(results: Sequence[Result], path: Path) -> Path:
-    """Write a PNG with a panel for each task and a line for each model; returns its path.
+    """Write a PNG with a panel for each task and a line for each model over its hidden states, from the input of the
+    first layer to the output of the last; returns its path.
 
     Raises:
         UserError: matplotlib is not installed.
@@ -37,11 +38,11 @@ def draw_layer_weights(results: Sequence[Result], path: Path) -> Path:
         axes.set_title(RECIPES[task].title, loc="left", fontsize=10)
         axes.set_ylim(bottom=0)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_xlabel("hidden state", fontsize=9)
         axes.grid(alpha=0.3)
     for axes in list(figure.axes)[len(tasks) :]:
         axes.set_visible(False)
-    figure.supxlabel("hidden state (0: input of the first layer)", fontsize=9)
-    handles, labels = figure.axes[0].get_legend_handles_labels()
+    handles, labels = figure.axes[0].get_legend_handles_labels()  # a model without runs of this task has an empty line
     figure.legend(handles, labels, frameon=False, loc="outside lower center", ncols=4)
     with atomic_write(path, "wb") as file:
         figure.savefig(file, format="png")
