@@ -54,7 +54,7 @@ def finished(folder: Path, settings: Mapping[str, Any]) -> dict[str, Any] | None
             continue
         except ValueError as error:
             raise UserError(f"{folder / name} is damaged ({error}): remove {folder}") from error
-        before = content["settings"] if name == RESULT else content
+        before = content.get("settings", {}) if name == RESULT else content
         changed = [key for key in {**before, **settings} if before.get(key) != settings.get(key)]
         if changed:
             raise UserError(
@@ -153,5 +153,8 @@ class _Follower:
 
 
 def _last_line(path: Path) -> str:
-    lines = [line.strip() for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    with open(path, "rb") as file:  # progress bars make it long
+        file.seek(max(0, path.stat().st_size - 4096))
+        text = file.read().decode("utf-8", "replace")
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1][:300] if lines else "no output"
