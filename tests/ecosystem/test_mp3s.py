@@ -5,6 +5,7 @@ make test-ecosystem BENCHMARKS=DIR      # a checkout of github.com/speechbrain/b
 
 import json
 import os
+import re
 import runpy
 
 import pytest
@@ -18,6 +19,7 @@ pytest.importorskip("espeakng_loader", reason="the demo extra is not installed")
 
 from fairseq_summarymixing.cli import main
 from fairseq_summarymixing.downstream.mp3s.environment import PUBLISHED_DIGEST, benchmark_digest, find_benchmark
+from fairseq_summarymixing.downstream.mp3s.recipes import RECIPES, arguments
 
 FAMILIES = ("LibriSpeech/LSTM", "SLURP/linear", "VoxCeleb1/Xvectors")
 MODELS = ("paper", "stock")
@@ -85,6 +87,14 @@ def test_the_encoder_is_not_stored_with_the_probe(out, task, model):
 
 def test_the_checkout_is_the_one_that_was_tried_out(benchmarks):
     assert benchmark_digest(benchmarks) == PUBLISHED_DIGEST
+
+
+@pytest.mark.parametrize("task", RECIPES)
+def test_every_option_is_one_that_the_recipe_has(benchmarks, task):
+    places = dict.fromkeys(("corpus", "out", "prepared", "states", "encoder", "dim", "seed", "speaker"), 1)
+    given = {option[2:].split("=")[0] for option in arguments(RECIPES[task], places, epochs=1)}
+    settings = (benchmarks / RECIPES[task].folder / "hparams/ssl.yaml").read_text()
+    assert given <= set(re.findall(r"^(\w+):", settings, re.MULTILINE))
 
 
 def test_the_report_names_what_is_not_the_benchmark(out, capsys):
