@@ -31,8 +31,9 @@ SCENARIOS = (
 ).split()
 # Recipes that spell know the letters that they trained on, and fail when they decode another
 ALL_LETTERS = "THE QUICK BROWN FOX JUMPS OVER THE LAZY DOG'S BED"
-# "hap" takes in "exc"; the last two are dropped
-EMOTIONS = {"neu": 1708, "hap": 595, "exc": 1041, "sad": 1084, "ang": 1103, "fru": 40, "xxx": 40}
+EMOTIONS = {"neu": 1708, "hap": 595, "exc": 1041, "sad": 1084, "ang": 1103}  # "hap" takes in "exc"
+KINDS = ("impro01", "impro02", "script01_1", "script02_2")
+SESSIONS = (1085, 1023, 1151, 1031, 1241)  # utterances of these in each
 
 
 def speech(folder: Path, language: str) -> list:
@@ -129,16 +130,16 @@ def iemocap(speakers: list, out: Path) -> None:
             write(files[-1], samples[: int((0.9 + 0.05 * len(files) % 1.1) * RATE)], subtype="PCM_16")
     emotions = [emotion for emotion, count in EMOTIONS.items() for _ in range(count)]
     random.Random(1).shuffle(emotions)
-    kinds = ("impro01", "impro02", "script01_1", "script02_2")
-    dialogs = [f"Ses{session:02d}{gender}_{kind}" for session in range(1, 6) for gender in "FM" for kind in kinds]
     lines = defaultdict(list)
-    for index, emotion in enumerate(emotions):
-        dialog, gender = dialogs[index % len(dialogs)], "FM"[index // len(dialogs) % 2]
-        turn = f"{dialog}_{gender}{index // len(dialogs):03d}"
-        lines[dialog].append(f"[{index + 6.0:.4f} - {index + 7.5:.4f}]\t{turn}\t{emotion}\t[2.5000, 2.5000, 2.5000]\n")
-        target = out / f"Session{dialog[4]}" / "sentences" / "wav" / dialog / f"{turn}.wav"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        os.link(files[index % len(files)], target)
+    for session, count in enumerate(SESSIONS, start=1):
+        for index in range(count):
+            dialog, gender = f"Ses{session:02d}{'FM'[index % 2]}_{KINDS[index // 2 % len(KINDS)]}", "FM"[index // 8 % 2]
+            turn, emotion = f"{dialog}_{gender}{index // 8:03d}", emotions.pop()
+            begin = f"{index + 6.0:.4f} - {index + 7.5:.4f}"
+            lines[dialog].append(f"[{begin}]\t{turn}\t{emotion}\t[2.5000, 2.5000, 2.5000]\n")
+            target = out / f"Session{session}" / "sentences" / "wav" / dialog / f"{turn}.wav"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.link(files[index % len(files)], target)
     for dialog, turns in lines.items():
         folder = out / f"Session{dialog[4]}" / "dialog" / "EmoEvaluation"
         folder.mkdir(parents=True, exist_ok=True)

@@ -73,7 +73,7 @@ def run(
     cells = [
         (Cell(task, recipe, encoder.name, seed, speaker), encoder)
         for task, recipe in recipes.items()
-        for seed in seeds
+        for seed in dict.fromkeys(seeds)
         for encoder in encoders
         for speaker in (recipe.speakers or (None,))
     ]

@@ -10,6 +10,7 @@ SHARED = "--data_folder=C --output_folder=O --ssl_hub=E --encoder_dim=768 --seed
 IEMOCAP = " --test_spk_id=7"
 VOXCELEB1 = (
     " --verification_file=C/veri_test2.txt --train_annotation=O/save/train.csv --valid_annotation=O/save/dev.csv"
+    " --dataloader_options={drop_last: True}"
 )
 BUCKEYE = ' --skip_prep=True --train_csv=P/train.csv --valid_csv=P/valid.csv --test_csv=["P/test.csv"]'
 SLURP = ' --train_splits=["train"]'
@@ -25,7 +26,7 @@ COMMANDS = {
     "VoxCeleb1/Xvectors": VOXCELEB1 + " --compute_cost=!name:speechbrain.nnet.losses.nll_loss",
     "VoxCeleb1/ecapa_tdnn": VOXCELEB1,
     "IEMOCAP/linear": IEMOCAP,
-    "IEMOCAP/ecapa_tdnn": IEMOCAP,
+    "IEMOCAP/ecapa_tdnn": IEMOCAP + " --train_dataloader_opts={drop_last: True}",
     "Buckeye/LSTM": BUCKEYE,
     "Buckeye/contextnet": BUCKEYE,
 }
