@@ -87,11 +87,12 @@ test-newest:
 	$(NEWEST)/bin/pip list
 	$(NEWEST)/bin/python -m pytest $(PYTEST_OPTIONS)
 
-# Each tool that reads exported directories, in an environment of its own
+# Each tool that reads exported directories, in an environment of its own; with a checkout of
+# github.com/speechbrain/benchmarks, BENCHMARKS=DIR, also recipes of its MP3S
 ECOSYSTEM := transformers4 speechbrain s3prl
 
 test-ecosystem: install $(ECOSYSTEM:%=.venv-%/.installed)
-	$(VENV)/bin/python -m pytest tests/ecosystem $(PYTEST_OPTIONS)
+	BENCHMARKS="$(abspath $(BENCHMARKS))" $(VENV)/bin/python -m pytest tests/ecosystem $(PYTEST_OPTIONS)
 
 .venv-%/.installed: tests/ecosystem/requirements-%.txt $(PACKAGE)
 	test -x .venv-$*/bin/python || $(PYTHON) -m venv .venv-$*
