@@ -27,6 +27,8 @@ from .errors import UserError
 
 SHOWN_LINES_OF_A_FAILURE = 15
 SECONDS_BETWEEN_LINES = 30.0  # of a training's progress, in a file
+# of glibc, which else takes each block above 32 MB from the system anew
+KEEP_FREED_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000"}
 
 
 def show_text(text: str) -> None:
@@ -55,12 +57,13 @@ class Jobs:
         count: jobs that may run at once.
 
     Attributes:
-        environment: of the commands; the jobs that run at once share the cores.
+        environment: of the commands; the jobs that run at once share the cores, and keep the memory that they free.
     """
 
     def __init__(self, count: int) -> None:
         self._free = asyncio.Semaphore(count)
-        self.environment = {"OMP_NUM_THREADS": str(max(1, count_cores() // count)), **os.environ}
+        threads = str(max(1, count_cores() // count))
+        self.environment = {"OMP_NUM_THREADS": threads, **KEEP_FREED_MEMORY, **os.environ}
 
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
