@@ -37,6 +37,7 @@ def options() -> argparse.Namespace:
     add("--updates", type=int, default=5000, help="pre-training updates (default %(default)s)")
     add("--hour-updates", type=int, default=2000, help="fine-tuning on one hour (default %(default)s)")
     add("--minutes-updates", type=int, default=1000, help="fine-tuning on ten minutes (default %(default)s)")
+    add("--cost-updates", type=int, default=60, help="measured twice for each model (default %(default)s)")
     add("--jobs", type=int, default=count_cores(), help="trainings at once (default: one per core)")
     add("--device", choices=["cpu", "cuda"], default="cpu", help="default: %(default)s")
     add("--precision", choices=PRECISIONS, default="fp32", help="default: %(default)s")
