@@ -19,6 +19,7 @@ from probes import probe
 from runs import MODELS, PRECISIONS, choose_runs
 from trainings import Trainings
 
+from fairseq_summarymixing.compat import quiet_fairseq
 from fairseq_summarymixing.errors import UserError, exit_status
 from fairseq_summarymixing.jobs import count_cores
 
@@ -61,14 +62,14 @@ def main() -> None:
         if stage in args.stages and not trainings.run(stage, runs):
             return
     if "costs" in args.stages:
-        from costs import measure
-
+        with quiet_fairseq():
+            from costs import measure
         measure(out, args)
     if "probes" in args.stages:
         probe(out, runs, args.device)
     if "report" in args.stages:
-        from report import report
-
+        with quiet_fairseq():
+            from report import report
         print(report(out))
 
 
