@@ -25,7 +25,8 @@ setup(
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="MIT",
-    packages=find_packages(include=["fairseq_summarymixing", "fairseq_summarymixing.*"]),
+    packages=[*find_packages(include=["fairseq_summarymixing", "fairseq_summarymixing.*"]), "hydra_plugins"],
+    package_dir={"hydra_plugins": "fairseq_summarymixing/plugin/hydra_plugins"},  # the namespace that hydra imports
     package_data={"fairseq_summarymixing.compare": ["healthy_runs/*.jsonl"]},
     python_requires=">=3.9",
     install_requires=[

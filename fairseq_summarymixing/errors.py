@@ -23,7 +23,8 @@ class UserError(ValueError):
 
 
 def exit_status(work: Callable[[], None], parser: Optional[argparse.ArgumentParser] = None) -> int:
-    """Run a command's work, and return 0, 1 after a user's mistake (one line on stderr), 130 after Ctrl-C.
+    """Run a command's work, and return 0, 1 after a user's mistake or an error of the system with a file or with memory
+    (one line on stderr), 130 after Ctrl-C.
 
     SIGTERM, as batch systems send it, leaves by SystemExit(143), so that nothing half-written stays.
 
@@ -40,10 +41,24 @@ def exit_status(work: Callable[[], None], parser: Optional[argparse.ArgumentPars
         return 1
     except BrokenPipeError:  # of ``... | head``
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except MemoryError:
+        print("error: there is not enough memory: give less at once, or use a larger machine", file=sys.stderr)
+        return 1
+    except OSError as error:
+        if error.filename is None or error.strerror is None:
+            raise
+        print(f"error: cannot use {os.fsdecode(error.filename)}: {error.strerror}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("interrupted: run the same command again; what was finished is kept", file=sys.stderr)
         return 130
     return 0
+
+
+def one_line(error: BaseException) -> str:
+    """Return an error's message as a line of at most 200 characters, with the error's kind where it says little."""
+    text = next(iter(str(error).strip().splitlines()), "")[:200]
+    return text if len(text.split()) > 2 else f"{type(error).__name__} {text}".strip()
 
 
 def in_options(message: str, parser: argparse.ArgumentParser) -> str:

@@ -6,6 +6,7 @@ first write into a folder removes those that are there.
 """
 
 import contextlib
+import errno
 import fcntl
 import fnmatch
 import os
@@ -22,6 +23,11 @@ _UMASK = os.umask(0)
 os.umask(_UMASK)
 
 _TEMPORARY = re.compile(r"\..+\.[a-z0-9_]{8}\.part", re.DOTALL)  # as tempfile names it
+# What says that there is no room: of the system, and in the messages of torch and safetensors
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+_NO_ROOM_WORDS = re.compile(
+    "No space left on device|File too large|Disk quota exceeded|StreamWriter failed writing|unexpected pos"
+)
 _LOCK = ".lock"  # in a temporary folder: not every file system locks folders
 _swept: Set[str] = set()
 
@@ -58,14 +64,15 @@ def atomic_folder(path: Union[str, Path]) -> Iterator[Path]:
     """Make a temporary folder beside ``path``, which becomes ``path`` when the block ends without error.
 
     Raises:
-        UserError: there is something at ``path`` already, or the folder around it cannot be written to.
+        UserError: there is something at ``path`` already, the folder around it cannot be written to, or the disk is
+            full.
     """
     path = Path(path)
     with _one_line(path):
         is_empty_folder = path.is_dir() and not path.is_symlink() and not any(path.iterdir())
         if os.path.lexists(path) and (not is_empty_folder or path.resolve() == Path.cwd()):
             raise UserError(f"{path} is there already: name a new folder, or remove it first")
-    with _locked_folder(path) as around:
+    with _locked_folder(path) as around, _room_for(path):
         temporary = around / path.name
         with _one_line(path):
             temporary.mkdir()
@@ -80,12 +87,12 @@ def atomic_file(path: Union[str, Path]) -> Iterator[Path]:
     """Name a file beside ``path`` for others to write, which becomes ``path`` when the block ends without error.
 
     Raises:
-        UserError: ``path`` is a folder or a device, or its folder cannot be written to.
+        UserError: ``path`` is a folder or a device, its folder cannot be written to, or the disk is full.
     """
     is_folder_name, path = str(path).endswith(os.sep), Path(path)
     if is_folder_name or (path.exists() and not path.is_file()):
         raise UserError(f"{path} is no file: name a new one")
-    with _locked_folder(path) as around:
+    with _locked_folder(path) as around, _room_for(path):
         yield around / path.name
         with _one_line(path):
             os.replace(around / path.name, path)
@@ -225,3 +232,18 @@ def _one_line(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}; nothing was changed") from error
+
+
+@contextlib.contextmanager
+def _room_for(path: Path) -> Iterator[None]:
+    """Report in one line that there is no room for what a library writes inside the block."""
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            raise UserError(f"cannot write {path}: {error.strerror}; nothing was changed") from error
+        if _NO_ROOM_WORDS.search(str(error)) and not isinstance(error, UserError):
+            raise UserError(
+                f"cannot write {path}: the disk is full, or files may not be so large; nothing was changed"
+            ) from error
+        raise

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import IO, Any, List, Union
 
 from .errors import UserError
+from .input_files import check_file
 
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -14,12 +15,15 @@ def read_text(path: Union[str, Path]) -> str:
     """Read a text file: UTF-8 with or without a byte order mark, or UTF-16 with one; every line end becomes "\\n".
 
     Raises:
-        UserError: it cannot be read, or is in another encoding.
+        UserError: it cannot be read, is no file, or is in another encoding.
     """
+    check_file(path)
     try:
         return _decode(Path(path).read_bytes(), path)
-    except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:
+        if isinstance(error, UserError):
+            raise
+        raise UserError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
 
 
 def read_lines(path: Union[str, Path]) -> List[str]:
@@ -37,10 +41,11 @@ def open_text(path: Union[str, Path], mode: str = "r", *args: Any, **kwargs: Any
 
     Raises:
         OSError: as ``open``.
-        UserError: text in another encoding.
+        UserError: text in another encoding, or no file.
     """
     if mode not in ("r", "rt"):
         return open(path, mode, *args, **kwargs)
+    check_file(path)
     with open(path, "rb") as file:
         return io.StringIO(_decode(file.read(), path))
 

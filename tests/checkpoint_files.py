@@ -64,7 +64,7 @@ def pretrained(path, kind, normalize=False, **fields):
     return path
 
 
-def ctc(path, pretrained_path):
+def ctc(path, pretrained_path, symbols=LETTERS, post_process=None):
     """A wav2vec_ctc checkpoint over that one, with a random head. Returns the path."""
     from types import SimpleNamespace
 
@@ -75,8 +75,8 @@ def ctc(path, pretrained_path):
     importlib.import_module("fairseq_summarymixing.tasks")  # registers the task of the model inside
     inner = torch.load(pretrained_path, weights_only=False)["cfg"]
     dictionary = Dictionary()
-    for letter in LETTERS:
-        dictionary.add_symbol(letter)
+    for symbol in symbols:
+        dictionary.add_symbol(symbol)
     given = {
         "w2v_path": "/somewhere",
         "data": "/somewhere",
@@ -99,7 +99,8 @@ def ctc(path, pretrained_path):
         "labels": "ltr",
         "tpu": False,
     }
-    save(path, model, plain(config, "wav2vec_ctc"), fields, {"target_dictionary": dictionary})
+    criterion = post_process and {"_name": "ctc", "post_process": post_process}
+    save(path, model, plain(config, "wav2vec_ctc"), fields, {"target_dictionary": dictionary}, criterion)
     return path
 
 
@@ -116,10 +117,10 @@ def plain(config, name):
     return {**OmegaConf.to_container(config, resolve=True, enum_to_str=True), "_name": name}
 
 
-def save(path, model, fields, task, task_state=None):
+def save(path, model, fields, task, task_state=None, criterion=None):
     state = {
         "args": None,
-        "cfg": {"model": fields, "task": task, "criterion": None, "lr_scheduler": None, "common": {}},
+        "cfg": {"model": fields, "task": task, "criterion": criterion, "lr_scheduler": None, "common": {}},
         "model": model.state_dict(),
         "criterion": None,
         "task_state": task_state or {},

@@ -43,7 +43,7 @@ def test_another_encoding_is_an_error_with_file_and_line(tmp_path, content):
 def test_a_file_that_cannot_be_read_is_an_error_with_its_name(tmp_path):
     with pytest.raises(UserError, match="cannot read .*none: No such file"):
         read_lines(tmp_path / "none")
-    with pytest.raises(UserError, match="cannot read .*: Is a directory"):
+    with pytest.raises(UserError, match="is a folder; expected a file"):
         read_lines(tmp_path)
     with pytest.raises(FileNotFoundError):
         open_text(tmp_path / "none")

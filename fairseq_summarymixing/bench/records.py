@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
+from ..input_files import check_file
 
 Record = dict[str, Any]
 
@@ -31,6 +32,7 @@ def read_records(paths: Sequence[str | Path]) -> list[Record]:
     """Return every record; of several records of one group, length and candidate, the last."""
     records: dict[tuple, Record] = {}
     for path in paths:
+        check_file(path)
         try:
             lines = Path(path).read_text(encoding="utf-8").splitlines()
         except OSError as error:
@@ -45,7 +47,7 @@ def read_records(paths: Sequence[str | Path]) -> list[Record]:
                 key = (*(record[name] for name in GROUP), record["seconds"], record["candidate"])
                 if "skipped" not in record:
                     [record[name] for name in MEASURED]
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, LookupError, TypeError, RecursionError) as error:
                 raise UserError(f"{path}:{number}: expected a record of bench run") from error
             records[key] = record
     if not records:

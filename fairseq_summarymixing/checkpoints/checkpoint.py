@@ -10,7 +10,8 @@ from typing import Any
 
 from torch import Tensor
 
-from .names import CTC_MODEL, ENCODER_PREFIXES, PRETRAINING_HEADS, STOCK_LAYER_NAMES, rename
+from .layers import check_layers
+from .names import CTC_MODEL, ENCODER_PREFIXES, PRETRAINED_MODELS, PRETRAINING_HEADS, STOCK_LAYER_NAMES, rename
 from .state import read_state
 
 Fields = dict[str, Any]
@@ -37,7 +38,11 @@ class Checkpoint:
         Raises:
             UserError: names the file and what is wrong with it; see :func:`~.state.read_state`.
         """
-        return cls(Path(path), read_state(path))
+        checkpoint = cls(Path(path), read_state(path))
+        layers = checkpoint.encoder_fields.get("encoder_layers")
+        if checkpoint.encoder_name in PRETRAINED_MODELS and layers is not None:
+            check_layers(path, layers, checkpoint.weights)
+        return checkpoint
 
     @property
     def fields(self) -> Fields:
@@ -99,6 +104,11 @@ class Checkpoint:
         """The symbols of the dictionary that the model was fine-tuned with, by class; None without a dictionary."""
         dictionary = (self.state.get("task_state") or {}).get("target_dictionary")
         return None if dictionary is None else dictionary.symbols
+
+    @property
+    def post_process(self) -> str | None:
+        """fairseq's name for how symbols were joined into words, ``criterion.post_process``; "letter" unless known."""
+        return _fields(self.state, "criterion", "criterion").get("post_process", "letter")
 
     @property
     def num_updates(self) -> int | None:

@@ -7,6 +7,7 @@ from argparse import Namespace
 from collections.abc import Mapping
 from typing import Any
 
+from ..errors import UserError, one_line
 from .checkpoint import Checkpoint
 
 
@@ -18,7 +19,17 @@ def state_for_fairseq(checkpoint: Checkpoint, overrides: Mapping[str, Any]) -> d
 
     Args:
         overrides: values by field name, set wherever the configuration has a field of that name.
+
+    Raises:
+        UserError: it is no state that fairseq can use.
     """
+    try:
+        return _state_for_fairseq(checkpoint, overrides)
+    except Exception as error:  # of any kind, by what the state holds or lacks
+        raise UserError(f"{checkpoint.path} holds no state that fairseq can use: {one_line(error)}") from error
+
+
+def _state_for_fairseq(checkpoint: Checkpoint, overrides: Mapping[str, Any]) -> dict[str, Any]:
     from fairseq import checkpoint_utils
     from fairseq.dataclass.utils import convert_namespace_to_omegaconf, overwrite_args_by_name
     from omegaconf import OmegaConf

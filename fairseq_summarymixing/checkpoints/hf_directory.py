@@ -10,8 +10,9 @@ from typing import Any
 from torch import Tensor
 
 from ..compat import require
-from ..errors import UserError
-from ..text_files import open_text
+from ..errors import UserError, one_line
+from ..input_files import check_file
+from ..text_files import read_text
 from .field_names import NORMS
 from .names import (
     HF_ENCODER_PREFIX,
@@ -86,9 +87,17 @@ def read_weights(folder: str | Path) -> dict[str, Tensor]:
         if (folder / name).is_file():
             return _checked(folder / name, read)
         if index.is_file():
-            parts = sorted(set(read_json(index).get("weight_map", {}).values()))
+            parts = sorted(_parts(index))
             return {key: value for part in parts for key, value in _checked(folder / Path(part).name, read).items()}
     raise UserError(f"{folder} holds neither model.safetensors nor pytorch_model.bin")
+
+
+def _parts(index: Path) -> set[str]:
+    """Return the names of the files over which parameters are spread."""
+    places = read_json(index).get("weight_map")
+    if not isinstance(places, dict) or not all(isinstance(part, str) for part in places.values()):
+        raise UserError(f"{index} holds no weight_map from parameters to files; copy it again")
+    return set(places.values())
 
 
 def split_weights(weights: dict[str, Tensor], config: dict[str, Any]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -111,10 +120,11 @@ def split_weights(weights: dict[str, Tensor], config: dict[str, Any]) -> tuple[d
 def read_json(path: Path) -> dict[str, Any]:
     """Read the object in a JSON file; raises UserError where there is none."""
     try:
-        with open_text(path) as file:
-            content = json.load(file)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
+        content = json.loads(read_text(path))
+    except UserError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} cannot be read as JSON: {one_line(error)}; copy or save it again") from error
     if not isinstance(content, dict):
         raise UserError(f"{path} holds a {type(content).__name__}, not an object")
     return content
@@ -128,13 +138,13 @@ def _checked(path: Path, read: Callable[[Path], dict[str, Tensor]]) -> dict[str,
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
     require("hf", "safetensors")
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    check_file(path)
     try:
         return load_file(str(path))
-    except (SafetensorError, OSError, ValueError) as error:
-        raise UserError(f"{path} is damaged or no safetensors file: {error}; copy it again") from error
+    except Exception as error:  # a header that is damaged may hold anything
+        raise UserError(f"{path} is damaged or no safetensors file: {one_line(error)}; copy it again") from error
 
 
 def _read_pickle(path: Path) -> dict[str, Tensor]:

@@ -16,6 +16,10 @@ from .evaluated_fields import check_evaluated_fields
 from .torch_files import read_head, read_torch_file
 from .weights import check_weights
 
+# What a state holds beside "model", where it holds it, and the groups of its configuration
+KINDS = {"task_state": Mapping, "extra_state": Mapping, "optimizer_history": list}
+GROUPS = ("model", "task", "criterion", "common", "distributed_training")
+
 
 def read_state(path: str | Path) -> dict[str, Any]:
     """Read a fairseq checkpoint onto the CPU.
@@ -68,9 +72,8 @@ def _check_state(path: Path, state: Any) -> None:
         raise UserError(f"{path} is no fairseq checkpoint: it holds a {type(state).__name__}, not a dict")
     if isinstance(state.get("model"), Mapping):
         config = state.get("cfg")
-        if isinstance(config, Mapping) and not isinstance(config.get("model") or {}, Mapping):
-            raise UserError(f"{path}: cfg.model is no configuration but {str(config['model'])[:40]!r}")
         if isinstance(config, Mapping) or isinstance(state.get("args"), Namespace):
+            _check_kinds(path, state, config if isinstance(config, Mapping) else {})
             return
         raise UserError(f"{path} has parameters but no configuration ('cfg' or 'args'); fairseq did not save it")
     if state and all(isinstance(value, torch.Tensor) for value in state.values()):
@@ -82,3 +85,31 @@ def _check_state(path: Path, state: Any) -> None:
         raise UserError(f"{path}: 'model' holds no parameters but {str(state['model'])[:40]!r}")
     found = ", ".join(map(str, list(state)[:6])) or "nothing"
     raise UserError(f"{path} is no fairseq checkpoint: expected 'model' and 'cfg', found {found}")
+
+
+def _check_kinds(path: Path, state: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+    """Refuse a state that holds something else than what fairseq saves under a name."""
+    found = [(name, state.get(name), kind) for name, kind in KINDS.items()]
+    found += _of_groups("cfg", config)
+    model = config.get("model") if isinstance(config.get("model"), Mapping) else {}
+    found.append(("cfg.model.w2v_args", model.get("w2v_args"), (Mapping, Namespace)))
+    if isinstance(model.get("w2v_args"), Mapping):
+        found += _of_groups("cfg.model.w2v_args", model["w2v_args"])
+    found += [("an entry of optimizer_history", entry, Mapping) for entry in _list(state.get("optimizer_history"))]
+    task_state = state.get("task_state")
+    if isinstance(task_state, Mapping):
+        found.append(("task_state.target_dictionary", task_state.get("target_dictionary"), safe_classes()[0]))
+    for name, value, kind in found:
+        if value is not None and not isinstance(value, kind):
+            raise UserError(f"{path}: {name} is not what fairseq saves there but {str(value)[:40]!r}")
+
+
+def _of_groups(name: str, config: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Return names, values and expected kinds of a configuration's groups, and of the names of their classes."""
+    groups = [(f"{name}.{group}", config.get(group), Mapping) for group in GROUPS]
+    held = [(group, value) for group, value, _ in groups if isinstance(value, Mapping)]
+    return groups + [(f"{group}._name", value.get("_name"), str) for group, value in held]
+
+
+def _list(value: Any) -> list:
+    return value if isinstance(value, list) else []

@@ -6,10 +6,8 @@ import contextlib
 import os
 import pickle
 import re
-import struct
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ from typing import Any
 import torch
 
 from ..errors import UserError
+from ..input_files import check_file
 
 ZIP_MAGIC = b"PK\x03\x04"
 PICKLE_MAGIC = b"\x80"
@@ -47,8 +46,7 @@ def read_torch_file(path: str | Path, classes: tuple[type, ...] = ()) -> Any:
             return _read(path, classes)
     except pickle.UnpicklingError as error:
         raise UserError(f"{path} {_refusal(str(error))}") from error
-    except (RuntimeError, EOFError, OSError, ValueError, LookupError, AttributeError, TypeError) as error:
-        # torch and pickle raise all of these for damaged files.
+    except Exception as error:  # torch and pickle raise any kind for damaged files
         raise UserError(
             f"{path} is damaged, cut short or no checkpoint: {_first_line(error)}; copy or save it again"
         ) from error
@@ -56,6 +54,7 @@ def read_torch_file(path: str | Path, classes: tuple[type, ...] = ()) -> Any:
 
 def read_head(path: Path) -> bytes:
     """Read the first 16 bytes, which distinguish formats; a UserError if the file cannot be read."""
+    check_file(path)
     try:
         with open(path, "rb") as file:
             return file.read(16)
@@ -85,7 +84,7 @@ def _check_zip(path: Path) -> None:
             damaged = _damaged_record(archive)
     except zipfile.BadZipFile as error:
         raise UserError(f"{path} is cut short ({os.path.getsize(path):,} bytes): copy or save it again") from error
-    except (NotImplementedError, RuntimeError, EOFError, OSError, ValueError, struct.error, zlib.error) as error:
+    except Exception as error:  # zipfile, struct and zlib likewise
         raise UserError(f"{path} is damaged: {_first_line(error)}; copy or save it again") from error
     if "data.pkl" not in names:
         raise UserError(f"{path} is a zip archive but no checkpoint: it has no data.pkl")

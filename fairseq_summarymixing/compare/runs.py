@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import re
@@ -9,11 +10,12 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ..checkpoints import Checkpoint
 from ..checkpoints.names import FINETUNED_PREFIX, STOCK_MODEL
 from ..errors import UserError
+from ..text_files import read_text
 from .probe_results import is_probe
 
 PRETRAINING, FINETUNING = "pre-training", "fine-tuning"
@@ -21,17 +23,20 @@ NOT_WAV2VEC2 = ("conformer", "log_mel")  # layers and front end to be named besi
 
 # The first key of every JSON line that fairseq logs; hydra's log has time and name before it, log_file not.
 RECORD = re.compile(r'\{"epoch": .*')
-PARAMETERS = re.compile(r"num\. shared model params: ([\d,]+)")
-TOTAL_MEMORY = re.compile(r"total memory = ([\d.]+) GB")
+PARAMETERS = re.compile(r"num\. shared model params: (\d[\d,]{0,20})(?![\d,])")
+TOTAL_MEMORY = re.compile(r"total memory = (\d{1,9}(?:\.\d{1,9})?) GB")
 # fairseq logs its whole configuration as a Python dict that holds enums, which nothing reads back.
 LOGGED_MODEL = re.compile(r"'model': \{'_name': '(\w+)'")
 LOGGED_FIELDS = {
     "mixer": re.compile(r"'mixer': '?(\w+)'?"),
     "encoder_layer": re.compile(r"'encoder_layer': '(\w+)'"),
     "frontend": re.compile(r"'frontend': '(\w+)'"),
-    "num_negatives": re.compile(r"'num_negatives': (\d+)"),
+    "num_negatives": re.compile(r"'num_negatives': (\d{1,9})\b"),
 }
 
+# Beyond, a value is no loss, rate or size, and no axis can show it
+LARGEST = 1e30
+MOST_UPDATES = 10**12
 # Keys in logs of earlier versions, and their names now
 FORMER_KEYS = {"saved_mb_per_second": "activation_mb_per_audio_second"}
 
@@ -84,7 +89,7 @@ class Run:
 
     @property
     def kind_by_name(self) -> str | None:
-        name = self.model.get("_name") or ""
+        name = str(self.model.get("_name") or "")
         if name.startswith(STOCK_MODEL):
             return PRETRAINING
         return FINETUNING if name.startswith(FINETUNED_PREFIX) else None
@@ -94,7 +99,7 @@ class Run:
         """The model and mixer, as in ``wav2vec2_summarymixing / summary_mixing``; conformer and log_mel where it is
         so."""
         fields = self.inner_model or self.model
-        parts = [fields.get("_name") or "unknown"]
+        parts = [str(fields.get("_name") or "unknown")]
         if fields.get("mixer"):
             parts.append(str(fields["mixer"]))
         elif parts[0] == STOCK_MODEL:
@@ -109,8 +114,8 @@ class Run:
     @property
     def chance_accuracy(self) -> float | None:
         """The accuracy of picking the target among the negatives at random; None if their number is unknown."""
-        negatives = self.model.get("num_negatives")
-        return 1 / (1 + int(negatives)) if negatives is not None and self.kind == PRETRAINING else None
+        negatives = str(self.model.get("num_negatives"))
+        return 1 / (1 + int(negatives)) if negatives.isdecimal() and self.kind == PRETRAINING else None
 
     def values(self, key: str, valid: bool = False) -> tuple[list[int], list[float]]:
         """Return (updates, values) of what was logged as ``key``, in order of updates; NaN values stay."""
@@ -210,7 +215,8 @@ def read_run(folder: str | Path, name: str) -> Run:
 
 
 def _read_logs(run: Run) -> None:
-    logs = sorted(run.folder.glob("*.log"), key=lambda path: (path.stat().st_mtime, path.name))
+    found = [path for path in run.folder.glob("*.log") if path.is_file()]
+    logs = sorted(found, key=lambda path: (path.stat().st_mtime, path.name))
     if not logs:
         below = sorted(str(path.relative_to(run.folder)) for path in run.folder.glob("*/**/*.log"))[:3]
         hint = f"; there are {', '.join(below)}: name that folder" if below else ""
@@ -245,7 +251,7 @@ def _read_log(run: Run, log: Path) -> dict[str, Series]:
     kinds: dict[str, Series] = {}
     broken = 0
     resumed = []
-    with open(log, encoding="utf-8", errors="replace") as file:
+    with _opened(log) as file:
         for line in file:
             match = RECORD.search(line)
             if match is None:
@@ -253,7 +259,7 @@ def _read_log(run: Run, log: Path) -> dict[str, Series]:
                 continue
             try:
                 kind, update, record = _parse(json.loads(match[0]))
-            except (ValueError, KeyError):
+            except (ValueError, LookupError, RecursionError):
                 broken += 1
                 continue
             series = kinds.setdefault(kind, {})
@@ -271,8 +277,16 @@ def _read_log(run: Run, log: Path) -> dict[str, Series]:
     return kinds
 
 
+def _opened(log: Path) -> IO[str]:
+    try:
+        return open(log, encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise UserError(f"cannot read {log}: {error.strerror}") from error
+
+
 def _parse(raw: dict[str, Any]) -> tuple[str, int, dict[str, float]]:
-    """Return (kind, update, values) of one JSON line; raises KeyError if the line does not name its update."""
+    """Return (kind, update, values) of one JSON line; raises KeyError if the line does not name its update, and
+    ValueError if that is no number of updates."""
     if "num_updates" in raw:
         kind, prefix = "", ""
     else:
@@ -285,10 +299,11 @@ def _parse(raw: dict[str, Any]) -> tuple[str, int, dict[str, float]]:
     for key, value in raw.items():
         if key.startswith(prefix):
             name = key[len(prefix) :]
-            try:
-                values[FORMER_KEYS.get(name, name)] = float(value)
-            except (TypeError, ValueError):
-                continue
+            with contextlib.suppress(TypeError, ValueError, OverflowError):
+                number = float(value)
+                values[FORMER_KEYS.get(name, name)] = number if abs(number) <= LARGEST else math.nan
+    if not 0 <= values["num_updates"] <= MOST_UPDATES:
+        raise ValueError(f"no number of updates: {values['num_updates']}")
     return kind, int(values["num_updates"]), values
 
 
@@ -333,18 +348,24 @@ def _read_checkpoint(run: Run) -> None:
 def _read_decodes(run: Run) -> None:
     for path in sorted(run.folder.glob("**/result.json")):
         try:
-            result = json.loads(path.read_text(encoding="utf-8"))
+            result = json.loads(read_text(path))
             if is_probe(result):  # of several checkpoints: `compare --probes`
                 continue
             if "wer" in result and result["wer"] is None:  # of a split without references
                 continue
-            result = {
-                **result,
-                "wer": float(result["wer"]),
-                "wer_ci": [float(edge) for edge in result["wer_ci"]],
-            }
-        except (OSError, ValueError, KeyError, TypeError):
+            result = {**result, **_rates(result)}
+        except (ValueError, LookupError, TypeError, OverflowError, RecursionError):
             run.notes.append(f"{path.relative_to(run.folder)} is no decode result; left out")
             continue
         result["folder"] = path.parent.name
         run.decodes.append(result)
+
+
+def _rates(result: dict[str, Any]) -> dict[str, Any]:
+    """Return the error rates of a decode as numbers; raises an error of some kind where they are none."""
+    rates = {"wer": float(result["wer"]), "wer_ci": [float(result["wer_ci"][0]), float(result["wer_ci"][1])]}
+    if "cer" in result:
+        rates["cer"] = float(result["cer"])
+    if not all(0 <= rate <= LARGEST for rate in (rates["wer"], *rates["wer_ci"], rates.get("cer", 0))):
+        raise ValueError("a rate is no rate")
+    return rates

@@ -10,10 +10,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="a directory that transformers loads",
         description="Write DIR with configuration, safetensors, preprocessor, tokenizer (CTC), model card and the "
         "modelling code, which needs neither fairseq nor this package. CKPT: pre-trained or fine-tuned with CTC, ours "
-        "with any mixer or stock wav2vec2. Nothing is written unless the outputs agree with fairseq's within 1e-5.",
+        "with any mixer or stock wav2vec2. Nothing is written unless the outputs agree with fairseq's within 1e-5, and "
+        "texts wholly.",
     )
     hf.add_argument("checkpoint", metavar="CKPT")
     hf.add_argument("out", metavar="DIR")
+    _add_data(hf)
     hf.add_argument(
         "--spec-augment",
         choices=["on", "off"],
@@ -29,6 +31,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         )
         graph.add_argument("checkpoint", metavar="CKPT")
         graph.add_argument("out", metavar="FILE")
+        _add_data(graph)
+
+
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--data", metavar="DIR", help="folder with the dictionary of a fine-tuned checkpoint that holds none"
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -39,10 +48,10 @@ def _export_hf(args: argparse.Namespace) -> str:
     from .export_hf import export_hf
 
     spec_augment = None if args.spec_augment is None else args.spec_augment == "on"
-    return export_hf(args.checkpoint, args.out, spec_augment)
+    return export_hf(args.checkpoint, args.out, spec_augment, args.data)
 
 
 def _export_graph(args: argparse.Namespace) -> str:
     from . import graph
 
-    return (graph.export_onnx if args.kind == "onnx" else graph.export_torch)(args.checkpoint, args.out)
+    return (graph.export_onnx if args.kind == "onnx" else graph.export_torch)(args.checkpoint, args.out, args.data)

@@ -25,33 +25,34 @@ from ..models._hf_config import mask_fields, to_hf
 from . import parity
 from .export_source import ExportSource, plain, read_export_source
 from .model_card import model_card
+from .tokenizer import check_texts, write_tokenizer
 
 AUTO = {"Model": "AutoModel", "ForPreTraining": "AutoModelForPreTraining", "ForCTC": "AutoModelForCTC"}
-WORD_DELIMITER = "|"
-# fairseq's blank is <s> and comes first, theirs is <pad>: the first two change names, no weight moves
-SPECIAL = {"<s>": "<pad>", "<pad>": "<s>"}
 
 
-def export_hf(checkpoint: str | Path, folder: str | Path, spec_augment: bool | None = None) -> str:
-    """Write a directory that loads in ``transformers``, and check that its outputs equal fairseq's.
+def export_hf(
+    checkpoint: str | Path, folder: str | Path, spec_augment: bool | None = None, data: str | Path | None = None
+) -> str:
+    """Write a directory that loads in ``transformers``, and check that its outputs and texts equal fairseq's.
 
     Args:
         checkpoint: pre-trained or fine-tuned with CTC; ours with any mixer, layer and front end, or stock.
         folder: is made, and is not there at all unless the outputs of both agree within 1e-5.
         spec_augment: whether the exported model masks its input in training; None = as it was fine-tuned, and
             pre-trained models as Hugging Face's own do.
+        data: folder with the dictionary of a fine-tuned checkpoint that holds none.
 
     Returns:
         What was written and how far the outputs lie apart, for people.
 
     Raises:
-        UserError: the checkpoint cannot be exported, transformers is missing, or the outputs differ.
+        UserError: the checkpoint cannot be exported, transformers is missing, or outputs or texts differ.
     """
     require("hf", "transformers", "safetensors")
-    source = read_export_source(Checkpoint.read(checkpoint))
+    source = read_export_source(Checkpoint.read(checkpoint), data)
     with atomic_folder(folder) as temporary:
         config = write(source, temporary, spec_augment)
-        figures = parity.summary(check_parity(source, load(source, temporary)))
+        figures = prove(source, load(source, temporary), temporary)
         (temporary / "README.md").write_text(model_card(source, config, AUTO[_kind(source)], figures), encoding="utf-8")
     flag = ", trust_remote_code=True" if source.ours else ""
     return f'{figures}\n{folder}: transformers.{AUTO[_kind(source)]}.from_pretrained("{folder}"{flag})'
@@ -70,7 +71,7 @@ def write(source: ExportSource, folder: Path, spec_augment: bool | None = None) 
     if source.ours:
         write_code(folder, __version__, config)
     if source.symbols is not None:
-        _write_tokenizer(source, folder)
+        write_tokenizer(source, folder)
     return config
 
 
@@ -94,6 +95,8 @@ def make_config(source: ExportSource, spec_augment: bool | None) -> dict[str, An
         config["apply_spec_augment"] = spec_augment
     checkpoint = source.checkpoint
     origin = {**source.recipe, "dtype": checkpoint.dtype, "num_updates": checkpoint.num_updates}
+    if source.is_ctc:
+        origin["post_process"] = checkpoint.post_process
     return plain({**config, "fairseq": origin})
 
 
@@ -112,19 +115,19 @@ def _preprocessor(source: ExportSource) -> dict[str, Any]:
     return {**config, "processor_class": "Wav2Vec2Processor"} if source.symbols is not None else config
 
 
-def _write_tokenizer(source: ExportSource, folder: Path) -> None:
-    symbols = [SPECIAL.get(symbol, symbol) for symbol in source.symbols]
-    special = {"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"}
-    tokenizer = {
-        "tokenizer_class": "Wav2Vec2CTCTokenizer",
-        "processor_class": "Wav2Vec2Processor",
-        "word_delimiter_token": WORD_DELIMITER if WORD_DELIMITER in symbols else " ",
-        "do_lower_case": False,
-        **special,
-    }
-    _write_json(folder / "vocab.json", {symbol: index for index, symbol in enumerate(symbols)})
-    _write_json(folder / "tokenizer_config.json", tokenizer)
-    _write_json(folder / "special_tokens_map.json", special)
+def prove(source: ExportSource, model: torch.nn.Module, folder: Path) -> str:
+    """Return figures of how far the outputs lie from fairseq's, and of a CTC model how many texts were compared.
+
+    Raises:
+        UserError: an output or a text differs.
+    """
+    figures = parity.summary(check_parity(source, model))
+    if source.symbols is None:
+        return figures
+    with torch.no_grad():
+        logits = [model(parity.example((samples,))[0]).logits[0] for samples in parity.CASES["padded"]]
+    with quiet_transformers():
+        return f"{figures}\n{check_texts(source, folder, logits)}"
 
 
 def check_parity(source: ExportSource, model: torch.nn.Module) -> dict[str, dict[str, float]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
@@ -22,6 +23,7 @@ from ..checkpoints.names import (
     reverse,
 )
 from ..compat import quiet_fairseq
+from ..downstream.recogniser import check_checkpoint, check_dictionary
 from ..downstream.restore import restore
 from ..errors import UserError
 from ..models._hf_config import STOCK_CHOICES
@@ -41,7 +43,7 @@ class ExportSource:
             ``ctc_model`` and ``ctc_task``.
         model: fairseq's.
         encoder: the pre-trained model: ``model`` itself, or the model inside.
-        symbols: of a CTC model, one per class.
+        dictionary: fairseq's, of a CTC model.
         ours: whether it becomes our class; else Hugging Face's own ``Wav2Vec2Model`` is the same.
     """
 
@@ -49,8 +51,13 @@ class ExportSource:
     recipe: dict[str, dict[str, Any]]
     model: nn.Module
     encoder: nn.Module
-    symbols: list[str] | None
+    dictionary: Any
     ours: bool
+
+    @property
+    def symbols(self) -> list[str] | None:
+        """Of a CTC model, one for each class."""
+        return None if self.dictionary is None else list(self.dictionary.symbols)
 
     @property
     def fields(self) -> dict[str, Any]:
@@ -103,11 +110,14 @@ class ExportSource:
         return () if self.ours else reverse(STOCK_LAYER_NAMES)
 
 
-def read_export_source(checkpoint: Checkpoint) -> ExportSource:
+def read_export_source(checkpoint: Checkpoint, data: str | Path | None = None) -> ExportSource:
     """Read what an export needs of a pre-trained or CTC checkpoint, ours or stock ``wav2vec2``'s.
 
+    Args:
+        data: folder with the dictionary of a CTC checkpoint that holds none; None = there is none.
+
     Raises:
-        UserError: it is something else, or a stock model has parts that have no counterpart.
+        UserError: it is something else, a stock model has parts that have no counterpart, or a CTC model no dictionary.
     """
     name, encoder_name = checkpoint.name, checkpoint.encoder_name
     if encoder_name not in PRETRAINED_MODELS or checkpoint.is_finetuned != checkpoint.is_ctc:
@@ -116,10 +126,13 @@ def read_export_source(checkpoint: Checkpoint) -> ExportSource:
             f"{checkpoint.path} is a checkpoint of the model {name!r}{over}; expected "
             f"{' or '.join(PRETRAINED_MODELS)}, or {CTC_MODEL} over one of these, with its w2v_args"
         )
-    recipe, restored = _recipe(checkpoint), restore(checkpoint)
+    if checkpoint.is_ctc:
+        check_checkpoint(checkpoint)
+        check_dictionary(checkpoint, data)
+    recipe, restored = _recipe(checkpoint), restore(checkpoint, None if data is None else {"data": str(data)})
     encoder = restored.model.w2v_encoder.w2v_model if checkpoint.is_ctc else restored.model
-    symbols = list(restored.task.target_dictionary.symbols) if checkpoint.is_ctc else None
-    source = ExportSource(checkpoint, recipe, restored.model, encoder, symbols, ours=True)
+    dictionary = restored.task.target_dictionary if checkpoint.is_ctc else None
+    source = ExportSource(checkpoint, recipe, restored.model, encoder, dictionary, ours=True)
     _check_stock(source)
     source.ours = not _is_wav2vec2(source)
     return source
@@ -156,6 +169,8 @@ def _recipe(checkpoint: Checkpoint) -> dict[str, dict[str, Any]]:
         from .. import models, tasks  # noqa: F401 (registers our names)
 
     def known(values: dict[str, Any], registry: dict[str, Any]) -> dict[str, Any]:
+        if values.get("_name") not in registry:
+            raise UserError(f"{checkpoint.path} is of {values.get('_name')!r}, which is not installed here")
         names = {field.name for field in fields(registry[values["_name"]])} - PATHS | {"_name"}
         return {name: value for name, value in plain(values).items() if name in names}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import warnings
@@ -52,19 +53,20 @@ class WaveformModel(nn.Module):
         return (x if self.head is None else self.head(x)), lengths
 
 
-def export_onnx(checkpoint: str | Path, file: str | Path) -> str:
+def export_onnx(checkpoint: str | Path, file: str | Path, data: str | Path | None = None) -> str:
     """Write an ONNX model (opset 18) of dynamic batch and length, checked with onnxruntime at several lengths (1e-4).
 
     Its metadata hold ``sample_rate``, ``min_samples`` and, of a CTC model, ``symbols``, the first of them the blank.
+    ``data``: as of :func:`.export_hf.export_hf`.
 
     Raises:
         UserError: a package is missing, the checkpoint cannot be exported, or the outputs differ from fairseq's.
     """
     require("onnx", "onnx", "onnxscript", "onnxruntime")
-    return _export(checkpoint, file, _write_onnx, _open_onnx, ONNX_TOLERANCE)
+    return _export(checkpoint, file, data, _write_onnx, _open_onnx, ONNX_TOLERANCE)
 
 
-def export_torch(checkpoint: str | Path, file: str | Path) -> str:
+def export_torch(checkpoint: str | Path, file: str | Path, data: str | Path | None = None) -> str:
     """Write a ``torch.export`` program of dynamic batch and length, checked at several lengths (1e-5).
 
     Its extra file ``metadata.json`` holds what the metadata of :func:`export_onnx` do.
@@ -72,7 +74,7 @@ def export_torch(checkpoint: str | Path, file: str | Path) -> str:
     Raises:
         UserError: the checkpoint cannot be exported, or the outputs differ from fairseq's.
     """
-    return _export(checkpoint, file, _write_torch, _open_torch, parity.TOLERANCE)
+    return _export(checkpoint, file, data, _write_torch, _open_torch, parity.TOLERANCE)
 
 
 def shortest(model: SpeechEncoder) -> int:
@@ -80,10 +82,17 @@ def shortest(model: SpeechEncoder) -> int:
     return model.feature_extractor.receptive_field + model.feature_extractor.hop
 
 
-def _export(checkpoint: str | Path, file: str | Path, write: Callable, open_written: Callable, tolerance: float) -> str:
+def _export(
+    checkpoint: str | Path,
+    file: str | Path,
+    data: str | Path | None,
+    write: Callable,
+    open_written: Callable,
+    tolerance: float,
+) -> str:
     if not hasattr(torch, "export") or not hasattr(torch.export, "Dim"):
         raise UserError(f"this needs torch.export with dynamic shapes, of torch 2.5; here is {torch.__version__}")
-    source = read_export_source(Checkpoint.read(checkpoint))
+    source = read_export_source(Checkpoint.read(checkpoint), data)
     with atomic_file(file) as temporary, _quiet():
         model = waveform_model(source)
         metadata = {"sample_rate": "16000", "min_samples": str(shortest(model.model))}
@@ -140,7 +149,9 @@ def _program(model: WaveformModel) -> Any:
 
 
 def _write_torch(model: WaveformModel, file: Path, metadata: dict[str, str]) -> None:
-    torch.export.save(_program(model), str(file), extra_files={"metadata.json": json.dumps(metadata)})
+    encoded = io.BytesIO()  # writing to a full disk itself, torch aborts the process
+    torch.export.save(_program(model), encoded, extra_files={"metadata.json": json.dumps(metadata)})
+    file.write_bytes(encoded.getbuffer())
 
 
 def _open_torch(file: Path) -> Callable:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import io
+from collections.abc import Collection, Iterator
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ from torch import Tensor
 
 from ..checkpoints import Checkpoint
 from ..checkpoints.hf_directory import read_config, read_json, read_preprocessor, read_weights, split_weights
+from ..checkpoints.layers import check_layers
 from ..checkpoints.names import (
     CTC_HEAD,
     CTC_HEAD_NAMES,
@@ -30,13 +34,14 @@ from ..checkpoints.names import (
     reverse,
 )
 from ..compat import quiet_fairseq, require
-from ..errors import UserError
+from ..errors import UserError, one_line
 from ..files import atomic_file
 from ..models._hf_config import STOCK_CHOICES, from_hf, mask_fields_from_hf
 from ..plugin.reading import reading_checkpoint
 from . import parity
 from .export_hf import check_parity, quiet_transformers
 from .export_source import plain, read_export_source
+from .tokenizer import symbol_of
 
 SPECIAL = ["<pad>", "<s>", "</s>", "<unk>"]
 DROPOUTS = ("dropout", "attention_dropout", "activation_dropout", "dropout_input", "dropout_features")
@@ -57,12 +62,16 @@ def import_hf(folder: str | Path, checkpoint: str | Path) -> str:
             does not begin as fairseq's.
     """
     require("hf", "transformers", "safetensors")
+    folder = Path(folder)
     read_config(folder)
     with atomic_file(checkpoint) as temporary, quiet_fairseq():
-        theirs = _open(Path(folder))
-        state = make_state(Path(folder), {**theirs.config.to_dict(), **read_config(folder)})
-        torch.save(state, temporary)
-        figures = parity.summary(check_parity(read_export_source(Checkpoint.read(temporary)), theirs))
+        with _one_line(folder):
+            state = make_state(folder, _config(folder))
+        encoded = io.BytesIO()  # writing to a full disk itself, torch aborts the process
+        torch.save(state, encoded)
+        temporary.write_bytes(encoded.getbuffer())
+        with _one_line(folder):
+            figures = parity.summary(check_parity(read_export_source(Checkpoint.read(temporary)), _open(folder)))
     model = state["cfg"]["model"]
     name, use = model["_name"], f"fine-tune with model.w2v_path={checkpoint}"
     if "w2v_args" in model:
@@ -73,49 +82,64 @@ def import_hf(folder: str | Path, checkpoint: str | Path) -> str:
     )
 
 
+@contextlib.contextmanager
+def _one_line(folder: Path) -> Iterator[None]:
+    """Report in one line whatever odd values of a directory make the code raise that reads them."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{folder} cannot be imported: {one_line(error)}") from error
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    """Return ``config.json``, and of fields that it leaves out the defaults."""
+    import transformers
+
+    importlib.import_module("fairseq_summarymixing.hf")
+    config = transformers.AutoConfig.from_pretrained(str(folder), trust_remote_code=False)
+    return {**config.to_dict(), **read_config(folder)}
+
+
 def _open(folder: Path) -> torch.nn.Module:
     """Open the model as transformers has it, with our registered classes, not with code of the folder."""
     import transformers
 
-    importlib.import_module("fairseq_summarymixing.hf")
     has_head = any(name.startswith(HF_CTC_HEAD) for name in read_weights(folder))
     auto = transformers.AutoModelForCTC if has_head else transformers.AutoModelForPreTraining
     with quiet_transformers():
-        try:
-            return auto.from_pretrained(str(folder), trust_remote_code=False, dtype=torch.float32).eval()
-        except (ValueError, TypeError, KeyError, OSError, RuntimeError) as error:
-            raise UserError(f"{folder}: transformers cannot load it: {str(error).strip().splitlines()[0]}") from error
+        return auto.from_pretrained(str(folder), trust_remote_code=False, dtype=torch.float32).eval()
 
 
 def make_state(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
     """Return the state that fairseq would have saved."""
     origin = config.get("fairseq") or {}
+    check_layers(folder, config["num_hidden_layers"], weights := read_weights(folder))
     model, task = _model(config, origin), {"_name": "audio_pretraining", **(origin.get("task") or {}), "data": ""}
     task["normalize"] = _normalizes(folder)
-    try:
-        weights, head = split_weights(read_weights(folder), config)
-        stock_names, is_stock = config["model_type"] == HF_STOCK_MODEL, model["_name"] == STOCK_MODEL
-        if stock_names != is_stock:
-            weights = _renamed(weights, STOCK_LAYER_NAMES if stock_names else reverse(STOCK_LAYER_NAMES), strict=False)
-        is_ctc = any(name.startswith(HF_CTC_HEAD) for name in head)
-        head = _renamed(head, reverse(CTC_HEAD_NAMES)) if is_ctc else {}
-        expected = _expected(model, is_ctc)
-        _check_heads(folder, weights, expected)
-        check_names(weights, expected, "the encoder")
-    except UserError:
-        raise
-    except ValueError as error:
-        raise UserError(f"{folder} cannot be imported: {error}") from error
-    task_state = {}
+    weights, head = split_weights(weights, config)
+    stock_names, is_stock = config["model_type"] == HF_STOCK_MODEL, model["_name"] == STOCK_MODEL
+    if stock_names != is_stock:
+        weights = _renamed(weights, STOCK_LAYER_NAMES if stock_names else reverse(STOCK_LAYER_NAMES), strict=False)
+    is_ctc = any(name.startswith(HF_CTC_HEAD) for name in head)
+    head = _renamed(head, reverse(CTC_HEAD_NAMES)) if is_ctc else {}
+    expected = _expected(model, is_ctc)
+    _check_heads(folder, weights, expected)
+    check_names(weights, expected, "the encoder")
+    _check_shapes(weights, expected)
+    task_state, criterion = {}, None
     if is_ctc:
         weights = {**{ENCODER_PREFIX + name: value for name, value in weights.items()}, **head}
-        dictionary = _dictionary(folder, len(head[CTC_HEAD + "weight"]))
+        criterion = {"_name": "ctc", "post_process": _post_process(folder, origin)}
+        dictionary = _dictionary(folder, len(head[CTC_HEAD + "weight"]), criterion["post_process"])
         model, task = _ctc_model(config, origin, model, task), _ctc_task(origin, task)
         task_state = {"target_dictionary": dictionary}
     dtype = getattr(torch, origin.get("dtype") or "float32")
+    groups = {"model": model, "task": task, "criterion": criterion, "optimizer": None, "lr_scheduler": None}
     return {
         "args": None,
-        "cfg": {"common": {}, "model": model, "task": task, "criterion": None, "optimizer": None, "lr_scheduler": None},
+        "cfg": {"common": {}, **groups},
         "model": {name: value.to(dtype) for name, value in weights.items()},
         "criterion": None,
         "optimizer_history": [
@@ -144,8 +168,8 @@ def _model(config: dict[str, Any], origin: dict[str, Any]) -> dict[str, Any]:
     return {"_name": OUR_MODEL if ours else STOCK_MODEL, **found}
 
 
-def _expected(model: dict[str, Any], is_ctc: bool) -> list[str]:
-    """Return the parameter names of the model that fairseq would build, without building it."""
+def _expected(model: dict[str, Any], is_ctc: bool) -> dict[str, torch.Size]:
+    """Return the parameters' names and shapes of the model that fairseq would build, without their memory."""
     from ..models.wav2vec2_summarymixing import Wav2Vec2SummaryMixingConfig, Wav2Vec2SummaryMixingModel
 
     is_stock = model["_name"] == STOCK_MODEL
@@ -156,11 +180,20 @@ def _expected(model: dict[str, Any], is_ctc: bool) -> list[str]:
         built = Wav2Vec2SummaryMixingModel(Wav2Vec2SummaryMixingConfig(**known))
     if is_ctc:
         built.remove_pretraining_modules()
-    names = built.state_dict()
-    return list(rename(names, reverse(STOCK_LAYER_NAMES), strict=False).values() if is_stock else names)
+    shapes = {name: value.shape for name, value in built.state_dict().items()}
+    names = rename(shapes, reverse(STOCK_LAYER_NAMES) if is_stock else (), strict=False)
+    return {names[name]: shape for name, shape in shapes.items()}
 
 
-def _check_heads(folder: Path, weights: dict[str, Tensor], expected: list[str]) -> None:
+def _check_shapes(weights: dict[str, Tensor], expected: dict[str, torch.Size]) -> None:
+    wrong = [name for name, shape in expected.items() if weights[name].shape != shape]
+    if wrong:
+        found, shape = tuple(weights[wrong[0]].shape), tuple(expected[wrong[0]])
+        more = f", and {len(wrong) - 1} more likewise" if len(wrong) > 1 else ""
+        raise ValueError(f"the parameter {wrong[0]} has shape {found}, config.json makes it {shape}{more}")
+
+
+def _check_heads(folder: Path, weights: dict[str, Tensor], expected: Collection[str]) -> None:
     missing = set(expected) - set(weights)
     if missing and all(name.startswith(PRETRAINING_HEADS) for name in missing):
         raise UserError(
@@ -197,7 +230,15 @@ def _normalizes(folder: Path) -> bool:
     return bool(read_preprocessor(folder).get("do_normalize", True))
 
 
-def _dictionary(folder: Path, classes: int) -> Any:
+def _post_process(folder: Path, origin: dict[str, Any]) -> str | None:
+    """Return how fairseq is to join symbols: as in the checkpoint of which the directory was made, or as its tokenizer
+    does."""
+    path = folder / "tokenizer_config.json"
+    tokenizer = read_json(path).get("tokenizer_class") if path.is_file() else None
+    return origin.get("post_process", "none" if "Phoneme" in str(tokenizer) else "letter")
+
+
+def _dictionary(folder: Path, classes: int, rule: str | None) -> Any:
     """Return fairseq's dictionary of ``vocab.json``: the first four symbols are special, and the first is the blank."""
     from fairseq.data import Dictionary
 
@@ -215,5 +256,5 @@ def _dictionary(folder: Path, classes: int) -> Any:
         )
     dictionary = Dictionary()
     for symbol in symbols[4:]:
-        dictionary.add_symbol(symbol)
+        dictionary.add_symbol(symbol_of(symbol, rule))
     return dictionary

@@ -53,6 +53,9 @@ warning: use `AutoModel`.
 PADDING = """
 An utterance's output depends on what shares its padded batch: the front end has a group norm over time.
 """
+UNTIMED = """
+The tokenizer's symbols are no letters: pipelines give times of symbols (`return_timestamps="char"`), not of words.
+"""
 
 
 def model_card(source: ExportSource, config: dict[str, Any], auto: str, figures: str) -> str:
@@ -76,6 +79,7 @@ def model_card(source: ExportSource, config: dict[str, Any], auto: str, figures:
         "input masked in training mode": f"{'yes' if masked else 'no'} (`apply_spec_augment`)",
     }
     grouped = frontend == "waveform" and str(fields["extractor_mode"]) == "default"
+    untimed = source.is_ctc and source.checkpoint.post_process != "letter"
     parameters = sum(parameter.numel() for parameter in source.model.parameters())
     return CARD.format(
         task="automatic-speech-recognition" if source.is_ctc else "feature-extraction",
@@ -92,5 +96,5 @@ def model_card(source: ExportSource, config: dict[str, Any], auto: str, figures:
         ),
         rows="\n".join(f"| {name} | {value} |" for name, value in rows.items()),
         figures="\n".join(f"    {line}" for line in figures.splitlines()),
-        notes=(LOOSE if ours else "") + (PADDING if grouped else ""),
+        notes=(LOOSE if ours else "") + (PADDING if grouped else "") + (UNTIMED if untimed else ""),
     )

@@ -14,6 +14,7 @@ import soundfile
 
 from ..compat import require
 from ..files import atomic_write
+from ..input_files import kind_of
 from .formats import how_to_convert
 
 SAMPLE_RATE = 16_000  # Hz; fairseq refuses any other rate while training
@@ -51,6 +52,7 @@ def probe(path: str | Path) -> AudioInfo:
         BadAudio: not readable, no samples, shorter than its header has it, or of a sample rate outside RATES.
     """
     path = Path(path)
+    check_kind(path)
     try:
         if path.stat().st_size == 0:
             raise BadAudio("empty file (0 bytes)")
@@ -92,9 +94,13 @@ def read_mono(source: str | Path | io.BytesIO) -> tuple[np.ndarray, int]:
     Raises:
         BadAudio: not readable, no samples, samples that are NaN or beyond LARGEST_SAMPLE, or a rate outside RATES.
     """
+    if isinstance(source, (str, Path)):
+        check_kind(source)
     try:
         source = str(source) if isinstance(source, Path) else source
         samples, rate = soundfile.read(source, dtype="float32", always_2d=True)
+    except MemoryError as error:
+        raise BadAudio("its header gives more samples than memory holds") from error
     except soundfile.LibsndfileError as error:
         raise BadAudio(f"not readable as audio: {error.error_string}") from error
     except OSError as error:
@@ -136,6 +142,13 @@ def write_flac(path: str | Path, samples: np.ndarray, sample_rate: int = SAMPLE_
     soundfile.write(encoded, samples, sample_rate, format="FLAC", subtype="PCM_16")
     with atomic_write(path, "wb") as file:
         file.write(encoded.getbuffer())
+
+
+def check_kind(path: str | Path) -> None:
+    """Raise a BadAudio where a path is a pipe, a device or a folder."""
+    kind = kind_of(path)
+    if kind is not None:
+        raise BadAudio(f"it is {kind}")
 
 
 def _check_rate(rate: int) -> None:

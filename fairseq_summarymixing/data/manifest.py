@@ -14,7 +14,8 @@ from ..files import atomic_write
 from ..text_files import read_lines
 from .transcripts import dictionary, letters, symbol
 
-ZIP_PART = re.compile(r"^(?P<zip>.*\.zip):(?P<offset>\d+):(?P<length>\d+)$")
+ZIP_PART = re.compile(r"^(?P<zip>.*\.zip):(?P<offset>\d{1,18}):(?P<length>\d{1,18})$")
+MOST_FRAMES = 2**36  # 49 days at 16 kHz
 ANY_ZIP_PART = re.compile(r"\.zip:")
 
 
@@ -151,8 +152,8 @@ def read_manifest(path: str | Path, check_files: bool = False) -> tuple[str, lis
 
     Raises:
         UserError: names the file, the line and the reason. The root folder is missing; no rows; a row without
-            exactly two fields, with an absolute path, with frames that are no positive integer, or with a
-            malformed zip part; with ``check_files`` a missing file.
+            exactly two fields, with an absolute path, with frames that are no positive integer or absurdly many, or
+            with a malformed zip part; with ``check_files`` a missing file.
     """
     lines = read_lines(path)
     root = lines[0].strip() if lines else ""
@@ -179,8 +180,10 @@ def _wrong(fields: list[str]) -> str | None:
     if len(fields) != 2:
         return f"expected 'path<TAB>frames', two fields; found {len(fields)} in {' '.join(fields)[:80]!r}"
     path, frames = fields
-    if not (frames.isascii() and frames.isdigit() and int(frames) > 0):
+    if not (frames.isascii() and frames.isdigit() and int(frames[:20]) > 0):
         return f"expected a positive number of frames; found {frames[:40]!r} for {path}"
+    if len(frames) > 20 or int(frames) > MOST_FRAMES:
+        return f"expected at most {MOST_FRAMES} frames, as FLAC files hold; found {frames[:40]} for {path}"
     if path.startswith("/") or os.path.isabs(path):
         return f"expected a path relative to the root; found the absolute {path}"
     if not path:

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from ..errors import UserError
 
+MOST_WORKERS = 1024
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -24,10 +25,12 @@ def map_in_threads(
     An exception of one call, or Ctrl-C, lets the calls that run finish, starts no others, and is raised.
 
     Raises:
-        UserError: workers is below 1.
+        UserError: workers is below 1, or more than a system has threads for.
     """
     if workers is not None and workers < 1:
         raise UserError(f"`workers` must be 1 or more; got {workers}")
+    if workers is not None and workers > MOST_WORKERS:
+        raise UserError(f"`workers` must be at most {MOST_WORKERS}; got {workers}")
     # Threads do: reading, decoding, filtering and writing audio all run outside Python's lock.
     workers = workers or os.cpu_count() or 1
     executor = ThreadPoolExecutor(workers)

@@ -16,10 +16,13 @@ from tqdm import tqdm
 
 from ..compat import require
 from ..errors import UserError
+from ..input_files import kind_of
 from ..tables import aligned
 from ..text_files import read_lines
+from .arpa import arpa_words, check_language_model
 from .hypothesis import Hypothesis
 
+LARGEST_BEAM = 100_000
 # What tuning tries
 LM_WEIGHTS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
 WORD_SCORES = (-2.0, -1.0, 0.0, 1.0, 2.0)
@@ -53,10 +56,11 @@ class BeamSearch:
     def __post_init__(self) -> None:
         for name, path in (("lm", self.lm), ("lexicon", self.lexicon)):
             if not Path(path).is_file():
-                raise UserError(f"`{name}`: there is no file {path}")
+                kind = kind_of(path)
+                raise UserError(f"`{name}`: {path} is {kind}" if kind else f"`{name}`: there is no file {path}")
         for name, count in (("beam", self.beam), ("nbest", self.nbest)):
-            if count < 1:
-                raise UserError(f"`{name}` must be at least 1; got {count}")
+            if not 1 <= count <= LARGEST_BEAM:
+                raise UserError(f"`{name}` must lie between 1 and {LARGEST_BEAM}; got {count}")
         for name, value in (("lm_weight", self.lm_weight), ("word_score", self.word_score)):
             if not math.isfinite(value):
                 raise UserError(f"`{name}` must be a number; got {value}")
@@ -85,6 +89,7 @@ class BeamDecoder:
             raise UserError(f"`lm` needs a model that marks where words end: {delimiter!r} is not in its dictionary")
         self.blank, self.silence = blank, symbols.index(delimiter)
         lexicon = read_lexicon(settings.lexicon, symbols, delimiter)
+        check_language_model(settings.lm)
         check_vocabulary(settings, lexicon)
         self.words = words = dictionary.create_word_dict({**lexicon, "<unk>": []})
         self.unknown = words.get_index("<unk>")
@@ -177,23 +182,6 @@ def check_vocabulary(settings: BeamSearch, lexicon: Iterable[str]) -> None:
     if missing:
         message = f"{len(missing)} words of the lexicon, such as {missing[0]!r}, are unknown to {settings.lm}"
         print(f"warning: {message}", file=sys.stderr)
-
-
-def arpa_words(path: str | Path) -> set[str]:
-    """Return the unigrams of an ARPA file; none where it is no such file."""
-    words: set[str] = set()
-    inside = False
-    with open(path, encoding="utf-8", errors="replace") as file:
-        for number, line in enumerate(file):
-            if line.startswith("\\"):
-                if inside:
-                    break
-                inside = line.strip() == "\\1-grams:"
-            elif inside and len(line.split()) > 1:
-                words.add(line.split()[1])
-            elif not inside and number > 1000:
-                break
-    return words
 
 
 def tune(decoder: BeamDecoder, emissions: Sequence[Tensor], rate: Callable[[list[Hypothesis]], float]) -> str:

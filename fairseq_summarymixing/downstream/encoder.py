@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ..checkpoints import Checkpoint
 from ..checkpoints.names import PRETRAINED_MODELS, STOCK_MODEL
 from ..compat import quiet_fairseq
-from ..errors import UserError
+from ..errors import UserError, one_line
 from ..modules.attention import SelfAttention
 from ..modules.chunks import chunk_bounds
 from ..modules.frontend import ConvFeatureExtractor
@@ -243,6 +243,6 @@ def _build(checkpoint: Checkpoint) -> Any:
     try:
         with reading_checkpoint():
             model = ours.Wav2Vec2SummaryMixingModel(ours.Wav2Vec2SummaryMixingConfig(**values))
-    except (ValueError, TypeError, AttributeError) as error:
-        raise UserError(f"{path}: no model can be built of its configuration: {error}") from error
+    except Exception as error:  # of any kind, by the values that the configuration holds
+        raise UserError(f"{path}: no model can be built of its configuration: {one_line(error)}") from error
     return model

@@ -15,7 +15,7 @@ import soundfile
 import torch
 from torch import Tensor
 
-from ..data.audio import SAMPLE_RATE, BadAudio, probe, read_mono, resample
+from ..data.audio import SAMPLE_RATE, BadAudio, check_kind, probe, read_mono, resample
 from ..data.formats import EXTENSIONS
 from ..data.manifest import ZIP_PART, read_manifest
 from ..data.walk import find_audio
@@ -70,8 +70,6 @@ def read_length(path: str) -> int:
     """
     source = _source(path)
     if isinstance(source, Path):
-        if source.is_dir():
-            raise BadAudio("it is a folder")
         info = probe(source)
         frames, rate = info.frames, info.sample_rate
     else:
@@ -150,10 +148,14 @@ def _source(path: str) -> Path | io.BytesIO:
     in_zip = _zip_part(path)
     if in_zip is None:
         return Path(path)
+    check_kind(in_zip["zip"])
     try:
         with open(in_zip["zip"], "rb") as file:
-            file.seek(int(in_zip["offset"]))
-            return io.BytesIO(file.read(int(in_zip["length"])))
+            offset, length, size = int(in_zip["offset"]), int(in_zip["length"]), os.fstat(file.fileno()).st_size
+            if offset + length > size:
+                raise BadAudio(f"the zip file has {size} bytes, less than its part's offset and length")
+            file.seek(offset)
+            return io.BytesIO(file.read(length))
     except OSError as error:
         raise BadAudio(f"not readable: {error.strerror or error}") from error
 

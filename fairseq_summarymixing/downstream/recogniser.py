@@ -13,6 +13,7 @@ from ..checkpoints import Checkpoint
 from ..checkpoints.names import CTC_MODEL, STOCK_MODEL
 from ..compat import quiet_fairseq
 from ..errors import UserError
+from ..plugin.corpora import sound_dictionary
 from .encoder import SAMPLE_RATE, front_end_of
 from .hypothesis import Hypothesis, TimedWord, word_times
 from .restore import restore
@@ -95,19 +96,18 @@ def load_recogniser(checkpoint: Checkpoint, data: str | Path | None, device: tor
         from fairseq.data.data_utils import post_process
 
         check_dictionary(checkpoint, data)
-    model, config, task = restore(checkpoint, {} if data is None else {"data": str(data)})
+    model, _, task = restore(checkpoint, {} if data is None else {"data": str(data)})
     for name, value in WHOLE_AUDIO.items():
         if hasattr(task.cfg, name):  # fairseq 0.12.2 has no subsample
             setattr(task.cfg, name, value)
-    symbol = config.criterion.get("post_process", "letter") if config.criterion is not None else "letter"
-    model = model.to(device)
+    symbol, model = checkpoint.post_process, model.to(device)
     fields = checkpoint.pretrained_fields or {}
     delimiter = DELIMITERS.get(symbol, "")
     return Recogniser(model, task, lambda line: " ".join(post_process(line, symbol).split()), delimiter, fields)
 
 
 def check_dictionary(checkpoint: Checkpoint, data: str | Path | None) -> None:
-    """Raise a UserError if the checkpoint's and the data's dictionary differ, or if there is none."""
+    """Raise a UserError if the checkpoint's and the data's dictionary differ, if there is none, or if it is damaged."""
     from fairseq.data import Dictionary
 
     path, there = checkpoint.path, checkpoint.symbols
@@ -121,10 +121,9 @@ def check_dictionary(checkpoint: Checkpoint, data: str | Path | None) -> None:
         if there is None:
             raise UserError(f"{path} holds no dictionary and there is no {file}; copy it from the fine-tuning data")
         return
-    if there is None:
-        return
-    here = Dictionary.load(str(file)).symbols
-    if here == there:
+    with sound_dictionary(file):
+        here = Dictionary.load(str(file)).symbols
+    if there in (None, here):
         return
     only_here, only_there = sorted(set(here) - set(there)), sorted(set(there) - set(here))
     if only_here or only_there:

@@ -15,6 +15,7 @@ from fairseq.models.wav2vec.wav2vec2 import Wav2Vec2Config
 
 from ..modules.choices import CHOICES, describe, idle_fields
 from ..modules.config import (
+    MOST_LAYERS,
     ConvLayers,
     EncoderConfig,
     FrontendConfig,
@@ -101,14 +102,18 @@ def parse_conv_layers(text: str, name: str = "conv_feature_layers") -> ConvLayer
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
             return value(node.left) + value(node.right)
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
-            return value(node.left) * value(node.right)
+            left, right = value(node.left), value(node.right)
+            sizes = [side if isinstance(side, int) else len(side) for side in (left, right)]
+            if sizes[0] * sizes[1] > MOST_LAYERS:
+                raise ValueError("too many layers")
+            return left * right
         return ast.literal_eval(node)
 
     try:
         layers = tuple(tuple(int(number) for number in layer) for layer in value(ast.parse(text, mode="eval").body))
         if layers and all(len(layer) == 3 for layer in layers):
             return layers
-    except (SyntaxError, TypeError, ValueError):
+    except (SyntaxError, TypeError, ValueError, RecursionError, MemoryError):
         pass
     raise ValueError(f"{name} must be a list such as '[(512, 10, 5)] + [(512, 3, 2)] * 4'; got {text!r}")
 

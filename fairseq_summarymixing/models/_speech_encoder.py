@@ -60,7 +60,12 @@ class FairseqSpeechEncoder:
         return cls(cfg)
 
     def train(self, mode: bool = True):
-        """Set the mode, as ``nn.Module`` does, and with ``compile_layers`` compile before training."""
+        """Set the mode, as ``nn.Module`` does, and before training compile, with ``compile_layers``.
+
+        cuDNN's attention is turned off: it builds a kernel for each length, for a second, and batches have many.
+        """
+        if mode and self.cfg.mixer == "self_attention" and hasattr(torch.backends.cuda, "enable_cudnn_sdp"):
+            torch.backends.cuda.enable_cudnn_sdp(False)
         if mode and self.cfg.compile_layers and not self._is_compiled:
             compile_layers(self.encoder)
             self._is_compiled = True

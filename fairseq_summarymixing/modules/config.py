@@ -14,6 +14,10 @@ DEFAULT_CONV_LAYERS = ((512, 10, 5),) + ((512, 3, 2),) * 4 + ((512, 2, 2),) * 2
 DEFAULT_MEL_CONV_LAYERS = ((512, 3, 2), (512, 3, 1))
 
 
+LARGEST_SIZE = 2**20  # of anything in a model; beyond, a file is damaged or a zero too many was typed
+MOST_LAYERS = 1000
+
+
 def option(default: Any, help_text: str) -> Any:
     """Make a field that fairseq's ``wav2vec2`` lacks, with the help text that the fairseq model shows."""
     return field(default=default, metadata={"help": help_text})
@@ -41,7 +45,7 @@ def is_probability(name: str) -> bool:
 
 def check_numbers(config: Any, may_be_zero: Collection = ()) -> None:
     """Check every number of a dataclass: a probability lies in 0 to 1, another float is at least 0 and finite, an
-    integer at least 1.
+    integer at least 1 and at most :data:`LARGEST_SIZE`, of layers :data:`MOST_LAYERS`.
 
     Args:
         may_be_zero: names of integers for which 0 has a meaning.
@@ -51,10 +55,15 @@ def check_numbers(config: Any, may_be_zero: Collection = ()) -> None:
     """
     for each in fields(config):
         value = getattr(config, each.name)
+        if each.type in (int, float) and not isinstance(value, (int, float)):
+            raise ValueError(f"{each.name} must be a number; got {value!r}")
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             continue
         lowest = 0 if each.type is float or each.name in may_be_zero else 1
         check_range(each.name, value, lowest, 1 if is_probability(each.name) else math.inf)
+        largest = MOST_LAYERS if each.name == "encoder_layers" else LARGEST_SIZE
+        if each.type is not float and value > largest:
+            raise ValueError(f"{each.name} must be at most {largest}; got {value}")
 
 
 @dataclass

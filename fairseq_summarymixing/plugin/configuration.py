@@ -12,7 +12,9 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 from ..errors import UserError
 from .guard import guard
 from .machine import check_machine
+from .memory import enough_memory
 from .messages import first_line
+from .metric import logged_metric, metric_of_the_criterion
 from .ranges import check_numbers
 
 
@@ -23,7 +25,9 @@ def install() -> None:
     import fairseq_cli.train
     from fairseq import models, tasks
 
-    guard(fairseq_cli.train, "add_defaults", known_names, possible_run, saved_checkpoints)
+    guard(fairseq_cli.train, "add_defaults", known_names, possible_run, saved_checkpoints, metric_of_the_criterion)
+    guard(fairseq_cli.train, "train", enough_memory)
+    guard(fairseq_cli.train, "get_valid_stats", logged_metric)
     for module in (fairseq.dataclass.utils, fairseq.registry, models, tasks):
         guard(module, "merge_with_parent", known_fields)
     guard(tasks, "setup_task", complete_task)

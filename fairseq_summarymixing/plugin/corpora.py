@@ -37,8 +37,6 @@ def install() -> None:
 @contextlib.contextmanager
 def existing_dictionary(task: Any) -> Iterator[None]:
     """Check that fine-tuning has the dictionary of its labels."""
-    from fairseq.data import dictionary
-
     path = None
     if task.cfg.labels:
         path = os.path.join(
@@ -49,12 +47,21 @@ def existing_dictionary(task: Any) -> Iterator[None]:
                 f"there is no dictionary {path}: expected 'symbol count' per line for task.labels={task.cfg.labels}, "
                 "as fairseq-summarymixing manifest writes it"
             )
+    with sound_dictionary(path):
+        yield
+
+
+@contextlib.contextmanager
+def sound_dictionary(path: Any) -> Iterator[None]:
+    """Let fairseq read a dictionary by our reader, and report in one line what is wrong with it."""
+    from fairseq.data import dictionary
+
     try:
         with any_text_in(dictionary):
             yield
     except UserError:
         raise
-    except (RuntimeError, ValueError) as error:
+    except Exception as error:  # fairseq raises any kind, Exception itself among them
         raise UserError(f"the dictionary {path} is damaged: {first_line(error)}") from error
 
 

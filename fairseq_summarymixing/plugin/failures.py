@@ -22,10 +22,12 @@ from .messages import is_about
 
 logger = logging.getLogger(__name__)
 
-# Keys of the store: how many processes have failed, the first's message, how many others have seen it.
+# Keys of the store: how many processes have failed, the first's message, how many others have seen it; and of each
+# process its host, and a count that rises as long as it lives.
 # torchrun keeps the store when it starts the processes again
 ATTEMPT = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-ENDED, MESSAGE, SEEN = (f"fairseq_summarymixing/{ATTEMPT}/{key}" for key in ("ended", "message", "seen"))
+KEYS = ("ended", "message", "seen", "host", "alive")
+ENDED, MESSAGE, SEEN, HOST, ALIVE = (f"fairseq_summarymixing/{ATTEMPT}/{key}" for key in KEYS)
 POLL_SECONDS = 1.0
 MESSAGE_SECONDS = 3.0  # for the message of a process that has ended to arrive
 SEEN_SECONDS = 5.0  # that a process with an error waits for the others to see it: the first holds the store
@@ -72,8 +74,8 @@ def fails_with_the_others(*args, **kwargs) -> Iterator[None]:
                 raise
             _Watch.current.join(MESSAGE_SECONDS)  # with a message the watch ends this process
             raise UserError(
-                "another process of this run has ended without a message, as one does that is killed, for want of "
-                "memory for instance; the log of the process that ended first may have the reason"
+                f"{_Watch.current.silent_processes()} has ended without a message, as one does that is killed, for "
+                "want of memory for instance; its log may have the reason"
             ) from error
 
 
@@ -115,6 +117,7 @@ class _Watch(threading.Thread):
         self.store = _connect()
         self.ends_by_itself = threading.Event()
         self.has_failed = False
+        self.store.set(f"{HOST}/{rank}", socket.gethostname())
 
     def report(self, message: str) -> None:
         """Send this process's last message to the others, and wait a little for them to see it."""
@@ -158,6 +161,19 @@ class _Watch(threading.Thread):
                 time.sleep(POLL_SECONDS)
             leave_now(1)
 
+    def silent_processes(self) -> str:
+        """Name the processes that have given no sign of life for three polls."""
+        try:
+            store = _connect()
+            others = [rank for rank in range(self.num_processes) if rank != self.rank]
+            before = [store.add(f"{ALIVE}/{rank}", 0) for rank in others]
+            time.sleep(3 * POLL_SECONDS)
+            silent = [rank for rank, count in zip(others, before) if store.add(f"{ALIVE}/{rank}", 0) == count]
+            named = [f"process {rank} on {store.get(f'{HOST}/{rank}').decode()}" for rank in silent]
+        except Exception:  # the store has ended with its process, mostly
+            named = ["process 0"]
+        return " and ".join(named) or "another process of this run"
+
     def _wait_for_message(self) -> str:
         seen = time.monotonic()
         while True:
@@ -168,6 +184,7 @@ class _Watch(threading.Thread):
                     rank, host, message = self.store.get(MESSAGE).decode().split(" ", 2)
                     self.store.add(SEEN, 1)
                     break
+                self.store.add(f"{ALIVE}/{self.rank}", 1)
                 seen = time.monotonic()
             except Exception:
                 if not dist.is_initialized():  # the run is over

@@ -3,6 +3,7 @@
 import atexit
 import contextlib
 import functools
+import os
 import sys
 from typing import Callable, Iterator
 
@@ -11,6 +12,9 @@ from hydra.core.hydra_config import HydraConfig
 
 from ..errors import is_run_by_hydra, leave_at_exit
 from .guard import guard
+
+REPORTED_BY_PARENT = "FAIRSEQ_SUMMARYMIXING_PARENT_REPORTS"
+"""Environment variable that processes have whose parent reports Ctrl-C; see ``plugin/hydra_plugins``."""
 
 MESSAGE = "interrupted; run the same command to go on from the last checkpoint"
 
@@ -21,14 +25,14 @@ def install() -> None:
 
     if HydraConfig.initialized():
         sys.excepthook = functools.partial(report_interrupt, sys.excepthook)
-    elif is_run_by_hydra():
+    elif is_run_by_hydra() and REPORTED_BY_PARENT not in os.environ:
         guard(fairseq_cli.train, "train", reported_at_exit)
 
 
 @contextlib.contextmanager
 def reported_at_exit(*args, **kwargs) -> Iterator[None]:
     """Report an interrupt in a process that fairseq has spawned: torch passes over it there, and the process that has
-    spawned it, which does not load us, prints its stack trace before."""
+    spawned it prints its stack trace before, where hydra has not loaded us there."""
     try:
         yield
     except KeyboardInterrupt:

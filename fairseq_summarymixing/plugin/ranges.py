@@ -7,7 +7,7 @@ from typing import Any, Dict, Iterator, Tuple
 from omegaconf import OmegaConf
 
 from ..errors import UserError
-from ..modules.config import check_range
+from ..modules.config import MOST_LAYERS, check_range
 
 # Lowest and highest, and the fields of this range. Null is not checked; of a list every number is
 RANGES: Dict[Tuple[float, float], str] = {
@@ -31,6 +31,8 @@ RANGES: Dict[Tuple[float, float], str] = {
     (-1, math.inf): """
         checkpoint.keep_interval_updates checkpoint.keep_interval_updates_pattern checkpoint.keep_last_epochs
         checkpoint.keep_best_checkpoints checkpoint.patience""",
+    (0, 1024): "dataset.num_workers",
+    (1, MOST_LAYERS): "model.encoder_layers",
     (0, 1): "common.fp16_scale_tolerance lr_scheduler.phase_ratio",
     (0, 2**32 - 1): "common.seed dataset.fixed_validation_seed",  # numpy's seeds
 }

@@ -13,7 +13,7 @@ from fairseq.data.audio.audio_utils import is_sf_audio_data, parse_path, read_fr
 from fairseq.data.audio.raw_audio_dataset import FileAudioDataset
 from torch import Tensor
 
-from ..data.audio import BadAudio, read_mono, resample
+from ..data.audio import BadAudio, check_kind, read_mono, resample
 from ..data.manifest import read_manifest
 from ..errors import UserError
 from ..plugin.corpora import any_text_in
@@ -212,7 +212,11 @@ class ResilientAudioDataset(FileAudioDataset):
             raise BadAudio("no such file")
         if len(zip_slice) != 2:
             return file_path
-        data = read_from_stored_zip(file_path, *zip_slice)
+        check_kind(file_path)
+        try:
+            data = read_from_stored_zip(file_path, *zip_slice)
+        except (OSError, ValueError, OverflowError) as error:
+            raise BadAudio(f"not readable: {error}") from error
         if not is_sf_audio_data(data):
             raise BadAudio("no WAV, FLAC or OGG data at that place in the zip file")
         return io.BytesIO(data)

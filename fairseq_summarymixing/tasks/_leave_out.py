@@ -20,7 +20,7 @@ def read_leave_out(path: Union[str, Path], folder: Union[str, Path]) -> Set[str]
         raise UserError(f"task.leave_out: {error}") from error
     unknown = set(paths)
     for manifest in sorted(Path(folder).glob("*.tsv")):
-        if unknown:
+        if unknown and manifest.is_file():
             with open(manifest, encoding="utf-8", errors="replace") as rows:
                 unknown.difference_update(row.split("\t")[0].strip() for row in rows)
     if unknown:

@@ -159,11 +159,63 @@ def test_no_code_of_a_directory_is_run(exported, tmp_path):
         import_hf(folder, tmp_path / "again.pt")
 
 
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"num_hidden_layers": 10**6}, "the configuration has 1000000 encoder layers, the parameters are of 2"),
+        ({"num_hidden_layers": "two"}, "cannot be imported: .*num_hidden_layers|the configuration has 'two'"),
+        ({"hidden_size": 10**7}, "cannot be imported: .*(encoder_embed_dim|shape)"),
+        ({"hidden_size": 64}, "cannot be imported: .*shape"),
+        ({"hidden_size": None}, "cannot be imported"),
+        ({"hidden_size": -32}, "cannot be imported"),
+        ({"hidden_dropout": float("nan")}, "cannot be imported"),
+        ({"num_attention_heads": 0}, "cannot be imported"),
+        ({"conv_dim": [16]}, "cannot be imported"),
+        ({"conv_stride": [0, 0]}, "cannot be imported"),
+        ({"conv_kernel": "many"}, "cannot be imported"),
+        ({"num_codevectors_per_group": 10**12}, "cannot be imported"),
+        ({"feat_extract_norm": ["group"]}, "cannot be imported"),
+        ({"fairseq": [1, 2]}, "cannot be imported"),
+        ({"fairseq": {"model": "none"}}, "cannot be imported"),
+        ({"model_type": ["wav2vec2"]}, "is of a model"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("kind", ["lite", "stock"])
+def test_nonsense_in_a_configuration_ends_in_one_line(kind, change, message, exported, tmp_path):
+    folder = copy(exported(kind), tmp_path / "odd")
+    config = json.loads((folder / "config.json").read_text())
+    if "fairseq" not in change:
+        config.pop("fairseq")
+    (folder / "config.json").write_text(json.dumps({**config, **change}))
+    with pytest.raises(UserError, match=message) as error:
+        import_hf(folder, tmp_path / "back.pt")
+    assert "\n" not in str(error.value) and not (tmp_path / "back.pt").exists()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "3", "{", "[" * 100000, "\0\1\2", '{"model_type": 1}', '{"model_type": {}}']
+)
+def test_garbage_for_a_configuration_ends_in_one_line(text, tmp_path):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(UserError, match="config.json") as error:
+        import_hf(tmp_path, tmp_path / "back.pt")
+    assert "\n" not in str(error.value)
+
+
 def test_an_encoder_alone_is_for_init_from(tmp_path):
     public(tmp_path, "Wav2Vec2Model")
     with pytest.raises(UserError, match="holds the encoder alone.*model.init_from="):
         import_hf(tmp_path, tmp_path / "back.pt")
     assert "encoder.layers.0.mixer.q_proj.weight" in read_encoder(tmp_path)
+
+
+@pytest.mark.parametrize("vocabulary", ["{", "[]", '{"a": "b"}', '{"a": null}', '{"a": 1e400}', '{"a": true}'])
+def test_a_damaged_vocabulary_is_named(vocabulary, exported, tmp_path):
+    folder = copy(exported("lite", ctc=True), tmp_path / "out")
+    (folder / "vocab.json").write_text(vocabulary)
+    with pytest.raises(UserError, match=r"vocab\.json"):
+        import_hf(folder, tmp_path / "back.pt")
 
 
 def test_a_vocabulary_in_another_order_is_refused(exported, tmp_path):

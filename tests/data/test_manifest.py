@@ -70,6 +70,8 @@ def test_a_full_disk_leaves_every_old_manifest_and_no_new_one(tmp_path, monkeypa
         ("a.wav\t12.0", "positive number of frames"),
         ("a.wav\t0", "positive number of frames"),
         ("a.wav\t-5", "positive number of frames"),
+        ("a.wav\t1000000000000000", "at most 68719476736 frames, as FLAC files hold; found 1000000000000000 for a.wav"),
+        ("a.wav\t" + "9" * 5000, "at most 68719476736 frames"),
         ("/data/a.wav\t12", "absolute /data/a.wav"),
         ("x.zip:12\t12", "file.zip:offset:length"),
         ("x.zip:12:b\t12", "file.zip:offset:length"),

@@ -263,6 +263,14 @@ def test_another_dictionary_is_named_and_none_is_fine(finetuned, data, tmp_path)
     assert decode(finetuned["wav2vec2"], data, "test", tmp_path / "out")["utterances"] == 7
 
 
+@pytest.mark.parametrize(
+    "content", [b"A\n", b"A x\n", b"A 1\nA 2\n", b"A nan\n", b"\xff\xfe\0\1\2", b"\0\n", b"A 1\n\xff", b"\n\n", b""]
+)
+def test_a_damaged_dictionary_is_named(content, checkpoint, data):
+    (data / "dict.ltr.txt").write_bytes(content)
+    refuse(checkpoint("stock", ctc=True), data, data / "dict.ltr.txt")
+
+
 def test_audio_that_cannot_be_used_stops_the_run(finetuned, corpus, data, tmp_path, monkeypatch):
     monkeypatch.setattr("time.sleep", lambda seconds: None)  # fairseq waits between three tries
     rows = lines(data / "test.tsv")

@@ -172,3 +172,15 @@ def test_layers_are_compiled_when_training_begins_and_once(monkeypatch):
     assert compiled == []
     torch.nn.Sequential(model).train().train()  # as the model is called inside others
     assert compiled == [model.encoder]
+
+
+@pytest.mark.skipif(not hasattr(torch.backends.cuda, "enable_cudnn_sdp"), reason="cuDNN's attention is in torch >= 2.5")
+def test_training_with_self_attention_does_without_kernels_that_are_built_for_each_length():
+    before = torch.backends.cuda.cudnn_sdp_enabled()
+    try:
+        build(mixer="summary_mixing").train()
+        assert torch.backends.cuda.cudnn_sdp_enabled() == before
+        build(mixer="self_attention").train()
+        assert not torch.backends.cuda.cudnn_sdp_enabled()
+    finally:
+        torch.backends.cuda.enable_cudnn_sdp(before)

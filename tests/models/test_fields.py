@@ -11,7 +11,7 @@ pytest.importorskip("fairseq", reason="tests the fairseq model")
 
 import tiny
 import torch
-from fairseq.models import build_model
+from fairseq import models
 
 from fairseq_summarymixing.models.wav2vec2_summarymixing import (
     Wav2Vec2SummaryMixingConfig,
@@ -214,7 +214,7 @@ def build_for_checkpoint(**fields):
     from omegaconf import OmegaConf
 
     cfg = OmegaConf.structured(Wav2Vec2SummaryMixingConfig(_name="wav2vec2_summarymixing", **{**BASE, **fields}))
-    return build_model(cfg, None, True)
+    return models.build_model(cfg, None, True)  # as it is once our models are imported
 
 
 def test_a_checkpoint_whose_training_ignored_a_field_is_read_with_a_warning(caplog):

@@ -128,6 +128,9 @@ def test_positions_are_as_long_as_the_input_and_weight_norm_is_its_formula():
         ({"conv_pos_groups": 3}, "conv_pos_groups must divide encoder_embed_dim; got 3 and 16"),
         ({"dropout": 1.5}, "dropout must lie between 0 and 1; got 1.5"),
         ({"encoder_layers": 0}, "encoder_layers must be at least 1; got 0"),
+        ({"encoder_layers": 10**6}, "encoder_layers must be at most 1000; got 1000000"),
+        ({"encoder_embed_dim": 10**9}, "encoder_embed_dim must be at most 1048576; got 1000000000"),
+        ({"encoder_layers": "12"}, "encoder_layers must be a number; got '12'"),
         ({"activation_fn": "gleu"}, "activation must be one of"),
     ],
 )

@@ -53,6 +53,8 @@ def test_recipes_are_possible(composed):
         (dict(dataset__max_tokens=-1), "dataset.max_tokens must be at least 1; got -1"),
         (dict(dataset__max_tokens=None), "no batch size is given: set dataset.max_tokens"),
         (dict(dataset__num_workers=-1), "dataset.num_workers must be at least 0; got -1"),
+        (dict(dataset__num_workers=10**9), "dataset.num_workers must lie between 0 and 1024; got 1000000000"),
+        (dict(model__encoder_layers=10**6), "model.encoder_layers must lie between 1 and 1000; got 1000000"),
         (dict(common__log_interval=0), "common.log_interval must be at least 1; got 0"),
         (dict(common__seed=-3), "common.seed must lie between 0 and 4294967295; got -3"),
         (dict(checkpoint__save_interval=0), "checkpoint.save_interval must be at least 1; got 0"),

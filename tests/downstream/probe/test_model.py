@@ -61,6 +61,19 @@ def test_an_utterance_alone_gives_what_it_gives_padded_and_padding_gets_no_gradi
     assert states.grad[:, real].abs().max() > 0
 
 
+def test_the_blstm_is_torchs_bidirectional_lstm_of_packed_sequences():
+    head, packed = BLSTM(6, 4, 5).eval(), torch.nn.LSTM(6, 5, num_layers=2, bidirectional=True, batch_first=True)
+    for layer in range(2):
+        for lstm, suffix in ((head.forwards[layer], ""), (head.backwards[layer], "_reverse")):
+            for name, parameter in lstm.named_parameters():
+                getattr(packed, name.replace("l0", f"l{layer}{suffix}")).data.copy_(parameter.data)
+    x, lengths = torch.randn(3, 9, 6), torch.tensor([9, 1, 4])
+    together = torch.nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+    expected, _ = torch.nn.utils.rnn.pad_packed_sequence(packed(together)[0], batch_first=True)
+    found, real = head(x, padding(9, 1, 4)), ~padding(9, 1, 4)
+    torch.testing.assert_close(found[real], head.output(expected)[real])
+
+
 def test_speaker_embeddings_are_of_length_1_and_see_as_many_frames_as_in_the_paper():
     head, x = XVector(6, 4, 5), torch.randn(1, 31, 6, requires_grad=True)
     torch.testing.assert_close(head.embed(x, padding(31)).norm(dim=-1), torch.ones(1))

@@ -1,0 +1,36 @@
+"""Check what is named as a file to read, where it enters: a named pipe may wait for ever, and a device never ends."""
+
+import os
+import stat
+from pathlib import Path
+from typing import Optional, Union
+
+from .errors import UserError
+
+KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+}
+
+
+def kind_of(path: Union[str, Path]) -> Optional[str]:
+    """Return what a path is that is there and no file, such as "a folder"; None for a file, and where nothing is.
+
+    The nameless pipe of a shell's ``<(command)`` counts as a file.
+    """
+    try:
+        kind = KINDS.get(stat.S_IFMT(os.stat(path).st_mode))
+    except (OSError, ValueError):  # ValueError: of a name that holds a NUL character
+        return None
+    is_nameless = kind == KINDS[stat.S_IFIFO] and not os.path.exists(os.path.realpath(path))
+    return None if is_nameless else kind
+
+
+def check_file(path: Union[str, Path]) -> None:
+    """Raise a UserError where a path is something else than a file; where nothing is, reading it reports that."""
+    kind = kind_of(path)
+    if kind is not None:
+        raise UserError(f"{path} is {kind}; expected a file")

@@ -1,0 +1,100 @@
+"""Report in one line what ends fairseq-hydra-train before it loads its user directory, or in the process that has
+spawned the others, which never does.
+
+hydra imports every module of this namespace. In other programs than fairseq-hydra-train nothing happens, and in runs of
+other user directories errors stay as they are. The package itself is not imported: fairseq would then refuse to load it
+from another folder.
+"""
+
+import functools
+import importlib
+import os
+import sys
+from typing import Any, Callable
+
+USER_DIR = "fairseq_summarymixing"
+SWITCH = "FAIRSEQ_SUMMARYMIXING_PLUGIN"  # as in plugin/__init__.py
+REPORTED_BY_PARENT = "FAIRSEQ_SUMMARYMIXING_PARENT_REPORTS"  # as in plugin/interrupts.py
+INTERRUPTED = "interrupted; run the same command to go on from the last checkpoint"  # likewise
+
+
+def install() -> None:
+    """Wrap the functions in which hydra prepares a job's folder, and fairseq its processes."""
+    from fairseq.distributed import utils
+
+    for name in ("hydra", "core_plugins.basic_launcher"):
+        module = importlib.import_module(f"hydra._internal.{name}")
+        module.run_job = in_a_writable_folder(module.run_job)
+    utils.call_main = reporting(utils.call_main)
+
+
+def is_ours(cfg: Any) -> bool:
+    """Return whether a configuration names our package as user directory."""
+    from omegaconf import OmegaConf
+
+    user_dir = str(OmegaConf.select(cfg, "common.user_dir") or "") if OmegaConf.is_config(cfg) else ""
+    return os.path.basename(os.path.normpath(user_dir)) == USER_DIR
+
+
+def in_a_writable_folder(run_job: Callable) -> Callable:
+    """Report that hydra cannot write its log and configuration."""
+
+    @functools.wraps(run_job)
+    def run(*args, **kwargs):
+        try:
+            return run_job(*args, **kwargs)
+        except (OSError, ValueError) as error:
+            cause = error if isinstance(error, OSError) else error.__cause__  # ValueError: logging's, of its file
+            is_of_a_file = isinstance(cause, OSError) and cause.filename is not None
+            if not is_of_a_file or not any(map(is_ours, (*args, *kwargs.values()))):
+                raise
+            raise SystemExit(
+                f"error: hydra cannot write {cause.filename}: {cause.strerror}; start from a folder that can be "
+                "written to, or set hydra.run.dir=FOLDER"
+            ) from None
+
+    return run
+
+
+def reporting(call_main: Callable) -> Callable:
+    """Report more processes than GPUs, a spawned process that has ended, and Ctrl-C."""
+
+    @functools.wraps(call_main)
+    def call(cfg: Any, main: Callable, **kwargs):
+        from torch.multiprocessing import ProcessExitedException
+
+        if not is_ours(cfg):
+            return call_main(cfg, main, **kwargs)
+        sys.excepthook = functools.partial(report_interrupt, sys.excepthook)
+        os.environ[REPORTED_BY_PARENT] = "1"
+        try:
+            return call_main(cfg, main, **kwargs)
+        except AssertionError as error:
+            if not str(error).startswith("world size is"):
+                raise
+            message = (
+                f"distributed_training.distributed_world_size={cfg.distributed_training.distributed_world_size} is "
+                "more than the GPUs here: set it to their number, on a machine without GPU to 1 with common.cpu=true; "
+                "or start the processes by torchrun"
+            )
+        except ProcessExitedException as error:
+            message = f"process {error.error_index} has ended with status {error.exit_code}; its message stands above"
+            if error.exit_code < 0:
+                message = (
+                    f"process {error.error_index} was killed ({error.signal_name}), for want of memory for instance"
+                )
+        raise SystemExit(f"error: {message}")
+
+    return call
+
+
+def report_interrupt(pass_on: Callable, kind, error, trace) -> None:
+    """Leave other errors to the hook before."""
+    if issubclass(kind, KeyboardInterrupt):
+        print(INTERRUPTED, file=sys.stderr)
+    else:
+        pass_on(kind, error, trace)
+
+
+if "fairseq_cli.hydra_train" in sys.modules and os.environ.get(SWITCH) != "off":
+    install()

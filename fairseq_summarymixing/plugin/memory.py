@@ -1,0 +1,82 @@
+"""Compare the memory that a run needs at least with what the machine has, before the first step."""
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Any, Iterator, Optional
+
+import numpy as np
+import torch
+
+from ..errors import UserError
+
+CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+COPIES = 4  # of a parameter: itself, its gradient and, with Adam, two moments
+
+
+@contextlib.contextmanager
+def enough_memory(cfg: Any, trainer: Any, task: Any, epoch_itr: Any) -> Iterator[None]:
+    """Check that memory holds the parameters and, of a full batch, one copy of what each convolution and each layer
+    gives: what is surely needed, and less than what is."""
+    model, limit = trainer.model, memory_bytes(trainer.device)
+    is_half = any(getattr(cfg.common, name, False) for name in ("fp16", "bf16", "amp"))
+    needed = parameter_bytes(model) + largest_batch(cfg, epoch_itr) * activations_per_sample(model) * (
+        2 if is_half else 4
+    )
+    if limit is not None and needed > limit:
+        raise UserError(
+            f"this run needs at least {needed / 1e9:.3g} GB of memory, and {trainer.device} has {limit / 1e9:.3g} GB: "
+            f"lower dataset.max_tokens={cfg.dataset.max_tokens} (and raise optimization.update_freq), or take a "
+            "smaller model"
+        )
+    yield
+
+
+def parameter_bytes(model: torch.nn.Module) -> int:
+    """Return the bytes of parameters; of those that are trained, with gradient and Adam's moments."""
+    return sum(
+        parameter.numel() * parameter.element_size() * (COPIES if parameter.requires_grad else 1)
+        for parameter in model.parameters()
+    )
+
+
+def activations_per_sample(model: torch.nn.Module) -> float:
+    """Return how many numbers a sample of audio leaves, at least, for the backward pass: its share of the output of
+    each convolution of the front end, where it is trained, and of each layer of the encoder. 0 of a model whose parts
+    are not known here."""
+    model = getattr(model, "module", model)
+    model = getattr(getattr(model, "w2v_encoder", model), "w2v_model", model)
+    frontend, layers = getattr(model, "feature_extractor", None), getattr(getattr(model, "encoder", None), "layers", ())
+    width = getattr(model, "mask_emb", None)
+    if frontend is None or width is None:
+        return 0.0
+    rate, convolved = 1.0, 0.0
+    for module in frontend.modules():
+        if isinstance(module, torch.nn.Conv1d):
+            rate /= module.stride[0]
+            convolved += rate * module.out_channels
+    hop = getattr(frontend, "hop", 1 / rate)
+    is_waveform = rate < 1 and abs(hop * rate - 1) < 1e-6  # of log-mel, convolutions see frames
+    is_trained = getattr(model, "feature_grad_mult", 1) > 0
+    return (convolved if is_waveform and is_trained else 0.0) + len(layers) * len(width) / hop
+
+
+def memory_bytes(device: torch.device) -> Optional[int]:
+    """Return the bytes of a device's memory, of the CPU what this process may have; None where it is not known."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_properties(device).total_memory
+    if device.type != "cpu":
+        return None
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    for path in CGROUP_LIMITS:
+        with contextlib.suppress(OSError, ValueError):
+            limits.append(int(Path(path).read_text()))
+    return min(limits)
+
+
+def largest_batch(cfg: Any, epoch_itr: Any) -> int:
+    """Return the most samples that a batch may hold; 0 where that is not known."""
+    sizes = np.asarray(getattr(getattr(epoch_itr, "dataset", None), "sizes", ()))
+    if cfg.dataset.max_tokens is None or sizes.ndim != 1 or not len(sizes):
+        return 0
+    return min(cfg.dataset.max_tokens, int(sizes.sum()), int(sizes.max()) * (cfg.dataset.batch_size or len(sizes)))

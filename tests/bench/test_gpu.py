@@ -1,0 +1,68 @@
+"""Does the script that measures a GPU run every one of its paths where there is none?"""
+
+import json
+import sys
+
+import pytest
+from tiny import ROOT
+
+pytest.importorskip("torch.utils.flop_counter", reason="counts operations with torch >= 2.1")
+
+sys.path.insert(0, str(ROOT / "examples" / "benchmarks"))
+
+import gpu  # noqa: E402
+
+from fairseq_summarymixing.bench import checks, measure  # noqa: E402
+from fairseq_summarymixing.modules.compiling import compile_layers  # noqa: E402
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """One row of each kind, two mixers, and a compiler that is quick."""
+    monkeypatch.setattr(gpu, "ROWS", (gpu.ROWS[0], gpu.ROWS[1]._replace(names=("summary_mixing",))))
+    monkeypatch.setattr(gpu, "PROFILED", (("155m", 1, 30, ("summary_mixing",)),))
+    monkeypatch.setattr(checks, "MIXERS", ("summary_mixing",))
+    monkeypatch.setattr(measure, "compile_layers", lambda module: compile_layers(module, backend="aot_eager"))
+
+
+def records(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_checks_rows_profiles_and_a_report(tmp_path, tiny_shapes, few):
+    gpu.run(tmp_path, "cpu", minutes=5, repeat=1, scale=0.05)
+    for check in records(tmp_path / "checks.jsonl"):
+        # on some CPUs torch convolves fewer than 16 channels wrongly in bf16
+        assert check["held"] or ("bf16" in check["check"] and "base" in check["check"]), check
+    measured = records(tmp_path / "bench.jsonl")
+    assert {record["candidate"] for record in measured} == set(gpu.RIVALS)
+    assert all(record["step"] > 0 for record in measured) and measured[-1]["compiled"]
+    (profile,) = records(tmp_path / "profile.jsonl")
+    assert profile["launches"] > 100 and profile["top"][0][1] > 0
+    text = (tmp_path / "report.md").read_text()
+    assert "checks held" in text and "time / self_attention" in text and "## Profile: 155m step" in text
+
+
+def test_what_time_does_not_allow_is_named(tmp_path, tiny_shapes, few, monkeypatch):
+    monkeypatch.setattr(gpu, "check", lambda **options: iter(()))
+    gpu.run(tmp_path, "cpu", minutes=0, repeat=1, scale=0.05)
+    assert (tmp_path / "report.md").read_text().count("left out for lack of time") == 2
+
+
+def test_without_a_gpu_it_says_so(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["gpu.py"])
+    monkeypatch.setattr(gpu.torch.cuda, "is_available", lambda: False)
+    with pytest.raises(SystemExit, match="error: this torch sees no GPU"):
+        gpu.main()
+
+
+def test_checks_notice_a_lean_layer_that_is_wrong(tiny_shapes, monkeypatch):
+    def wrong(model):
+        for parameter in model.parameters():
+            parameter.data.mul_(1.001)
+        return model
+
+    monkeypatch.setattr(checks, "make_lean", wrong)
+    monkeypatch.setattr(checks, "MIXERS", ("summary_mixing",))
+    found = {check["check"]: check for check in checks.check(["155m"], "cpu", seconds=1, long_seconds=())}
+    assert not found["lean, 155m encoder, summary_mixing, fp32"]["held"]
