@@ -1,4 +1,4 @@
-# make quickstart | test | test-legacy | test-newest | test-ecosystem | lint | install | clean
+# make quickstart | test | fuzz | test-legacy | test-newest | test-ecosystem | lint | install | clean
 
 PYTHON ?= python3
 PYTHON_LEGACY ?= python3.10
@@ -13,7 +13,7 @@ MODEL_OPTION := $(if $(MODEL),--model "$(MODEL)")
 SEED_OPTION := $(if $(SEED),--seed "$(SEED)")
 TRANSCRIPTS_OPTION := $(if $(TRANSCRIPTS),--transcripts "$(TRANSCRIPTS)")
 
-.PHONY: install quickstart test test-legacy test-newest test-ecosystem lint clean
+.PHONY: install quickstart test fuzz test-legacy test-newest test-ecosystem lint clean
 
 install: $(VENV)/.installed
 
@@ -37,7 +37,7 @@ quickstart: install
 	$(VENV)/bin/python examples/quickstart/run.py --out "$(OUT)" $(AUDIO_OPTION) $(TRANSCRIPTS_OPTION) $(MODEL_OPTION) $(SEED_OPTION)
 
 # Two processes side by side, of about the same time. Status 5: PYTEST_OPTIONS select nothing of one of them
-HALF := tests/training tests/tasks tests/test_quickstart.py tests/data
+HALF := tests/training tests/tasks tests/test_quickstart.py tests/data tests/fuzz
 
 test: install
 	$(VENV)/bin/ruff check .
@@ -46,6 +46,9 @@ test: install
 	$(VENV)/bin/python -m pytest tests $(HALF:%=--ignore=%) $(PYTEST_OPTIONS); others=$$?; \
 	wait $$half; half=$$?; cat .pytest-half.log; rm -f .pytest-half.log; \
 	for status in $$others $$half; do [ $$status -eq 0 ] || [ $$status -eq 5 ] || exit 1; done
+
+fuzz: install
+	$(VENV)/bin/python tests/fuzz/campaign.py $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT))
 
 test-legacy:
 	@if $(PYTHON_LEGACY) -c '' 2>/dev/null; then $(MAKE) run-test-legacy; \
@@ -84,11 +87,12 @@ test-newest:
 	$(NEWEST)/bin/pip list
 	$(NEWEST)/bin/python -m pytest $(PYTEST_OPTIONS)
 
-# Each tool that reads exported directories, in an environment of its own
+# Each tool that reads exported directories, in an environment of its own; with a checkout of
+# github.com/speechbrain/benchmarks, BENCHMARKS=DIR, also recipes of its MP3S
 ECOSYSTEM := transformers4 speechbrain s3prl
 
 test-ecosystem: install $(ECOSYSTEM:%=.venv-%/.installed)
-	$(VENV)/bin/python -m pytest tests/ecosystem $(PYTEST_OPTIONS)
+	BENCHMARKS="$(abspath $(BENCHMARKS))" $(VENV)/bin/python -m pytest tests/ecosystem $(PYTEST_OPTIONS)
 
 .venv-%/.installed: tests/ecosystem/requirements-%.txt $(PACKAGE)
 	test -x .venv-$*/bin/python || $(PYTHON) -m venv .venv-$*

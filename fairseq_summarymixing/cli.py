@@ -11,6 +11,7 @@ from .converters import export_command, import_command
 from .data import manifest_command
 from .data.demo import synth_command
 from .downstream import decode_command, features_command, transcribe_command
+from .downstream.mp3s import command as mp3s_command
 from .downstream.probe import command as probe_command
 from .errors import exit_status
 
@@ -21,6 +22,7 @@ VERBS = {
     "transcribe": (transcribe_command, "what a fine-tuned checkpoint recognises in recordings of any length"),
     "features": (features_command, "hidden states of recordings of any length"),
     "probe": (probe_command, "what frozen encoders know: small models trained on their hidden states"),
+    "mp3s": (mp3s_command, "the published benchmark: probes of frozen encoders on twelve recipes"),
     "export": (export_command, "a checkpoint for other tools, checked to compute the same"),
     "import": (import_command, "another tool's model as a fairseq checkpoint"),
     "compare": (compare, "tables and plots of training runs"),

@@ -12,6 +12,8 @@ import sys
 import threading
 from typing import Any, Callable, Dict, Iterator, Optional
 
+LONGEST = 1000
+
 
 class UserError(ValueError):
     """A mistake that the user can mend: its message is one line of what was expected, what was found, where, and what
@@ -37,7 +39,7 @@ def exit_status(work: Callable[[], None], parser: Optional[argparse.ArgumentPars
         work()
     except UserError as error:
         message = str(error) if parser is None else in_options(str(error), parser)
-        print(f"error: {message}", file=sys.stderr)
+        print(f"error: {shortened(message)}", file=sys.stderr)
         return 1
     except BrokenPipeError:  # of ``... | head``
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -53,6 +55,13 @@ def exit_status(work: Callable[[], None], parser: Optional[argparse.ArgumentPars
         print("interrupted: run the same command again; what was finished is kept", file=sys.stderr)
         return 130
     return 0
+
+
+def shortened(message: str) -> str:
+    """Return a message whose lines hold 1000 characters at most: a damaged file may put anything into it."""
+    half = LONGEST // 2 - 3
+    lines = [line if len(line) <= LONGEST else f"{line[:half]} ... {line[-half:]}" for line in message.split("\n")]
+    return "\n".join(lines)
 
 
 def one_line(error: BaseException) -> str:
@@ -95,8 +104,9 @@ def exits_in_one_line(kind: type[Exception] = ValueError) -> Iterator[None]:
         if is_run_by_hydra():
             for prepare in before_exiting:
                 prepare()
-            leave_at_exit(1, str(error))
-            raise SystemExit(f"error: {error}") from None
+            message = shortened(str(error))
+            leave_at_exit(1, message)
+            raise SystemExit(f"error: {message}") from None
         raise
 
 

@@ -16,6 +16,8 @@ from tiny import ROOT, accept_ctrl_c, command, compose
 
 GLOO = {"distributed_training.distributed_world_size": 2, "distributed_training.distributed_backend": "gloo"}
 WAYS = ("spawn", "torchrun", "by hand")
+PRELOADED = ["fairseq_cli.hydra_train", "fairseq_summarymixing.models", "fairseq_summarymixing.tasks"]
+PRELOADED += ["fairseq_summarymixing.cli", "fairseq_summarymixing.downstream.decode", "matplotlib.pyplot"]
 
 
 def start_pair(way, folder, name, settings, of_rank=({}, {}), environment=None):
@@ -64,6 +66,13 @@ def train_pair(folder, name, settings):
     assert statuses == [0, 0], (statuses, *(output[-3000:] for output in outputs))
 
 
+def forked():
+    """A context whose processes are forked off one that has imported fairseq and us."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    return context
+
+
 def fork_pair(folder, name, settings, values=()):
     """Train in two processes that are forked off one that has imported fairseq already: the quickest way.
 
@@ -73,8 +82,7 @@ def fork_pair(folder, name, settings, values=()):
     Returns:
         Exit statuses and outputs, rank 0 first.
     """
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["fairseq_cli.train", "fairseq_summarymixing.models", "fairseq_summarymixing.tasks"])
+    context = forked()
     settings = {**settings, **met_by_hand()}
     with tempfile.TemporaryDirectory() as logs:
         files = [os.path.join(logs, str(rank)) for rank in (0, 1)]

@@ -41,7 +41,7 @@ MAY_IMPORT = {
     "models": ["checkpoints", "modules", "plugin"],
     "tasks": ["checkpoints", "data", "modules", "plugin"],
     "hf": ["checkpoints", "modules"],
-    "downstream": ["checkpoints", "data", "models", "modules", "plugin", "tasks"],
+    "downstream": ["checkpoints", "data", "integrations", "models", "modules", "plugin", "tasks"],
     "converters": ["checkpoints", "downstream", "hf", "models", "modules", "plugin", "tasks"],
     "integrations": ["checkpoints", "hf"],
     "compare": ["checkpoints"],

@@ -45,7 +45,9 @@ def test_every_option_of_manifest_folder_is_passed_on(corpus, tmp_path, capsys):
 
 def test_a_mistake_is_one_line_and_status_1(tmp_path, capsys):
     assert main(["manifest", "folder", str(tmp_path / "none"), str(tmp_path / "out")]) == 1
-    assert capsys.readouterr().err == f"error: {tmp_path / 'none'} does not exist\n"
+    assert (
+        capsys.readouterr().err == f"error: there is no folder {tmp_path / 'none'}; expected a folder of recordings\n"
+    )
     assert main(["synth", str(tmp_path / "out"), "--languages", "xx"]) == 1
     assert capsys.readouterr().err.count("\n") == 1
 

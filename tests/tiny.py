@@ -200,10 +200,13 @@ def run(folder, name, settings, cwd=ROOT):
 
 def compose(folder, name, settings):
     """The configuration of a recipe with ``settings`` (dotted names), as fairseq-hydra-train would see it."""
-    from fairseq.dataclass.initialize import add_defaults, hydra_init
-    from fairseq.dataclass.utils import omegaconf_no_object_check
+    return complete(read_recipe(folder, name), settings)
+
+
+def read_recipe(folder, name):
+    """The configuration of a recipe before fairseq adds its defaults."""
+    from fairseq.dataclass.initialize import hydra_init
     from hydra.core.global_hydra import GlobalHydra
-    from omegaconf import OmegaConf, open_dict
 
     import fairseq_summarymixing.models
     import fairseq_summarymixing.tasks  # noqa: F401
@@ -221,7 +224,15 @@ def compose(folder, name, settings):
     GlobalHydra.instance().clear()
     hydra_init(name)
     with initialize_config_dir(config_dir=str(EXAMPLES / folder)):
-        cfg = hydra_compose(config_name=name)
+        return hydra_compose(config_name=name)
+
+
+def complete(cfg, settings):
+    """Set fields (dotted names), and let fairseq add its defaults, in place; returns the configuration."""
+    from fairseq.dataclass.initialize import add_defaults
+    from fairseq.dataclass.utils import omegaconf_no_object_check
+    from omegaconf import OmegaConf, open_dict
+
     with open_dict(cfg):
         for key, value in settings.items():
             OmegaConf.update(cfg, key, value, merge=False)

@@ -51,7 +51,8 @@ def read_records(paths: Sequence[str | Path]) -> list[Record]:
                 raise UserError(f"{path}:{number}: expected a record of bench run") from error
             records[key] = record
     if not records:
-        raise UserError("no records; make some with: fairseq-summarymixing bench run")
+        named = ", ".join(map(str, paths))
+        raise UserError(f"{named} holds no records; make some with: fairseq-summarymixing bench run")
     return list(records.values())
 
 

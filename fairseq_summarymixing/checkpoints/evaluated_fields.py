@@ -42,6 +42,15 @@ def check_evaluated_fields(path: str | Path, configuration: Any) -> None:
             )
 
 
+def is_literal(text: str) -> bool:
+    """Return whether a text is what fairseq expects to evaluate: numbers, lists of these, and sums of lists."""
+    try:
+        nodes = list(ast.walk(ast.parse(text.strip(), mode="eval")))
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return False
+    return all(isinstance(node, HARMLESS) and not isinstance(node, (ast.Name, ast.Attribute)) for node in nodes)
+
+
 def _is_harmless(text: str | bytes) -> bool:
     if isinstance(text, bytes):  # which eval takes, and fairseq never saves
         return False

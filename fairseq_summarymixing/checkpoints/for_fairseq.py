@@ -36,6 +36,7 @@ def _state_for_fairseq(checkpoint: Checkpoint, overrides: Mapping[str, Any]) -> 
     from omegaconf import __version__ as omegaconf_version
 
     state = _copied(checkpoint.state)
+    _complete(state)
     if state.get("args") is not None:
         for name, value in overrides.items():
             setattr(state["args"], name, value)
@@ -51,6 +52,16 @@ def _state_for_fairseq(checkpoint: Checkpoint, overrides: Mapping[str, Any]) -> 
         OmegaConf.set_struct(state["cfg"], omegaconf_version < "2.2")
         overwrite_args_by_name(state["cfg"], overrides)
     return checkpoint_utils._upgrade_state_dict(state)
+
+
+def _complete(state: dict[str, Any]) -> None:
+    """Give a state that holds nothing of its training, as of a stripped checkpoint, an empty history, in place."""
+    if "best_loss" not in state:  # else fairseq's own of years ago
+        *earlier, last = state.get("optimizer_history") or [{}]
+        scheduler = {} if "best_loss" in last else {"lr_scheduler_state": {}}
+        state["optimizer_history"] = [*earlier, {"optimizer_name": "", "num_updates": 0, **scheduler, **last}]
+    if "epoch" not in state:
+        state["extra_state"] = state.get("extra_state") or {"epoch": 1}
 
 
 def _copied(value: Any) -> Any:

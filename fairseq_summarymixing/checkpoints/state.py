@@ -17,7 +17,7 @@ from .torch_files import read_head, read_torch_file
 from .weights import check_weights
 
 # What a state holds beside "model", where it holds it, and the groups of its configuration
-KINDS = {"task_state": Mapping, "extra_state": Mapping, "optimizer_history": list}
+KINDS = {"args": Namespace, "task_state": Mapping, "extra_state": Mapping, "optimizer_history": list}
 GROUPS = ("model", "task", "criterion", "common", "distributed_training")
 
 
@@ -69,7 +69,7 @@ def _check_file(path: Path) -> None:
 
 def _check_state(path: Path, state: Any) -> None:
     if not isinstance(state, Mapping):
-        raise UserError(f"{path} is no fairseq checkpoint: it holds a {type(state).__name__}, not a dict")
+        raise UserError(f"{path} is no fairseq checkpoint: expected 'model' and 'cfg', each by its name")
     if isinstance(state.get("model"), Mapping):
         config = state.get("cfg")
         if isinstance(config, Mapping) or isinstance(state.get("args"), Namespace):
@@ -95,6 +95,9 @@ def _check_kinds(path: Path, state: Mapping[str, Any], config: Mapping[str, Any]
     found.append(("cfg.model.w2v_args", model.get("w2v_args"), (Mapping, Namespace)))
     if isinstance(model.get("w2v_args"), Mapping):
         found += _of_groups("cfg.model.w2v_args", model["w2v_args"])
+    extra = state.get("extra_state")
+    position = extra.get("train_iterator") if isinstance(extra, Mapping) else None
+    found.append(("extra_state.train_iterator", position, Mapping))
     found += [("an entry of optimizer_history", entry, Mapping) for entry in _list(state.get("optimizer_history"))]
     task_state = state.get("task_state")
     if isinstance(task_state, Mapping):

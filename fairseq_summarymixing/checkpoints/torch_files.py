@@ -70,7 +70,9 @@ def _check_format(path: Path) -> None:
     if head.startswith(ZIP_MAGIC):
         _check_zip(path)
     elif not head.startswith(PICKLE_MAGIC):
-        raise UserError(f"{path} is no checkpoint: neither a zip archive nor a pickle; it begins with {head[:8]!r}")
+        raise UserError(
+            f"{path} is no checkpoint: neither a zip archive nor a pickle; it begins with {repr(head[:8])[1:]}"
+        )
     elif tarfile.is_tarfile(path):
         # A tar archive begins with any name that it likes. Before torch 2.6, the reader of these ran what they held
         # in spite of weights_only (CVE-2025-32434).

@@ -34,7 +34,9 @@ def check_sources(
     """Return whether recordings get transcripts; raises UserError for columns and lists that do not go together."""
     unknown = sorted(set(columns) - set(FIELDS))
     if unknown or (columns and "path" not in columns):
-        raise UserError(f"`columns` must name a column for path, and may for {', '.join(FIELDS[1:])}; got {columns}")
+        raise UserError(
+            f"`columns` must name a column for path, and may for {', '.join(FIELDS[1:])}; got {', '.join(columns)}"
+        )
     for split in split_lists:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", split) or split in ("report", "dict.ltr", "dict.cls"):
             raise UserError(f"`split_lists`: {split!r} is no name of a split; expected such as train, valid, test")
@@ -61,7 +63,8 @@ def compile_speaker(expression: str) -> re.Pattern:
 def check_places(source: Path, out: Path, resample: int | None) -> None:
     """Raise a UserError when SRC is no folder, or when this or the next run would mix up SRC and OUT."""
     if not source.is_dir():
-        raise UserError(f"{source} is not a folder" if source.exists() else f"{source} does not exist")
+        there = f"{source} is a file" if source.exists() else f"there is no folder {source}"
+        raise UserError(f"{there}; expected a folder of recordings")
     root = str(out / "audio" if resample else source)
     if unwritable(root):
         raise UserError(f"{printable(root)} cannot stand in a manifest: {unwritable(root)}")

@@ -1,13 +1,19 @@
-"""Read what goes with a manifest line by line: labels of any kind, and trials of speaker verification."""
+"""Read what goes with a manifest: labels of any kind and trials of speaker verification, line by line, and
+dictionaries."""
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 
 from ..errors import UserError
 from ..text_files import read_lines
 from .manifest import Trial
+
+SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")  # symbols that fairseq adds to every dictionary
+ENTRY = re.compile(r"(?P<symbol>.+) (?P<count>-?\d{1,18})(?P<again> #fairseq:overwrite)?", re.ASCII)
 
 
 def read_labels(manifest: str | Path, kind: str, expected: int) -> list[str]:
@@ -54,3 +60,24 @@ def read_trials(manifest: str | Path, paths: Collection[str]) -> list[Trial]:
     if not trials:
         raise UserError(f"{path} holds no trials")
     return trials
+
+
+def read_counts(path: str | Path) -> Counter:
+    """Read the counts by symbol of a fairseq dictionary, "symbol count" per line.
+
+    Raises:
+        UserError: there is no such file, a line is malformed, a symbol has two lines or is one of fairseq's own.
+    """
+    counts: Counter = Counter()
+    for number, line in enumerate(read_lines(path), start=1):
+        entry = ENTRY.fullmatch(line.rstrip())
+        if entry is None:
+            raise UserError(f"{path}:{number}: expected 'symbol count', such as 'A 9'; found {line[:60]!r}")
+        if not entry["again"] and entry["symbol"] in SPECIAL:
+            raise UserError(f"{path}:{number}: fairseq adds {entry['symbol']} to every dictionary: remove this line")
+        if not entry["again"] and entry["symbol"] in counts:
+            raise UserError(f"{path}:{number}: {entry['symbol'][:60]!r} has an earlier line already: remove one")
+        counts[entry["symbol"]] = int(entry["count"])
+    if not counts:
+        raise UserError(f"{path} is empty: expected 'symbol count' per line")
+    return counts

@@ -151,10 +151,12 @@ def read_manifest(path: str | Path, check_files: bool = False) -> tuple[str, lis
         check_files: also look whether each file is there; about a million look-ups per million rows.
 
     Raises:
-        UserError: names the file, the line and the reason. The root folder is missing; no rows; a row without
-            exactly two fields, with an absolute path, with frames that are no positive integer or absurdly many, or
-            with a malformed zip part; with ``check_files`` a missing file.
+        UserError: names the file, the line and the reason. There is no file; the root folder is missing; no rows; a
+            row without exactly two fields, with an absolute path, with frames that are no positive integer or absurdly
+            many, or with a malformed zip part; with ``check_files`` a missing file.
     """
+    if not os.path.lexists(path):
+        raise UserError(f"there is no manifest {path}")
     lines = read_lines(path)
     root = lines[0].strip() if lines else ""
     if not root or "\t" in root:

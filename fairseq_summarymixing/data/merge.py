@@ -12,7 +12,7 @@ from ..errors import UserError
 from ..text_files import read_lines
 from .audio import SAMPLE_RATE
 from .folder_options import refuse_leftovers
-from .labels import read_labels, read_trials
+from .labels import read_counts, read_labels, read_trials
 from .manifest import Trial, read_manifest, trial_lines, unwritable, write_together
 from .transcripts import count_lines
 
@@ -53,7 +53,7 @@ def merge_manifests(corpora: Sequence[tuple[str | Path, int]], out: str | Path) 
     """
     out = Path(os.path.abspath(out))
     if len(corpora) < 2:
-        raise UserError("`corpora` must name two folders or more")
+        raise UserError(f"expected two folders or more to merge, then OUT; got {corpora[0][0]} and {out}")
     read = [_read(Path(folder), times) for folder, times in corpora]
     if any(corpus.folder.resolve() == out.resolve() for corpus in read):
         raise UserError(f"{out} is one of the folders to merge; choose another OUT")
@@ -92,17 +92,6 @@ def _merge_split(name: str, corpora: Sequence[Corpus], root: str, contents: dict
     lines = [f"{name}: {len(contents[f'{name}.tsv']) - 1} rows: {', '.join(parts)}"]
     left = sorted(set.union(*kinds) - set(kept))
     return lines + [f"{name}.{kind} is left out: not every folder with {name}.tsv has one" for kind in left]
-
-
-def read_counts(path: str | Path) -> Counter:
-    """Return the counts by symbol of a fairseq dictionary; raises UserError where a line is not "symbol count"."""
-    counts: Counter = Counter()
-    for number, line in enumerate(read_lines(path), start=1):
-        one, _, count = line.rstrip().rpartition(" ")
-        if not one or not count.isdecimal():
-            raise UserError(f"{path}:{number}: expected 'symbol count'; found {line[:60]!r}")
-        counts[one] += int(count)
-    return counts
 
 
 def _read(folder: Path, times: int) -> Corpus:

@@ -47,7 +47,8 @@ def add_out(parser: argparse.ArgumentParser) -> None:
 def check_out(args: argparse.Namespace) -> None:
     """Raise a UserError where there is no corpus, or nothing to write to."""
     if not args.corpus.is_dir():
-        raise UserError(f"{args.corpus} is not a folder" if args.corpus.exists() else f"{args.corpus} does not exist")
+        there = f"{args.corpus} is a file" if args.corpus.exists() else f"there is no folder {args.corpus}"
+        raise UserError(f"{there}; expected the corpus's folder")
     if args.out is None and not args.check:
         raise UserError("there is no OUT to write to; or use --check")
 

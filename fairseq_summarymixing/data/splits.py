@@ -42,7 +42,7 @@ def split_percents(
     """
     if split_lists:
         if valid_percent is not None or test_percent is not None:
-            raise UserError("`split_lists` choose the splits: leave out `valid_percent` and `test_percent`")
+            raise UserError("`split_lists` chooses the splits: leave out `valid_percent` and `test_percent`")
         return dict.fromkeys(split_lists)
     valid, test = 1 if valid_percent is None else valid_percent, test_percent or 0
     for name, percent in (("valid", valid), ("test", test)):

@@ -62,11 +62,13 @@ def decode(
         UserError: the checkpoint, the split or the device cannot be used.
     """
     batching = batching or Batching()
+    name = f"{Path(checkpoint).stem}-{split}" + ("" if beam_search is None else "-lm")
+    folder = Path(out) if out else Path(checkpoint).parent / "decode" / name
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"`out` {folder} is a file; expected a folder")
     inputs = _read(Checkpoint.read(checkpoint), data, split, batching)
     answers = _compute(inputs, beam_search)
     result = {**_score(inputs, answers), **_describe(inputs, answers), **answers.settings}
-    name = f"{Path(checkpoint).stem}-{split}" + ("" if beam_search is None else "-lm")
-    folder = Path(out) if out else Path(checkpoint).parent / "decode" / name
     _write(folder, inputs, answers, nbest=beam_search is not None and beam_search.nbest > 1, timestamps=timestamps)
     _write_json(folder / "result.json", result)
     return {**result, "out": str(folder)}

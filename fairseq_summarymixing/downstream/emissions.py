@@ -12,8 +12,11 @@ from torch.nn.utils.rnn import pad_sequence
 
 from ..checkpoints import Checkpoint
 from ..compat import quiet_fairseq
-from ..errors import UserError
+from ..data.audio import BadAudio
+from ..errors import UserError, one_line
+from ..plugin.corpora import any_text_in
 from .encoder import RecordingEncoder, check_seconds, load_encoder, pick_device
+from .inputs import read_wave
 from .progress import AudioProgress, warn
 from .recogniser import Recogniser
 from .test_set import TestSet
@@ -180,8 +183,10 @@ def compute_emissions(model: EmissionModel, test_set: TestSet, split: str) -> tu
 def read_with_fairseq(recogniser: Recogniser, test_set: TestSet, split: str) -> Callable[[int], Tensor]:
     """Return what reads the waveform (samples,) of a row as fairseq's own dataset does, normalisation included."""
     with quiet_fairseq():
+        from fairseq.data.audio import raw_audio_dataset
         from fairseq.tasks.audio_pretraining import AudioPretrainingTask
 
+    with quiet_fairseq(), any_text_in(raw_audio_dataset):
         AudioPretrainingTask.load_dataset(recogniser.task, split)  # without labels
     dataset = recogniser.task.datasets[split]
 
@@ -191,10 +196,19 @@ def read_with_fairseq(recogniser: Recogniser, test_set: TestSet, split: str) -> 
         except Exception as error:  # fairseq raises bare Exception for unreadable files and other sample rates
             path = os.path.join(test_set.root, test_set.paths[index])
             raise UserError(
-                f"cannot read the audio file {path}: {error}; every utterance counts, so mend it"
+                f"cannot read the audio file {path}: {_reason(path, error)}; every utterance counts, so mend it"
             ) from error
 
     return read
+
+
+def _reason(path: str, error: Exception) -> str:
+    """Return why a recording cannot be read: what our reader says, or where it reads it the first line of fairseq's."""
+    try:
+        read_wave(path)
+    except BadAudio as problem:
+        return str(problem)
+    return one_line(error)
 
 
 def check_finite(emissions: Sequence[Tensor], paths: Sequence[str], checkpoint: Checkpoint) -> None:

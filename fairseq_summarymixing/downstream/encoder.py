@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..checkpoints import Checkpoint
+from ..checkpoints.misfit import misfit
 from ..checkpoints.names import PRETRAINED_MODELS, STOCK_MODEL
 from ..compat import quiet_fairseq
 from ..errors import UserError, one_line
@@ -219,8 +220,7 @@ def _load_weights(model: Any, checkpoint: Checkpoint, weights: dict[str, Tensor]
         model.upgrade_state_dict_named(weights, "")
         model.load_state_dict(weights, strict=True)
     except (RuntimeError, ValueError) as error:
-        reason = " ".join(line.strip() for line in str(error).splitlines()[:3])[:300]
-        raise UserError(f"{checkpoint.path}: the parameters do not fit the configuration: {reason}") from error
+        raise UserError(f"{checkpoint.path}: parameters and configuration do not fit: {misfit(error)}") from error
 
 
 def _build(checkpoint: Checkpoint) -> Any:

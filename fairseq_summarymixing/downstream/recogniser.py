@@ -127,7 +127,9 @@ def check_dictionary(checkpoint: Checkpoint, data: str | Path | None) -> None:
         return
     only_here, only_there = sorted(set(here) - set(there)), sorted(set(there) - set(here))
     if only_here or only_there:
-        difference = f"only in the file: {' '.join(only_here) or '-'}; only there: {' '.join(only_there) or '-'}"
+        difference = (
+            f"only in the file: {' '.join(only_here) or '-'}; only in the checkpoint: {' '.join(only_there) or '-'}"
+        )
     else:
         difference = "the same symbols in another order"
     raise UserError(

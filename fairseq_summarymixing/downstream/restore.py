@@ -9,6 +9,7 @@ import torch
 
 from ..checkpoints import Checkpoint
 from ..checkpoints.for_fairseq import state_for_fairseq
+from ..checkpoints.misfit import misfit
 from ..compat import quiet_fairseq
 from ..errors import UserError
 
@@ -47,6 +48,5 @@ def restore(checkpoint: Checkpoint, overrides: Mapping[str, Any] | None = None) 
         try:
             (model,), config, task = checkpoint_utils.load_model_ensemble_and_task([str(path)], state=prepared)
         except Exception as error:  # of any kind, by the values that the configuration holds
-            lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-            raise UserError(f"the model in {path} cannot be built: {' '.join(lines[:2])[:300]}") from error
+            raise UserError(f"the model in {path} cannot be built: {misfit(error)}") from error
     return Restored(model.eval(), config, task)

@@ -1,17 +1,22 @@
-"""Run SpeechBrain's MP3S benchmark, unmodified, over exported directories.
+"""Run a recipe of SpeechBrain's MP3S benchmark, unmodified, over an exported directory.
 
-    python -m fairseq_summarymixing.integrations.mp3s [--use-lengths] TRAIN.py HPARAMS.yaml --ssl_hub=DIR ...
+    python -m fairseq_summarymixing.integrations.mp3s [--use-lengths] [--normalise] [--frozen] \\
+        [--layer-weights FILE] TRAIN.py HPARAMS.yaml --ssl_hub=DIR ...
 
 runs the recipe's own script with its own arguments. Our classes are registered, so that no code of the directory is
-run, and what current torchaudio versions lack is filled in. The scripts pass zero-padded batches without lengths, so
-padding enters SummaryMixing's averages (and attention); ``--use-lengths`` gives the model the lengths, as the papers'
-experiments did.
+run; what current torchaudio versions lack is filled in, in worker processes too; and Python's own random numbers, which
+split and crop VoxCeleb1, follow --seed as torch's do.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
+import multiprocessing
+import random
 import runpy
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +24,9 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import UserError, exit_status
+from ..files import atomic_write
+from .frozen_encoder import freeze
 
-OPTION = "--use-lengths"
 SHORTEST = 1600  # samples; enough for a frame of every front end
 
 
@@ -36,6 +42,30 @@ def lengths_of_padded(wav: Tensor) -> Tensor:
 
 def use_lengths() -> None:
     """Let each WeightedSSLModel that is built from now on give its model the padding mask of the samples."""
+    on_each_encoder(lambda weighted: weighted.model.register_forward_pre_hook(_add_mask, with_kwargs=True))
+
+
+def normalise() -> None:
+    """Let each WeightedSSLModel that is built from now on give its model waveforms of mean 0 and variance 1."""
+    on_each_encoder(lambda weighted: weighted.model.register_forward_pre_hook(_normalise, with_kwargs=True))
+
+
+def _normalise(model: nn.Module, inputs: tuple, named: dict[str, Any]) -> tuple[tuple, dict[str, Any]]:
+    wav = inputs[0] if inputs else named.pop("input_values")
+    return (normalised(wav), *inputs[1:]), named
+
+
+def normalised(wav: Tensor) -> Tensor:
+    """Return (B, samples), padded with zeros, with mean 0 and variance 1 over the samples of each recording, as fairseq
+    normalises; padding stays 0."""
+    lengths = lengths_of_padded(wav).unsqueeze(1)
+    padding = torch.arange(wav.shape[1], device=wav.device) >= lengths
+    centred = (wav - wav.sum(dim=1, keepdim=True) / lengths).masked_fill(padding, 0)
+    return centred * (centred.square().sum(dim=1, keepdim=True) / lengths + 1e-5).rsqrt()
+
+
+def on_each_encoder(prepare: Callable[[nn.Module], Any]) -> None:
+    """Call a function with each WeightedSSLModel that is built from now on."""
     try:
         from speechbrain.integrations.huggingface import huggingface
     except ImportError:  # before 1.1
@@ -48,7 +78,7 @@ def use_lengths() -> None:
     def __init__(self, *args, **kwargs):
         build(self, *args, **kwargs)
         if type(self).__name__ == "WeightedSSLModel":
-            self.model.register_forward_pre_hook(_add_mask, with_kwargs=True)
+            prepare(self)
 
     base.__init__ = __init__
 
@@ -61,11 +91,24 @@ def _add_mask(model: nn.Module, inputs: tuple, named: dict[str, Any]) -> tuple[t
     return inputs, {**named, "attention_mask": (places < lengths_of_padded(wav).unsqueeze(1)).long()}
 
 
+def let_workers_inherit() -> None:
+    """Start worker processes as copies of this one, with all that was filled in. Another start method, the default of
+    macOS and of Python 3.14, imports everything anew, and cannot send the recipes' data sets."""
+    if "fork" in multiprocessing.get_all_start_methods():
+        multiprocessing.set_start_method("fork", force=True)
+
+
+def write_layer_weights(encoders: list[nn.Module], path: str | Path) -> None:
+    """Write the softmax of the layers' weights, from the input of the first layer to the output of the last, as JSON.
+    After a recipe they are those of the tested probe."""
+    with atomic_write(path) as file:
+        json.dump(torch.softmax(encoders[-1].weights.detach().float(), dim=-1).tolist(), file)
+
+
 def main() -> None:
-    arguments = [argument for argument in sys.argv[1:] if argument != OPTION]
-    if not arguments or not Path(arguments[0]).is_file():
-        found = arguments[0] if arguments else "nothing"
-        raise UserError(f"expected an MP3S script, such as LibriSpeech/LSTM/train.py; found {found}")
+    args = _parser().parse_args()
+    if not args.script.is_file():
+        raise UserError(f"expected an MP3S script, such as LibriSpeech/LSTM/train.py; found {args.script}")
     try:
         from .torchaudio_shim import install
 
@@ -75,11 +118,52 @@ def main() -> None:
         from .. import hf  # noqa: F401 (registers our classes)
     except ImportError as error:
         raise UserError(f"this needs speechbrain and transformers: {error}") from error
-    if OPTION in sys.argv[1:]:
+    encoders: list[nn.Module] = []
+    on_each_encoder(encoders.append)
+    if args.use_lengths:
         use_lengths()
-    sys.argv = arguments
-    sys.path.insert(0, str(Path(arguments[0]).resolve().parent))
-    runpy.run_path(arguments[0], run_name="__main__")
+    if args.normalise:  # after the lengths, which are read off zeros that it keeps
+        normalise()
+    if args.frozen:
+        on_each_encoder(freeze)
+    let_workers_inherit()
+    _run(args.script, args.arguments)
+    if args.layer_weights and encoders:
+        write_layer_weights(encoders, args.layer_weights)
+
+
+def _run(script: Path, arguments: list[str]) -> None:
+    sys.argv = [str(script), *arguments]
+    sys.path.insert(0, str(script.resolve().parent))
+    random.seed(next((argument for argument in arguments if argument.startswith("--seed=")), None))
+    runpy.run_path(str(script), run_name="__main__")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    parser.add_argument(
+        "--use-lengths",
+        action="store_true",
+        help="give the model the lengths of the recordings, as the papers' experiments did: the scripts pass zero-"
+        "padded batches without, so that padding enters SummaryMixing's averages (and attention)",
+    )
+    parser.add_argument(
+        "--normalise",
+        action="store_true",
+        help="give the model waveforms of mean 0 and variance 1; for one whose preprocessor_config.json has "
+        "do_normalize, which SpeechBrain ignores",
+    )
+    parser.add_argument(
+        "--frozen",
+        action="store_true",
+        help="compute the encoder in evaluation mode and without gradients, and do not store it with the probe",
+    )
+    parser.add_argument("--layer-weights", metavar="FILE", help="write the learned weights of the layers as JSON")
+    parser.add_argument("script", type=Path, metavar="TRAIN.py")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="HPARAMS.yaml --ssl_hub=DIR ...")
+    return parser
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ def warm_start(model: nn.Module, path: str | Path) -> str:
         if name in found and found[name].shape != value.shape
     ]
     if wrong:
-        listed = "; ".join(wrong[:8]) + (f" and {len(wrong) - 8} more" if len(wrong) > 8 else "")
+        listed = "; ".join(wrong[:3]) + (f" and {len(wrong) - 3} more" if len(wrong) > 3 else "")
         raise UserError(
             f"model.init_from={path} has other sizes: {listed}. The recipe's sizes must be the checkpoint's"
         )

@@ -4,11 +4,13 @@ and the machine can do what it asks."""
 import contextlib
 import difflib
 import importlib.util
-from typing import Any, Iterator
+from enum import Enum
+from typing import Any, Iterator, Union
 
 from omegaconf import OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
+from ..checkpoints.evaluated_fields import is_literal
 from ..errors import UserError
 from .guard import guard
 from .machine import check_machine
@@ -16,6 +18,17 @@ from .memory import enough_memory
 from .messages import first_line
 from .metric import logged_metric, metric_of_the_criterion
 from .ranges import check_numbers
+
+EVALUATED = {
+    "optimizer.adam_betas": "(0.9, 0.98)",
+    "optimizer.adamax_betas": "(0.9, 0.999)",
+    "optimizer.adafactor_eps": "(1e-30, 1e-3)",
+    "optimizer.lamb_betas": "(0.9, 0.999)",
+    "model.conv_feature_layers": "[(512, 10, 5)] + [(512, 3, 2)] * 4",
+}
+"""Texts that fairseq evaluates while it builds, with an example."""
+
+IN_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
 
 
 def install() -> None:
@@ -71,8 +84,29 @@ def possible_run(cfg: Any) -> Iterator[None]:
     """Check the numbers of a run, and that this machine can do it."""
     with complete_config():
         check_numbers(cfg)
+        check_evaluated(cfg)
+    _check_model_parallel(cfg.common.model_parallel_size)
     check_machine(cfg)
     yield
+
+
+def _check_model_parallel(size: int) -> None:
+    if size > 1:
+        try:
+            importlib.import_module("fairseq.model_parallel.megatron.mpu")
+        except ImportError as error:
+            raise UserError(
+                f"common.model_parallel_size={size} needs fairseq's Megatron, which is not installed here: set it to 1"
+            ) from error
+
+
+def check_evaluated(cfg: Any) -> None:
+    """Check the texts that fairseq evaluates, such as ``optimizer.adam_betas``; raises UserError for the first that is
+    no list of numbers."""
+    for name, example in EVALUATED.items():
+        value = OmegaConf.select(cfg, name) if OmegaConf.is_config(cfg.get(name.split(".")[0])) else None
+        if isinstance(value, str) and not is_literal(value):
+            raise UserError(f"{name} must be numbers in brackets, such as {example}; got {value!r}")
 
 
 @contextlib.contextmanager
@@ -87,7 +121,22 @@ def known_fields(dataclass: Any, cfg: Any, *args, **kwargs) -> Iterator[None]:
             f"{group} has no field {field}{_did_you_mean(field, dataclass.__dataclass_fields__)}"
         ) from error
     except OmegaConfBaseException as error:
-        raise UserError(f"{group}, field {getattr(error, 'key', None)}: {first_line(error)}") from error
+        field = str(getattr(error, "key", "") or "").split(".")[-1]
+        expected = getattr(dataclass, "__dataclass_fields__", {}).get(field)
+        if expected is None or field not in cfg:
+            raise UserError(f"{group}, field {field}: {first_line(error)}") from error
+        raise UserError(f"{group}: {field} must be {_in_words(expected.type)}; got {cfg[field]!r}") from error
+
+
+def _in_words(kind: Any) -> str:
+    """Describe a field's type for people."""
+    if getattr(kind, "__origin__", None) is Union:
+        kinds = [_in_words(each) for each in kind.__args__ if each is not type(None)]
+        return " or ".join(kinds) + " or null" * (type(None) in kind.__args__)
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return f"one of {', '.join(str(each.value) for each in kind)}"
+    inner = getattr(kind, "__args__", None)
+    return IN_WORDS.get(kind) or (f"a list, each {_in_words(inner[0])}" if inner else "of another kind")
 
 
 @contextlib.contextmanager

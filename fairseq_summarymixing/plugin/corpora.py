@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any, Iterator
 from unittest import mock
 
-from ..data.labels import read_labels
+from ..data.labels import read_counts, read_labels
 from ..data.manifest import read_manifest
 from ..errors import UserError
 from ..text_files import open_text
@@ -56,6 +56,8 @@ def sound_dictionary(path: Any) -> Iterator[None]:
     """Let fairseq read a dictionary by our reader, and report in one line what is wrong with it."""
     from fairseq.data import dictionary
 
+    if path is not None:
+        read_counts(path)
     try:
         with any_text_in(dictionary):
             yield
@@ -115,7 +117,7 @@ def _check_symbols(path: str, symbols: Counter, dictionary: Any) -> None:
     if unknown:
         share = sum(unknown.values()) / sum(symbols.values())
         most = ", ".join(f"{symbol!r} ({count})" for symbol, count in unknown.most_common(5))
-        message = f"{100 * share:.2g} % of the symbols in {path} are outside the dictionary"
+        message = f"{100 * share:.3g} % of the symbols in {path} are outside the dictionary"
         if share > 0.5:
             raise UserError(f"{message}: {most}; is the dictionary of another corpus, or of another task.labels?")
         logger.warning("%s and train as <unk>: %s", message, most)

@@ -4,11 +4,12 @@ import contextlib
 from typing import Any, Iterator
 
 from ..checkpoints import Checkpoint
+from ..checkpoints.misfit import misfit
 from ..checkpoints.names import PRETRAINED_MODELS
 from ..errors import UserError
 from .configuration import complete_config
 from .guard import guard
-from .messages import is_about, mismatch
+from .messages import is_about
 
 STOCK_TASK = "audio_finetuning"
 
@@ -54,5 +55,7 @@ def fitting_pretrained_model(cfg: Any, task: Any = None, from_checkpoint: bool =
                     f"task.normalize differs from that of model.w2v_path={path}: set it as the pre-training did"
                 ) from error
             if is_about(error, "parameters that do not fit"):
-                raise UserError(f"model.w2v_path={path}: the parameters do not fit: {mismatch(error)}") from error
+                raise UserError(
+                    f"model.w2v_path={path}: its parameters and its configuration do not fit: {misfit(error)}"
+                ) from error
             raise

@@ -38,10 +38,5 @@ def last_line(error: BaseException) -> str:
     return _lines(error)[-1]
 
 
-def mismatch(error: BaseException) -> str:
-    """Return what torch lists below its first line where parameters do not fit, as far as a line holds it."""
-    return "; ".join(line.strip()[:160] for line in str(error).splitlines()[1:3])
-
-
 def _lines(error: BaseException) -> list:
     return str(error).strip().splitlines() or [type(error).__name__]

@@ -36,6 +36,7 @@ RANGES: Dict[Tuple[float, float], str] = {
     (0, 1): "common.fp16_scale_tolerance lr_scheduler.phase_ratio",
     (0, 2**32 - 1): "common.seed dataset.fixed_validation_seed",  # numpy's seeds
 }
+LARGEST = 2**53  # beyond, floats skip whole numbers and integers of 64 bits overflow in products
 LISTS = ("optimization.lr", "optimization.update_freq")
 ENDS = ("optimization.max_update", "optimization.max_epoch", "optimization.stop_time_hours")
 
@@ -54,6 +55,8 @@ def check_numbers(cfg: Any) -> None:
                     check_range(name, value, lowest, highest)
                 except ValueError as error:
                     raise UserError(str(error)) from None
+                if value > LARGEST and math.isfinite(value):
+                    raise UserError(f"{name} must be at most {LARGEST}; got {value}")
     for name in LISTS:
         if not list(_numbers(cfg, name)):
             raise UserError(f"{name} must hold a number for each epoch, the last for all further epochs; it is empty")

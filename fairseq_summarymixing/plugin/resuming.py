@@ -46,7 +46,9 @@ def fitting_checkpoint(cfg: Any, *args, **kwargs) -> Iterator[None]:
                 "go on with the next epoch by checkpoint.reset_dataloader=true"
             ) from error
         if is_about(error, "no model to fine-tune"):
-            raise UserError(f"{text.split(':')[0].replace('--finetune-from-model', 'finetune_from_model')}") from error
+            raise UserError(
+                f"there is no checkpoint checkpoint.finetune_from_model={cfg.finetune_from_model}"
+            ) from error
         raise
 
 

@@ -156,7 +156,7 @@ def test_parameters_without_a_configuration_are_named(tmp_path):
     torch.save({"model": None, "cfg": {}}, path)
     refuse(path, "'model' holds no parameters but 'None'")
     torch.save([1, 2], path)
-    refuse(path, "holds a list")
+    refuse(path, "each by its name")
 
 
 def test_reading_prints_nothing_and_leaves_logging_alone(checkpoint, capfd):

@@ -201,9 +201,9 @@ def test_a_table_that_fits_nothing_shows_both_spellings(corpus, tmp_path):
 
 
 def test_places_that_cannot_work_are_one_clear_line(corpus, tmp_path):
-    with pytest.raises(UserError, match="does not exist"):
+    with pytest.raises(UserError, match="there is no folder"):
         make_manifests(tmp_path / "none", tmp_path / "out")
-    with pytest.raises(UserError, match="is not a folder"):
+    with pytest.raises(UserError, match="is a file; expected a folder"):
         make_manifests(corpus / "speaker0" / "000.wav", tmp_path / "out")
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match="holds no audio files"):

@@ -288,7 +288,7 @@ def test_mistakes_are_one_line_errors_before_anything_is_written(librilight, tmp
     slow = write_tone(tmp_path / "slow" / "a.flac", rate=8000).parent
     (tmp_path / "nothing").mkdir()
     for arguments, message in (
-        ((tmp_path / "none", "out"), "does not exist"),
+        ((tmp_path / "none", "out"), "there is no folder"),
         ((tmp_path / "nothing", "out"), "holds no SPEAKER/BOOK/FILE.flac"),
         ((librilight, librilight / "out"), "OUT must not lie in SRC"),
         ((librilight, "out", "--min-seconds", "20"), "at least twice --min-seconds"),

@@ -306,7 +306,7 @@ def test_a_page_says_what_is_missing_before_it_writes(tmp_path, run):
     pages = ("common_voice", "slurp", "voxceleb1", "iemocap", "buckeye", "speechocean762", "librispeech", "librilight")
     for page in (*pages, "spoken_digits"):
         for arguments, message in (
-            ((tmp_path / "none", tmp_path / "out"), "none does not exist"),
+            ((tmp_path / "none", tmp_path / "out"), f"there is no folder {tmp_path / 'none'}; expected"),
             ((tmp_path / "empty",), "there is no OUT to write to; or use --check"),
             ((tmp_path / "empty", tmp_path / "out"), "empty"),
             ((tmp_path / "empty", "--check"), "empty"),

@@ -30,6 +30,7 @@ import torchaudio
 from speechbrain.lobes.models import huggingface_transformers as old_path
 
 from fairseq_summarymixing.integrations import mp3s
+from fairseq_summarymixing.integrations.frozen_encoder import freeze
 
 transformers.logging.set_verbosity_error()
 directory, reference = sys.argv[1], {name: torch.from_numpy(value) for name, value in np.load(sys.argv[2]).items()}
@@ -134,6 +135,28 @@ def lengths():
     return {"padding's effect": round(plain, 3), "with lengths": float(f"{with_lengths:.1e}")}
 
 
+def frozen():
+    """--frozen: two passes in training mode are the same and give the encoder no gradients; plain MP3S's differ."""
+    wave = torch.randn(2, 16000)
+
+    def passes(model):
+        torch.manual_seed(1)
+        return [model.train()(wave) for _ in range(2)]
+
+    plain = difference(*passes(load()))
+    assert plain > 1e-3, plain
+    mp3s.on_each_encoder(freeze)
+    model = load()
+    first, second = passes(model)
+    assert torch.equal(first, second)
+    first.sum().backward()
+    assert model.weights.grad.isfinite().all()
+    assert all(parameter.grad is None for parameter in model.model.parameters())
+    assert list(model.state_dict()) == ["weights"]
+    load().load_state_dict(model.state_dict(), strict=True)
+    return {"two passes differ by": round(plain, 3)}
+
+
 def shim():
     path = os.path.join(cache, "tone.wav")
     import soundfile
@@ -145,7 +168,7 @@ def shim():
     assert torchaudio.transforms.Resample(8000, 16000)(wave).shape == (1, 1000)
 
 
-steps = [weighted_ssl_model, wav2vec2, registered, pretrains, lengths, shim]
+steps = [weighted_ssl_model, wav2vec2, registered, pretrains, lengths, frozen, shim]
 shown = {}
 for step in steps:
     torch.manual_seed(0)

@@ -6,11 +6,11 @@ import pytest
 
 pytest.importorskip("fairseq")
 
+import hydra_plugins.fairseq_summarymixing as launch
 from omegaconf import OmegaConf
 from tiny import ROOT, pretraining, run
 from torch.multiprocessing import ProcessExitedException
 
-import hydra_plugins.fairseq_summarymixing as launch
 from fairseq_summarymixing import plugin
 from fairseq_summarymixing.plugin import interrupts
 

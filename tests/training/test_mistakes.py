@@ -182,7 +182,7 @@ def spoilt(corpus, folder, **files):
         (dict(train__ltr="A B |\n" * 4, dict__ltr__txt="Q 1\nX 1\n"), "outside the dictionary: .* of another corpus"),
         (dict(train__ltr="\n" * 4), "train.ltr holds no symbol, only empty lines"),
         (dict(valid__ltr="A <pad> |\n" * 4), "valid.ltr holds symbols that fairseq keeps for itself: <pad> .4.; leave"),
-        (dict(dict__ltr__txt="A\n"), "the dictionary .*dict.ltr.txt is damaged"),
+        (dict(dict__ltr__txt="A\n"), "dict.ltr.txt:1: expected .symbol count., such as .A 9.; found .A."),
         (dict(train__tsv="/nosuch\na.wav\t1\n"), "train.tsv:1: the folder /nosuch does not exist"),
         (dict(valid__ltr=None), "there are no labels .*valid.ltr"),
         (dict(valid__tsv=None), "there is no manifest .*valid.tsv"),

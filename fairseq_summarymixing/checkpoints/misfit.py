@@ -1,0 +1,22 @@
+"""Say in a line which parameters do not fit a model, from what torch lists in many."""
+
+import re
+
+from ..errors import one_line
+
+SIZES = re.compile(
+    r"size mismatch for (\S+): copying a param with shape torch\.Size\(\[(.*?)\]\) .*? torch\.Size\(\[(.*?)\]\)"
+)
+NAMES = re.compile(r"(Missing|Unexpected) key\(s\) in state_dict: (.*?)\. *$", re.MULTILINE)
+KINDS = {"Missing": "is missing", "Unexpected": "is not of this model"}
+NUM_LISTED = 3
+
+
+def misfit(error: BaseException) -> str:
+    """Return what torch's error of loading parameters lists: the first few, and how many there are; of another error
+    its first line."""
+    text = str(error)
+    found = [f"{name.strip()[1:-1]} {KINDS[kind]}" for kind, names in NAMES.findall(text) for name in names.split(",")]
+    found += [f"{name} is ({there}), here ({here})" for name, there, here in SIZES.findall(text)]
+    more = f" and {len(found) - NUM_LISTED} more" if len(found) > NUM_LISTED else ""
+    return "; ".join(found[:NUM_LISTED]) + more if found else one_line(error)

@@ -1,0 +1,69 @@
+"""Read what the runs of ``mp3s run`` have left, and average it."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ...errors import UserError
+from .cells import RESULT, SETTINGS
+from .recipes import RECIPES
+
+Result = Mapping[str, Any]
+NEEDED = ("task", "model", "place", "seed", "speaker", "scores", "layer_weights", "seconds")
+NEEDED += ("versions", "device", "settings", "corpus")
+
+
+def read_results(out: str | Path) -> tuple[list[Result], list[Path]]:
+    """Return the results of all runs below OUT/runs, in the table's order and, of each task, in the order in which the
+    checkpoints were given; and the folders of runs without one.
+
+    Raises:
+        UserError: there is no run, or a result is damaged.
+    """
+    runs = Path(out) / "runs"
+    results, without = [], []
+    for settings in sorted(runs.glob(f"*/*/*/{SETTINGS}")):
+        path = settings.with_name(RESULT)
+        if not path.is_file():
+            without.append(path.parent)
+            continue
+        try:
+            result = json.loads(path.read_text(encoding="utf-8"))
+            [result[name] for name in NEEDED]
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(f"{path} is no result of mp3s run: remove its folder, and run it again") from error
+        results.append(result)
+    if not results:
+        raise UserError(f"{runs} holds no run with a score; make some with: fairseq-summarymixing mp3s run -o {out}")
+    order = list(RECIPES)
+    return sorted(results, key=lambda one: (order.index(one["task"]), one["place"], one["seed"])), without
+
+
+def models_of(results: Sequence[Result]) -> list[str]:
+    """Return the names of the models, in the order in which they were given."""
+    return list(dict.fromkeys(result["model"] for result in sorted(results, key=lambda result: result["place"])))
+
+
+def scores_of_seeds(results: Sequence[Result], task: str, model: str, test: str) -> tuple[dict[int, float], list[str]]:
+    """Return a model's score by seed, and why seeds have none: the mean over test speakers needs all of them."""
+    by_seed: dict[int, list[float]] = {}
+    for result in results:
+        if (result["task"], result["model"]) == (task, model):
+            by_seed.setdefault(result["seed"], []).append(result["scores"][test])
+    needed = len(RECIPES[task].speakers) or 1
+    incomplete = [
+        f"{task}, {model}, seed {seed}: {len(found)} of {needed} test speakers"
+        for seed, found in by_seed.items()
+        if len(found) < needed
+    ]
+    return {seed: statistics.mean(found) for seed, found in by_seed.items() if len(found) == needed}, incomplete
+
+
+def layer_weights(results: Sequence[Result], task: str, model: str) -> list[float]:
+    """Return the mean weight of each hidden state over a model's runs of a task; empty without runs."""
+    runs = [result["layer_weights"] for result in results if (result["task"], result["model"]) == (task, model)]
+    return [statistics.mean(weights) for weights in zip(*runs)]

@@ -1,0 +1,42 @@
+"""Options of the commands: numbers, names and paths that are none."""
+
+import argparse
+
+from case import Case
+from commands import ALL_OR_NOTHING, BEAM, COMPARE, COPIES, DECODE, EXPORT, FEATURES, MANIFEST, MERGE, TOOL, TRANSCRIBE
+from damage import odd_text
+
+SYNTH = (*TOOL, "synth", "out", "--minutes", "0.02", "--languages", "cy")
+BENCH = (*TOOL, "bench", "run", "--work", "mixer", "--seconds", "0.1", "--repeat", "1", "-o", "out.jsonl")
+COMMANDS = (MANIFEST, COPIES, MERGE, DECODE, BEAM, TRANSCRIBE, FEATURES, COMPARE, EXPORT, SYNTH, BENCH)
+# Amounts of work: a huge one is what was asked for
+AMOUNTS = ("minutes", "seconds", "repeat", "batch", "workers")
+PATHS = ("", ".", "nosuch/nosuch", "/dev/null", "/dev/full", "data", "x" * 300, "a\nb", "-", "@nosuch", "out/out")
+
+
+def make(draw, folder):
+    command = draw.choice(COMMANDS)
+    actions = [action for action in parser_of(command)._actions if action.dest not in ("help", "kind")]
+    action = draw.choice(actions)
+    value = draw.choice([odd_text(draw), odd_text(draw), draw.choice(PATHS)])
+    if action.dest in AMOUNTS and sum(map(str.isdigit, value)) + 9 * value.count("e") > 3:
+        value = "-1"
+    if action.option_strings:
+        given = [action.option_strings[-1]] if action.nargs == 0 else [f"{action.option_strings[-1]}={value}"]
+        argv = [*command, *given]
+    else:
+        places = [place for place, text in enumerate(command) if place > 1 and not text.startswith("-")]
+        argv = list(command)
+        argv[draw.choice(places)] = value
+    return Case(argv, f"{action.dest}={value!r:.40}", command in ALL_OR_NOTHING)
+
+
+def parser_of(command):
+    """The parser of a command's options."""
+    from fairseq_summarymixing.cli import build_parser
+
+    parser = build_parser()
+    for word in command[1:3]:
+        inner = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+        parser = inner[0].choices.get(word, parser) if inner else parser
+    return parser
