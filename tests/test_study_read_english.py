@@ -102,6 +102,18 @@ def test_runs_go_from_the_corpora_to_error_rates_past_one_that_fails_and_are_not
     assert json.loads((elsewhere / "results/ten_minutes/random_weights-1-test/result.json").read_text())["wer"] > 0
 
 
+def test_costs_are_measured_in_turns_and_once(corpora, tmp_path):
+    measured = tmp_path / "results" / "costs" / "fastformer-1.jsonl"
+    write_curves(measured, [0.0])
+    before = measured.read_text()
+    options = ["--stages", "prepare", "costs", "--only", "fastformer", "--cost-updates", "2"]
+    result = study("--data", corpora, "--out", tmp_path, *options)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert measured.read_text() == before
+    last = json.loads((tmp_path / "results" / "costs" / "fastformer-2.jsonl").read_text().splitlines()[-1])
+    assert last["updates"] == 2 and last["activation_mb_per_audio_second"] > 1
+
+
 def test_all_trainings_stop_in_time_and_mistakes_are_one_line(tmp_path):
     (tmp_path / "data" / "pretraining").mkdir(parents=True)
     stopped = study("--out", tmp_path, "--stages", "pretrain", "--minutes", "0.001", "--jobs", "3")

@@ -8,34 +8,31 @@ from runs import MODELS, trainer
 
 from fairseq_summarymixing.compare.curves import write_curves
 from fairseq_summarymixing.compare.runs import read_run
-from fairseq_summarymixing.jobs import Jobs
+from fairseq_summarymixing.jobs import Jobs, count_cores
 
-TURNS, UPDATES, LOGGED = 2, 60, 10
+TURNS = 2
 
 
 def measure(out: Path, args) -> None:
     """Train each model for a few updates, alone on the machine, twice in turns; keep the logs in OUT/results/costs."""
     models = [name for name in MODELS if name in args.only and not MODELS[name].updates]
-    for turn in range(1, TURNS + 1):
-        for name in models:
-            curves = out / "results" / "costs" / f"{name}-{turn}.jsonl"
-            if curves.exists():
-                continue
-            folder, model = out / "costs" / f"{name}-{turn}", MODELS[name]
-            settings = [
-                *model.overrides,
-                f"task.data={out / 'data' / 'pretraining'}",
-                f"optimization.max_update={UPDATES}",
-                f"common.log_interval={LOGGED}",
-                "dataset.disable_validation=true",
-                "checkpoint.no_save=true",
-                f"checkpoint.save_dir={folder / 'checkpoints'}",
-            ]
-            asyncio.run(train_alone(trainer(model.recipe, settings, args.device, args.precision), folder))
-            write_curves(read_run(folder, f"{name}-{turn}"), curves, {**machine(args.device), "trainings_at_once": 1})
+    for name in [f"{model}-{turn}" for turn in range(1, TURNS + 1) for model in models]:
+        if not (out / "results" / "costs" / f"{name}.jsonl").exists():
+            asyncio.run(measure_one(name, out, args))
 
 
-async def train_alone(command, folder: Path) -> None:
-    jobs = Jobs(1)
-    async with jobs.turn():
-        await jobs.train(command, folder)
+async def measure_one(name: str, out: Path, args) -> None:
+    """Train in one thread, as where there is a training for each core."""
+    folder, model = out / "costs" / name, MODELS[name.rsplit("-", 1)[0]]
+    settings = [
+        *model.overrides,
+        f"task.data={out / 'data' / 'pretraining'}",
+        f"optimization.max_update={args.cost_updates}",
+        f"common.log_interval={max(1, args.cost_updates // 6)}",
+        "dataset.disable_validation=true",
+        "checkpoint.no_save=true",
+        f"checkpoint.save_dir={folder / 'checkpoints'}",
+    ]
+    await Jobs(count_cores()).train(trainer(model.recipe, settings, args.device, args.precision), folder)
+    about = {**machine(args.device), "trainings_at_once": 1}
+    write_curves(read_run(folder, name), out / "results" / "costs" / f"{name}.jsonl", about)

@@ -35,7 +35,8 @@ def draw_accuracy(results: Results, path: Path) -> bool:
     by_updates.set_xlabel("updates")
     by_time.set_xlabel("minutes")
     by_updates.set_ylabel("accuracy")
-    by_updates.legend(frameon=False, fontsize=8)
+    if by_updates.get_legend_handles_labels()[0]:
+        by_updates.legend(frameon=False, fontsize=8)
     return save(figure, path)
 
 

@@ -19,6 +19,7 @@ from probes import probe
 from runs import MODELS, PRECISIONS, choose_runs
 from trainings import Trainings
 
+from fairseq_summarymixing.compat import quiet_fairseq
 from fairseq_summarymixing.errors import UserError, exit_status
 from fairseq_summarymixing.jobs import count_cores
 
@@ -37,6 +38,7 @@ def options() -> argparse.Namespace:
     add("--updates", type=int, default=5000, help="pre-training updates (default %(default)s)")
     add("--hour-updates", type=int, default=2000, help="fine-tuning on one hour (default %(default)s)")
     add("--minutes-updates", type=int, default=1000, help="fine-tuning on ten minutes (default %(default)s)")
+    add("--cost-updates", type=int, default=60, help="measured twice for each model (default %(default)s)")
     add("--jobs", type=int, default=count_cores(), help="trainings at once (default: one per core)")
     add("--device", choices=["cpu", "cuda"], default="cpu", help="default: %(default)s")
     add("--precision", choices=PRECISIONS, default="fp32", help="default: %(default)s")
@@ -60,14 +62,14 @@ def main() -> None:
         if stage in args.stages and not trainings.run(stage, runs):
             return
     if "costs" in args.stages:
-        from costs import measure
-
+        with quiet_fairseq():
+            from costs import measure
         measure(out, args)
     if "probes" in args.stages:
         probe(out, runs, args.device)
     if "report" in args.stages:
-        from report import report
-
+        with quiet_fairseq():
+            from report import report
         print(report(out))
 
 
