@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .recipes import RECIPES
+from .recipes import EPOCHS, RECIPES
 from .results import Result, models_of
 
 ALWAYS = (
@@ -18,7 +18,13 @@ def differences(results: Sequence[Result]) -> list[str]:
     """Return them as sentences of Markdown; those in bold make scores incomparable with published ones, or with each
     other."""
     tasks = list(dict.fromkeys(result["task"] for result in results))
-    recipes = [f"{RECIPES[task].title}: {difference}." for task in tasks for difference in RECIPES[task].differences]
+    with_epochs = {result["task"] for result in results if result["settings"]["epochs"] is not None}
+    recipes = [
+        f"{RECIPES[task].title}: {difference}."
+        for task in tasks
+        for difference in RECIPES[task].differences
+        if difference != EPOCHS or task not in with_epochs
+    ]
     return [*ALWAYS, *recipes, *_normalised(results), *_epochs(results), *_mixed(results, tasks), *_corpora(results)]
 
 

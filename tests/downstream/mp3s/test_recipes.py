@@ -12,11 +12,13 @@ VOXCELEB1 = (
     " --verification_file=C/veri_test2.txt --train_annotation=O/save/train.csv --valid_annotation=O/save/dev.csv"
     " --dataloader_options={drop_last: True}"
 )
-BUCKEYE = ' --skip_prep=True --train_csv=P/train.csv --valid_csv=P/valid.csv --test_csv=["P/test.csv"]'
+BUCKEYE = (
+    ' --skip_prep=True --train_csv=P/train.csv --valid_csv=P/valid.csv --test_csv=["P/test.csv"] --unk_index=<unk>'
+)
 SLURP = ' --train_splits=["train"]'
 COMMANDS = {
-    "LibriSpeech/LSTM": "",
-    "LibriSpeech/contextnet": " --num_layers_ssl=13 --number_of_epochs=20",
+    "LibriSpeech/LSTM": " --unk_index=<unk>",
+    "LibriSpeech/contextnet": " --unk_index=<unk> --num_layers_ssl=13 --number_of_epochs=20",
     "CommonVoice/LSTM/cy": " --language=cy",
     "CommonVoice/LSTM/eu": " --language=eu",
     "CommonVoice/linear/cy": " --language=cy",
