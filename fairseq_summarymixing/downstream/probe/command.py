@@ -47,8 +47,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=float,
         metavar="RATE",
-        help="learning rates; the first seed tries all (default: 0.003 0.01 0.03 of linear heads, else 0.001 0.003 "
-        "0.01)",
+        help="learning rates; the first seed tries all (default: 0.003 0.01 0.03 0.1 of linear heads, else 0.001 "
+        "0.003 0.01)",
     )
     parser.add_argument("--epochs", type=int, default=20, metavar="N", help="default: %(default)s")
     parser.add_argument(

@@ -15,7 +15,7 @@ from .splits import Split
 Row = Sequence[str]
 
 # Learning rates of Adam: of a linear layer alone, and of deeper heads
-LINEAR_RATES, DEEP_RATES = (0.003, 0.01, 0.03), (0.001, 0.003, 0.01)
+LINEAR_RATES, DEEP_RATES = (0.003, 0.01, 0.03, 0.1), (0.001, 0.003, 0.01)
 
 
 class Figure(NamedTuple):
