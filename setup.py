@@ -27,7 +27,10 @@ setup(
     license="MIT",
     packages=[*find_packages(include=["fairseq_summarymixing", "fairseq_summarymixing.*"]), "hydra_plugins"],
     package_dir={"hydra_plugins": "fairseq_summarymixing/plugin/hydra_plugins"},  # the namespace that hydra imports
-    package_data={"fairseq_summarymixing.compare": ["healthy_runs/*.jsonl"]},
+    package_data={
+        "fairseq_summarymixing.bench": ["counts.json"],
+        "fairseq_summarymixing.compare": ["healthy_runs/*.jsonl"],
+    },
     python_requires=">=3.9",
     install_requires=[
         'fairseq-fixed==0.12.3.1; python_version >= "3.11"',

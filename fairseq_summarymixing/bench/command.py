@@ -23,8 +23,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     measure.add_argument("--repeat", type=int, default=5, metavar="N", help="turns (default %(default)s)")
     measure.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     measure.add_argument("--dtype", choices=["fp32", "bf16", "fp16"], default="fp32")
-    measure.add_argument("--compile", dest="compiled", action="store_true", help="torch.compile every candidate")
+    measure.add_argument("--compile", dest="compiled", action="store_true", help="torch.compile each layer")
     measure.add_argument("-o", "--out", default="bench.jsonl", metavar="FILE", help="default: %(default)s")
+    check = kinds.add_parser(
+        "check",
+        help="count what a step costs, and compare with before",
+        description="Operations, stored bytes and calls of torch's operators of a step, the same on every machine.",
+    )
+    check.add_argument("--write", action="store_true", help="replace the file by what is counted now")
     report = kinds.add_parser("report", help="tables and plots of what was measured")
     report.add_argument("records", nargs="+", metavar="FILE", help="JSON lines of bench run")
     report.add_argument(
@@ -37,7 +43,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    print(_measure(args) if args.kind == "run" else _report(args))
+    print({"run": _measure, "check": _check, "report": _report}[args.kind](args))
 
 
 def _measure(args: argparse.Namespace) -> str:
@@ -60,6 +66,12 @@ def _measure(args: argparse.Namespace) -> str:
         dtype=args.dtype,
         compiled=args.compiled,
     )
+
+
+def _check(args: argparse.Namespace) -> str:
+    from .counts import check
+
+    return check(write=args.write)
 
 
 def _report(args: argparse.Namespace) -> str:

@@ -162,7 +162,7 @@ def _check_counts(seconds: Sequence[float], batch: int, repeat: int) -> None:
 
 def _flops(candidate: Candidate) -> float:
     """Count one step's operations."""
-    counter = _flop_counter()
+    counter = flop_counter()
     with counter:
         candidate.forward().backward()
     candidate.module.zero_grad(set_to_none=True)
@@ -179,7 +179,8 @@ def _memory(candidate: Candidate, optimizer: torch.optim.Optimizer) -> dict[str,
     return {"activation_bytes": saved.total, "peak_bytes": peak_bytes(candidate)}
 
 
-def _flop_counter() -> Any:
+def flop_counter() -> Any:
+    """Return a context that counts operations; before torch 2.1 one that counts nothing."""
     try:
         from torch.utils.flop_counter import FlopCounterMode
     except ImportError:  # torch < 2.1

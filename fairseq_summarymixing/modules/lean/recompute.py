@@ -78,7 +78,7 @@ def recompute(
 
 def _autocasts(device: str) -> bool:
     try:
-        return torch.is_autocast_enabled(device)
+        return device != "meta" and torch.is_autocast_enabled(device)
     except TypeError:  # torch < 2.4
         return torch.is_autocast_enabled() or torch.is_autocast_cpu_enabled()
 
