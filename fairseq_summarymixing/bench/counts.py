@@ -59,9 +59,7 @@ def count() -> Counts:
 
 def _count(shape: str, mixer: str, seconds: float) -> dict[str, int]:
     sizes = SHAPES[shape]
-    few = Shape(
-        sizes.frontend, dataclasses.replace(sizes.encoder, encoder_layers=LAYERS), sizes.masking, sizes.objective
-    )
+    few = sizes._replace(encoder=dataclasses.replace(sizes.encoder, encoder_layers=LAYERS))
     with mock.patch.dict(SHAPES, {shape: few}), _without_autocast():
         candidate = build("step", shape, mixer, BATCH, seconds, "meta", torch.float32)
         with count_activation_bytes(candidate.module) as saved:
