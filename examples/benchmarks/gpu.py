@@ -1,4 +1,4 @@
-"""Everything about one GPU in one command, under nine minutes: correct first, then what a step costs and why.
+"""Check and measure one GPU in one command, under nine minutes: correct first, then what a step costs and why.
 
     python examples/benchmarks/gpu.py --out gpu
 
@@ -65,7 +65,7 @@ PROFILED = (("155m", 12, 30, PAIR), ("base", 12, 30, PAIR), ("155m", 1, 30, PAIR
 
 
 class Writer:
-    """Appends records to files of a folder, and says when the time is over."""
+    """A writer of records to files of a folder, with an end of its time."""
 
     def __init__(self, out: Path, minutes: float) -> None:
         self.out, self.end = out, time.monotonic() + 60 * minutes
@@ -100,9 +100,10 @@ def main() -> None:
 
 
 def run(out: Path, device: str, minutes: float, repeat: int, scale: float) -> None:
+    """Check, measure :data:`ROWS` as far as the minutes go, profile, and write the report into ``out``."""
     writer = Writer(out, minutes)
     lengths = {"seconds": 2 * scale, "long_seconds": (30 * scale, 1800 * scale)}
-    checks = writer.write("checks.jsonl", tell(check(device=device, **lengths)))
+    checks = writer.write("checks.jsonl", show(check(device=device, **lengths)))
     left_out = []
     for row in ROWS:
         if writer.is_over:
@@ -110,27 +111,28 @@ def run(out: Path, device: str, minutes: float, repeat: int, scale: float) -> No
             continue
         options = {"batch": row.batch, "repeat": repeat, "device": device, "dtype": row.dtype, "compiled": row.compiled}
         records = measure(row.work, row.shape, [row.seconds * scale], row.names, **options)
-        writer.write("bench.jsonl", tell(records))
+        writer.write("bench.jsonl", show(records))
         if row is ROWS[0]:
-            writer.write("profile.jsonl", tell(profiles(device, scale)))
+            writer.write("profile.jsonl", show(profiles(device, scale)))
     text = report_of(out, checks, left_out, describe_machine(device, DTYPES["bf16"]))
     (out / "report.md").write_text(text, encoding="utf-8")
     print(f"{out / 'report.md'} holds the report")
 
 
-def tell(records: Iterable[Dict[str, Any]]) -> Iterable[Dict[str, Any]]:
+def show(records: Iterable[Dict[str, Any]]) -> Iterable[Dict[str, Any]]:
     """Print a short line for each record on its way."""
     for record in records:
-        words = [f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in record.items() if k in TOLD]
+        words = [f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in record.items() if k in SHOWN]
         print(f"{time.strftime('%X')}  {', '.join(words)}", flush=True)
         yield record
 
 
-TOLD = ("check", "error", "failure", "held", "work", "shape", "candidate", "batch", "seconds", "dtype", "compiled")
-TOLD += ("step", "optimizer", "activation_bytes", "peak_bytes", "skipped", "busy_seconds", "launches")
+SHOWN = ("check", "error", "failure", "held", "work", "shape", "candidate", "batch", "seconds", "dtype", "compiled")
+SHOWN += ("step", "optimizer", "activation_bytes", "peak_bytes", "skipped", "busy_seconds", "launches")
 
 
 def profiles(device: str, scale: float) -> Iterable[Dict[str, Any]]:
+    """Profile the steps of :data:`PROFILED`, in bf16."""
     for shape, batch, seconds, names in PROFILED:
         for name in names:
             candidate = build("step", shape, name, batch, seconds * scale, device, DTYPES["bf16"])
@@ -139,6 +141,7 @@ def profiles(device: str, scale: float) -> Iterable[Dict[str, Any]]:
 
 
 def report_of(out: Path, checks: List[Dict[str, Any]], left_out: List[Row], machine: Dict[str, Any]) -> str:
+    """Return the report, in Markdown."""
     failed = [record for record in checks if not record["held"]]
     found = [
         f"# {machine['machine']}, torch {machine['torch']}, commit {machine['commit']}, {machine['date']}\n",
@@ -154,6 +157,7 @@ def report_of(out: Path, checks: List[Dict[str, Any]], left_out: List[Row], mach
 
 
 def profile_tables(path: Path) -> str:
+    """Return a table of kernels for each profile of a file, in Markdown; empty where there is none."""
     if not path.exists():
         return ""
     sections = []

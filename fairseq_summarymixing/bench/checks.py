@@ -1,4 +1,4 @@
-"""Check on a device, with fresh random inputs, what its timings take for granted."""
+"""Check that a device computes the right results, with fresh random inputs, before it is timed."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _two_layers(shape: str, mixer: str) -> Shape:
 
 
 def _lean_error(shape: str, mixer: str, device: str, seconds: float, precision: str) -> tuple[float, float]:
-    """Return the larger error of output and gradients against fp64's plain layers, and what may be.
+    """Return the larger error of output and gradients against fp64's plain layers, and the error that is allowed.
 
     Half precisions are held against the plain layers' own error in them: the limit is twice that, or the table's.
     """

@@ -1,4 +1,4 @@
-"""Say where a step's time goes: its most expensive operations, how many kernels it launches, how long a GPU idles."""
+"""Profile a step: its most expensive operations, how many kernels it launches, how long they run."""
 
 from __future__ import annotations
 

@@ -31,9 +31,7 @@ def records(path):
 
 def test_checks_rows_profiles_and_a_report(tmp_path, tiny_shapes, few):
     gpu.run(tmp_path, "cpu", minutes=5, repeat=1, scale=0.05)
-    for check in records(tmp_path / "checks.jsonl"):
-        # on some CPUs torch convolves fewer than 16 channels wrongly in bf16
-        assert check["held"] or ("bf16" in check["check"] and "base" in check["check"]), check
+    assert [check for check in records(tmp_path / "checks.jsonl") if not check["held"]] == []
     measured = records(tmp_path / "bench.jsonl")
     assert {record["candidate"] for record in measured} == set(gpu.RIVALS)
     assert all(record["step"] > 0 for record in measured) and measured[-1]["compiled"]
