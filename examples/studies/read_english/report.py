@@ -16,7 +16,6 @@ from fairseq_summarymixing.tables import markdown
 
 MISSING = "–"
 LABELLED = {"one_hour": "1 h", "ten_minutes": "10 min"}
-MARKS = (500, 1000, 2000, 3000, 5000, 10_000, 20_000)  # updates
 SHARES = (0.25, 0.5, 0.75, 1.0)  # of the longest time that the pair has in common
 
 
