@@ -54,6 +54,10 @@ def probe(path: str | Path) -> AudioInfo:
     path = Path(path)
     check_kind(path)
     try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise BadAudio("its name is no UTF-8, which libsndfile and manifests need; rename it") from error
+    try:
         if path.stat().st_size == 0:
             raise BadAudio("empty file (0 bytes)")
         with soundfile.SoundFile(str(path)) as file:

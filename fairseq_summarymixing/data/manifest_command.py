@@ -2,7 +2,9 @@
 
 import argparse
 import os
-from typing import Tuple
+from typing import Dict, List, Optional, Tuple
+
+from ..errors import UserError
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -77,6 +79,15 @@ def _add_folder(kinds: argparse._SubParsersAction) -> None:
     folder.add_argument("--workers", type=int, help="threads (default: one per processor)")
 
 
+def _by_name(option: str, pairs: Optional[List[Tuple[str, str]]]) -> Dict[str, str]:
+    found = dict(pairs or ())
+    if len(found) < len(pairs or ()):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UserError(f"{option} names {twice} twice; expected each once: join lists into one file")
+    return found
+
+
 def _run_folder(args: argparse.Namespace) -> None:
     from .folder import make_manifests
     from .formats import EXTENSIONS
@@ -88,9 +99,9 @@ def _run_folder(args: argparse.Namespace) -> None:
         test_percent=args.test_percent,
         split_by=args.split_by,
         speaker_regex=args.speaker_regex,
-        split_lists=dict(args.split_lists or {}),
+        split_lists=_by_name("--split-list", args.split_lists),
         transcripts=args.transcripts,
-        columns=dict(args.columns or {}),
+        columns=_by_name("--columns", args.columns),
         case=args.case,
         keep_characters=args.keep_characters,
         resample=args.resample,

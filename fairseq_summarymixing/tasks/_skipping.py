@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 # Stock's ways to store or shape a corpus that are left to stock's data sets
+VALIDATION_SHARE = 0.5  # unusable files of a validation set, which is small, do not end a training below this share
 STOCK_ALONE = ("binarized_dataset", "multi_corpus_keys", "precompute_mask_config", "num_batch_buckets", "tpu")
 
 
@@ -39,7 +40,10 @@ class SkippingConfig(AudioPretrainingConfig):
     )
     max_skipped: float = field(
         default=0.01,
-        metadata={"help": "share of the manifest's files that one process may find unusable before training stops"},
+        metadata={
+            "help": "share of the manifest's files that one process may find unusable before training stops; of "
+            "validation sets at least a half"
+        },
     )
     leave_out: Optional[str] = field(
         default=None,
@@ -53,7 +57,7 @@ class SkippingConfig(AudioPretrainingConfig):
 
 class SkippingTask(AudioPretrainingTask):
     """A base of tasks on manifests (``<split>.tsv``) whose unusable files are skipped, counted and logged, up to a
-    share, in training and validation, in any number of processes.
+    share, in training and validation (there a half at least), in any number of processes.
 
     The configuration is a :class:`SkippingConfig`; fields of it that it lacks have their defaults.
 
@@ -72,6 +76,7 @@ class SkippingTask(AudioPretrainingTask):
         super().__init__(cfg)
         self._warned_of_no_gradient = False
         self._left_out: Optional[Set[str]] = None
+        self._validation: Set[str] = set()
 
     @exits_in_one_line()
     def load_dataset(self, split: str, task_cfg: Any = None, **kwargs: Any) -> None:
@@ -80,6 +85,8 @@ class SkippingTask(AudioPretrainingTask):
         if getattr(cfg, "subsample", None) not in (None, 1) or any(getattr(cfg, name, None) for name in STOCK_ALONE):
             super().load_dataset(split, task_cfg, **kwargs)
             return
+        if kwargs.get("combine") is False:  # as fairseq loads what it validates on
+            self._validation.add(split)
         if self._left_out is None:
             path = getattr(self.cfg, "leave_out", None)  # checkpoints from before this field do not hold it
             self._left_out = read_leave_out(path, cfg.data) if path else set()
@@ -158,6 +165,8 @@ class SkippingTask(AudioPretrainingTask):
         allowed = SkippingConfig.max_skipped if allowed is None else allowed
         for split, dataset in self.datasets.items():
             skipped, files = getattr(dataset, "num_skipped", 0), len(dataset)
+            if split in self._validation and skipped <= VALIDATION_SHARE * files:
+                continue
             if skipped > allowed * files:
                 raise UserError(
                     f"{skipped} of {files} files of {split}.tsv are unusable, more than task.max_skipped={allowed:g} "

@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 import soundfile
@@ -100,3 +102,10 @@ def test_resampling_removes_what_16_khz_cannot_hold(tone):
 def test_loud_samples_are_clipped_not_wrapped_round(tmp_path):
     write_flac(tmp_path / "a.flac", np.array([2.0, -2.0, 0.5] * 100))
     np.testing.assert_allclose(soundfile.read(tmp_path / "a.flac")[0][:3], [1, -1, 0.5], atol=1e-4)
+
+
+def test_a_name_that_is_no_utf8_is_refused(tmp_path):
+    soundfile.write(tmp_path / "x.wav", np.zeros(1600), 16000)
+    (tmp_path / "x.wav").rename(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.wav"))
+    with pytest.raises(BadAudio, match="its name is no UTF-8"):
+        probe(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.wav"))

@@ -205,3 +205,12 @@ def test_the_length_of_a_copy_is_that_of_the_file(common_voice, tmp_path):
     make_manifests(common_voice / "clips", tmp_path / "out", **with_lists(common_voice, resample=16000))
     root, rows = read_manifest(tmp_path / "out" / "test.tsv")
     assert all(soundfile.info(os.path.join(root, path)).frames == frames for path, frames in rows)
+
+
+@pytest.mark.parametrize("option", ["--split-list", "--columns"])
+def test_a_split_or_column_that_is_named_twice_is_refused(option, tmp_path, capsys):
+    command = ["manifest", "folder", str(tmp_path), str(tmp_path / "out"), option, "path=a", "path=b"]
+    assert main(command) == 1
+    assert (
+        capsys.readouterr().err == f"error: {option} names path twice; expected each once: join lists into one file\n"
+    )

@@ -55,6 +55,16 @@ def test_errors_of_launching_are_one_line_for_our_runs_alone(error, message):
         call(OTHERS, None)
 
 
+@pytest.mark.parametrize("size", [0, -1])
+def test_a_run_of_no_process_is_an_error(size):
+    started = []
+    call = launch.reporting(lambda cfg, main, **kwargs: started.append(cfg))
+    none = OmegaConf.merge(OURS, {"distributed_training": {"distributed_world_size": size}})
+    with pytest.raises(SystemExit, match=f"distributed_world_size must be at least 1; got {size}"):
+        call(none, None)
+    assert started == []
+
+
 def test_other_errors_pass_through():
     for error in (AssertionError("of another kind"), RuntimeError("of any kind"), KeyboardInterrupt()):
         with pytest.raises(type(error)):

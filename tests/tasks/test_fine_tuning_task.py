@@ -110,6 +110,18 @@ def test_stock_recipes_survive_a_share_and_name_the_field_that_sets_it(pretraine
     assert saved["cfg"]["task"]["_name"] == "audio_finetuning" and "max_skipped" not in saved["cfg"]["task"]
 
 
+def test_a_bad_file_of_a_small_validation_set_does_not_end_a_training(pretrained, tmp_path):
+    corpus = write_corpus(tmp_path / "corpus", bad=["damaged"])
+    root, *rows = (corpus / "train.tsv").read_text().splitlines()
+    labels = (corpus / "train.ltr").read_text().splitlines()
+    good = [index for index, row in enumerate(rows) if not row.startswith("damaged")]
+    assert len(good) == len(rows) - 1
+    (corpus / "train.tsv").write_text("\n".join([root, *(rows[index] for index in good)]) + "\n")
+    (corpus / "train.ltr").write_text("".join(f"{labels[index]}\n" for index in good))
+    run(corpus, tmp_path / "run", pretrained, optimization__max_update=2)
+    assert math.isfinite(last_checkpoint(tmp_path / "run")["extra_state"]["val_loss"])
+
+
 def test_batches_whose_transcripts_are_empty_train(pretrained, tmp_path):
     corpus = write_corpus(tmp_path / "corpus")
     for split in ("train", "valid"):

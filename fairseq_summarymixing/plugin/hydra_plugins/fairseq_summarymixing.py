@@ -65,6 +65,9 @@ def reporting(call_main: Callable) -> Callable:
 
         if not is_ours(cfg):
             return call_main(cfg, main, **kwargs)
+        size = cfg.distributed_training.distributed_world_size
+        if size < 1:  # fairseq would start no process, and end with status 0
+            raise SystemExit(f"error: distributed_training.distributed_world_size must be at least 1; got {size}")
         sys.excepthook = functools.partial(report_interrupt, sys.excepthook)
         os.environ[REPORTED_BY_PARENT] = "1"
         try:
