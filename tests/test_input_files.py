@@ -67,7 +67,7 @@ def read_language_model(path):
 
 
 def read_hugging_face(path):
-    from fairseq_summarymixing.checkpoints.hf_directory import read_json
+    from fairseq_summarymixing.json_files import read_json
 
     read_json(path)
 
