@@ -389,11 +389,11 @@ def test_results_of_probe_are_shown_after_the_runs(write, tmp_path, capsys):
 @pytest.mark.parametrize(
     "change, message",
     [
-        ({"task": 1}, "task is not as probe writes it"),
-        ({"checkpoints": []}, "checkpoints is not as"),
-        ({"checkpoints": [{"name": "ours", "layer_weights": [[0.2, 0.8], [1]]}]}, "checkpoints is not as"),
-        ({"tables": 3}, "tables is not as"),
-        ({"tables": [{"headings": ["a", "b"], "rows": [["c"]]}]}, "tables is not as"),
+        ({"task": 1}, "task is not of the right kind"),
+        ({"checkpoints": []}, "checkpoints is not of"),
+        ({"checkpoints": [{"name": "ours", "layer_weights": [[0.2, 0.8], [1]]}]}, "checkpoints is not of"),
+        ({"tables": 3}, "tables is not of"),
+        ({"tables": [{"headings": ["a", "b"], "rows": [["c"]]}]}, "tables is not of"),
         (b"\x80\0", "is not UTF-8 text"),
         (b"[" * 100000, "cannot be read as JSON"),
         (None, "is a named pipe; expected a file"),
@@ -408,9 +408,8 @@ def test_a_result_that_probe_did_not_write_is_one_line(change, message, write, t
     if change is None:
         os.mkfifo(path)
     else:
-        path.write_bytes(
-            change if isinstance(change, bytes) else json.dumps({**json.loads(content), **change}).encode()
-        )
+        whole = json.loads(content)
+        path.write_bytes(change if isinstance(change, bytes) else json.dumps({**whole, **change}).encode())
     assert main(["compare", str(run), "--probes", str(path.parent), "--out", str(out)]) == 1
     error = capsys.readouterr().err
     assert f"error: {path}" in error and message in error and error.count("\n") == 1 and not out.exists()
