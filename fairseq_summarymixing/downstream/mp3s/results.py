@@ -56,10 +56,9 @@ def scores_of_seeds(results: Sequence[Result], task: str, model: str, test: str)
     return {seed: statistics.mean(found) for seed, found in by_seed.items() if len(found) == needed}, incomplete
 
 
-def layer_weights(results: Sequence[Result], task: str, model: str) -> list[float]:
-    """Return the mean weight of each hidden state over a model's runs of a task; empty without runs."""
-    runs = [result["layer_weights"] for result in results if (result["task"], result["model"]) == (task, model)]
-    return [statistics.mean(weights) for weights in zip(*runs)]
+def layer_weights(results: Sequence[Result], task: str, model: str) -> list[list[float]]:
+    """Return the weights of the hidden states of each of a model's runs of a task."""
+    return [result["layer_weights"] for result in results if (result["task"], result["model"]) == (task, model)]
 
 
 def _read(path: Path) -> Result:
