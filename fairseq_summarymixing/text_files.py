@@ -9,6 +9,7 @@ from .errors import UserError
 from .input_files import check_file
 
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+MARKS = (codecs.BOM_UTF8, *UTF_16)
 
 
 def read_text(path: Union[str, Path]) -> str:
@@ -19,7 +20,7 @@ def read_text(path: Union[str, Path]) -> str:
     """
     check_file(path)
     try:
-        return _decode(Path(path).read_bytes(), path)
+        return decode(Path(path).read_bytes(), path)
     except (OSError, ValueError) as error:
         if isinstance(error, UserError):
             raise
@@ -47,10 +48,11 @@ def open_text(path: Union[str, Path], mode: str = "r", *args: Any, **kwargs: Any
         return open(path, mode, *args, **kwargs)
     check_file(path)
     with open(path, "rb") as file:
-        return io.StringIO(_decode(file.read(), path))
+        return io.StringIO(decode(file.read(), path))
 
 
-def _decode(data: bytes, path: Union[str, Path]) -> str:
+def decode(data: bytes, path: Union[str, Path]) -> str:
+    """Decode the content of a text file as :func:`read_text` does; ``path`` is for its UserError."""
     encoding = "utf-16" if data.startswith(UTF_16) else "utf-8-sig"
     try:
         text = data.decode(encoding)

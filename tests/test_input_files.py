@@ -8,6 +8,7 @@ import pytest
 
 from fairseq_summarymixing.errors import UserError
 from fairseq_summarymixing.input_files import kind_of
+from fairseq_summarymixing.json_files import read_json
 from fairseq_summarymixing.text_files import open_text, read_lines, read_text
 
 
@@ -66,22 +67,26 @@ def read_language_model(path):
     BeamSearch(lm=path, lexicon=__file__)
 
 
-def read_hugging_face(path):
-    from fairseq_summarymixing.checkpoints.hf_directory import read_json
-
-    read_json(path)
-
-
-READERS = [read_text, open_text, read_hugging_face, read_checkpoint, read_recording, read_header, read_language_model]
+READERS = [read_text, open_text, read_json, read_checkpoint, read_recording, read_header, read_language_model]
 
 
 @pytest.mark.parametrize("read", READERS, ids=lambda read: read.__name__)
 def test_what_is_no_file_is_refused(read, unusual):
     path, kind = unusual
-    if read not in (read_text, open_text):
+    if read not in (read_text, open_text, read_json):
         pytest.importorskip("fairseq", reason="reads with fairseq's classes")
     with pytest.raises(ValueError, match=f"is {kind}"):
         read(path)
+
+
+def test_what_a_verb_has_written_is_not_taken_from_what_is_no_file(unusual):
+    pytest.importorskip("fairseq", reason="imports fairseq's classes")
+    from fairseq_summarymixing.downstream.feature_files import FeatureFiles
+    from fairseq_summarymixing.downstream.probe.hidden_states import Part
+
+    folder = unusual[0].parent
+    (folder / "a.json").symlink_to(unusual[0])
+    assert FeatureFiles(folder, "a", {}, None).read_origin() is None and Part(folder / "a", []).shapes() is None
 
 
 def test_a_shells_nameless_pipe_is_read():

@@ -59,6 +59,13 @@ TEXTS = {
     "\\2-grams:\n-3\t<s> </s>\n\n\\end\\\n",
     "text.pt": "this is text",
     "quiet/train.log": "nothing\n",
+    "probe/result.json": '{"task": "ctc", "checkpoints": []}',
+    "broken/result.json": "{",
+    "mp3s/runs/SLURP-linear/ours/seed-1/settings.json": "{}",
+    "mp3s/runs/SLURP-linear/ours/seed-1/result.json": '{"task": "SUPERB"}',
+    "unfinished/runs/SLURP-linear/ours/seed-1/settings.json": "{}",
+    "corpora.yaml": "librispeech: empty\n",
+    "unknown.yaml": "switchboard: empty\n",
     "run/train.log": '{"epoch": 1, "loss": "6", "num_updates": "10"}\n',
     "run2/train.log": '{"epoch": 1, "loss": "6", "num_updates": "10"}\n',
 }

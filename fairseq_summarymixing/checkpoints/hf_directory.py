@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from torch import Tensor
 from ..compat import require
 from ..errors import UserError, one_line
 from ..input_files import check_file
-from ..text_files import read_text
+from ..json_files import read_json
 from .field_names import NORMS
 from .names import (
     HF_ENCODER_PREFIX,
@@ -115,19 +114,6 @@ def split_weights(weights: dict[str, Tensor], config: dict[str, Any]) -> tuple[d
     ours, extractor_mode = config["model_type"] == HF_OUR_MODEL, NORMS[config.get("feat_extract_norm", "group")]
     names = rename(encoder, reverse(hf_names(ours, extractor_mode)))
     return {names[name]: value for name, value in encoder.items()}, heads
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read the object in a JSON file; raises UserError where there is none."""
-    try:
-        content = json.loads(read_text(path))
-    except UserError:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path} cannot be read as JSON: {one_line(error)}; copy or save it again") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path} holds a {type(content).__name__}, not an object")
-    return content
 
 
 def _checked(path: Path, read: Callable[[Path], dict[str, Tensor]]) -> dict[str, Tensor]:

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import statistics
-from typing import TYPE_CHECKING
-
+from ..layer_weights import plot_layer_weights
 from ..tables import markdown
-from .plots import COLOURS, LINE_STYLES, Plot, draw
+from .plots import COLOURS, Plot, draw
 from .probe_results import Result
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
 
 def probe_tables(result: Result) -> list[tuple[list[str], list[list[str]]]]:
@@ -29,16 +24,8 @@ def probe_title(result: Result) -> str:
 
 
 def draw_probe(result: Result, number: int) -> Plot:
-    """Draw the layers' weights, means over seeds. ``number`` is for the name of the file."""
-    return draw(f"probe-{number}-layer-weights", "Layer weights", lambda axes: _layer_weights(axes, result))
-
-
-def _layer_weights(axes: Axes, result: Result) -> None:
-    for index, checkpoint in enumerate(result["checkpoints"]):
-        means = [statistics.fmean(shares) for shares in zip(*checkpoint["layer_weights"])]
-        style = LINE_STYLES[index // len(COLOURS) % len(LINE_STYLES)]
-        colour = COLOURS[index % len(COLOURS)]
-        axes.plot(range(len(means)), means, color=colour, linestyle=style, marker="o", label=checkpoint["name"])
-    axes.set_xlabel("hidden state: 0 is the first layer's input, k the output of layer k")
-    axes.set_ylim(bottom=0)
-    axes.locator_params(axis="x", integer=True)
+    """Draw the layers' weights. ``number`` is for the name of the file."""
+    encoders = [(checkpoint["name"], checkpoint["layer_weights"]) for checkpoint in result["checkpoints"]]
+    return draw(
+        f"probe-{number}-layer-weights", "Layer weights", lambda axes: plot_layer_weights(axes, encoders, COLOURS)
+    )

@@ -45,6 +45,7 @@ def compare(
     require("report", "matplotlib", purpose="compare")
     runs = read_runs(folders, names)
     own, runs = runs, [*runs, *read_references(references, runs)]
+    results = read_probes(probes)
     styles = line_styles(runs)
     out = Path(out)
     sections = []
@@ -52,7 +53,7 @@ def compare(
         chosen = [run for run in runs if run.kind == kind]
         if chosen:
             sections.append((title, chosen, draw_plots(chosen, styles)))
-    probed = [(result, draw_probe(result, number)) for number, result in enumerate(read_probes(probes), start=1)]
+    probed = [(result, draw_probe(result, number)) for number, result in enumerate(results, start=1)]
     for plot in [*(plot for _, _, plots in sections for plot in plots), *(plot for _, plot in probed)]:
         with atomic_write(out / f"{plot.name}.png", "wb") as file:
             file.write(plot.light)

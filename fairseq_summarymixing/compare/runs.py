@@ -15,6 +15,7 @@ from typing import IO, Any
 from ..checkpoints import Checkpoint
 from ..checkpoints.names import FINETUNED_PREFIX, STOCK_MODEL
 from ..errors import UserError
+from ..input_files import check_file
 from ..text_files import read_text
 from .probe_results import is_probe
 
@@ -278,6 +279,7 @@ def _read_log(run: Run, log: Path) -> dict[str, Series]:
 
 
 def _opened(log: Path) -> IO[str]:
+    check_file(log)
     try:
         return open(log, encoding="utf-8", errors="replace")
     except OSError as error:

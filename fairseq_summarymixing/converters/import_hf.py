@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ..checkpoints import Checkpoint
-from ..checkpoints.hf_directory import read_config, read_json, read_preprocessor, read_weights, split_weights
+from ..checkpoints.hf_directory import read_config, read_preprocessor, read_weights, split_weights
 from ..checkpoints.layers import check_layers
 from ..checkpoints.names import (
     CTC_HEAD,
@@ -36,6 +36,7 @@ from ..checkpoints.names import (
 from ..compat import quiet_fairseq, require
 from ..errors import UserError, one_line
 from ..files import atomic_file
+from ..json_files import read_json
 from ..models._hf_config import STOCK_CHOICES, from_hf, mask_fields_from_hf
 from ..plugin.reading import reading_checkpoint
 from . import parity

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
+from ..json_files import read_json
 from .feature_formats import FeatureFormat
 
 OUTPUT = re.compile(r"(?P<name>.+)\.((times|layer-\d+)\.npy|npz|safetensors)", re.DOTALL)
@@ -44,10 +44,10 @@ class FeatureFiles:
     def read_origin(self) -> dict[str, Any] | None:
         """Read OUT/NAME.json; None where there is no such file, or it is another program's."""
         try:
-            found = json.loads(self.origin.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            found = read_json(self.origin)
+        except UserError:
             return None
-        return found if isinstance(found, dict) and self.made_of.keys() <= found.keys() else None
+        return found if self.made_of.keys() <= found.keys() else None
 
     def are_begun(self) -> bool:
         """Return whether the files that are there were made of the same, by OUT/NAME.json."""

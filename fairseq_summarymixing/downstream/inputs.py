@@ -20,7 +20,7 @@ from ..data.formats import EXTENSIONS
 from ..data.manifest import ZIP_PART, read_manifest
 from ..data.walk import find_audio
 from ..errors import UserError
-from ..text_files import read_lines
+from ..text_files import MARKS, decode, read_lines
 from .input_options import LIST_MARK, STDIN
 
 ReportFailure = Callable[[str, str], None]
@@ -95,7 +95,8 @@ def read_wave(path: str) -> Tensor:
 def _listed(entry: str) -> list[str]:
     """Return the lines of a list, or what else is given as it is."""
     if entry == STDIN:
-        lines = os.fsdecode(sys.stdin.buffer.read()).split("\n")
+        data = sys.stdin.buffer.read()  # without a mark: names of files, of any bytes
+        lines = (decode(data, "standard input") if data.startswith(MARKS) else os.fsdecode(data)).split("\n")
     elif entry.startswith(LIST_MARK):
         lines = read_lines(entry[len(LIST_MARK) :])
     else:

@@ -386,6 +386,35 @@ def test_results_of_probe_are_shown_after_the_runs(write, tmp_path, capsys):
     assert "--probes: " in (error := capsys.readouterr().err) and "holds no result.json of probe" in error
 
 
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"task": 1}, "task is not of the right kind"),
+        ({"checkpoints": []}, "checkpoints is not of"),
+        ({"checkpoints": [{"name": "ours", "layer_weights": [[0.2, 0.8], [1]]}]}, "checkpoints is not of"),
+        ({"tables": 3}, "tables is not of"),
+        ({"tables": [{"headings": ["a", "b"], "rows": [["c"]]}]}, "tables is not of"),
+        (b"\x80\0", "is not UTF-8 text"),
+        (b"[" * 100000, "cannot be read as JSON"),
+        (None, "is a named pipe; expected a file"),
+    ],
+)
+def test_a_result_that_probe_did_not_write_is_one_line(change, message, write, tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    run, out, path = write("run", heading(), inner(10)), tmp_path / "out", tmp_path / "probes" / "result.json"
+    write_probe(path.parent)
+    content = path.read_text()
+    path.unlink()
+    if change is None:
+        os.mkfifo(path)
+    else:
+        whole = json.loads(content)
+        path.write_bytes(change if isinstance(change, bytes) else json.dumps({**whole, **change}).encode())
+    assert main(["compare", str(run), "--probes", str(path.parent), "--out", str(out)]) == 1
+    error = capsys.readouterr().err
+    assert f"error: {path}" in error and message in error and error.count("\n") == 1 and not out.exists()
+
+
 ODD_LINES = [
     '{"epoch": 1, "loss": "nan", "num_updates": "nan"}',
     '{"epoch": 1, "loss": "6", "num_updates": "inf"}',

@@ -65,7 +65,8 @@ def test_files_folders_manifests_and_lists_are_read_alike(ours, corpus, decoded,
         shutil.copy(path, folder / f"speaker-{number % 2}")
     listed = tmp_path / "list.txt"
     listed.write_bytes("\ufeff".encode() + "\r\n\r\n".join(paths).encode())
-    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO("\n".join(paths).encode())))
+    given = "\ufeff" + "\n".join(paths)
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(given.encode())))
     nested = tmp_path / "nested.txt"
     nested.write_text(f"{folder}\n")
     inside = sorted(f"speaker-{index % 2}/test-{index}\t{text}" for index, text in enumerate(texts))

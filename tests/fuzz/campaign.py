@@ -37,6 +37,7 @@ KINDS = (
     "directories",
     "language_models",
     "logs",
+    "probes",
     "recipes",
     "options",
 )

@@ -8,7 +8,18 @@ import tiny
 import yaml
 from checkpoint_files import LETTERS, ctc, pretrained
 
+LIBRISPEECH = ("train-clean-100", "dev-clean", "test-clean", "test-other")
+TABLE = "client_id\tpath\tsentence\nspeaker\ta.mp3\tUn dau.\nspeaker\tb.mp3\tTri.\n"
 WORDS = ("AB", "BAD", "CAB", "DEAD")
+
+CORPORA = {
+    **{f"librispeech/{split}/1/2/1-2.trans.txt": "1-2-0000 A B\n1-2-0001 C\n" for split in LIBRISPEECH},
+    **{f"slurp/{name}.jsonl": '{"recordings": [{"file": "a.flac"}]}\n' * 2 for name in ("train", "devel", "test")},
+    **dict.fromkeys(("slurp/slurp_synth/a.flac", "slurp/train_synthetic.jsonl"), ""),
+    **{f"commonvoice_cy/{name}.tsv": TABLE for name in ("train", "dev", "test")},
+    "voxceleb1/wav/id1/video/1.wav": "",
+    "voxceleb1/veri_test2.txt": "0 id1/video/1.wav id2/video/1.wav\n",
+}
 
 
 def write_inputs(folder):
@@ -24,6 +35,9 @@ def write_inputs(folder):
     write_language_model(folder)
     for name in ("run", "run2"):
         write_run(folder / name)
+    write_splits(folder)
+    write_probe(folder / "probes")
+    write_mp3s(folder)
     for kind, recipe in (("pretraining", "summarymixing_base_librispeech"), ("finetuning", "base_10h")):
         write_recipe(folder, kind, recipe)
     return folder
@@ -78,6 +92,41 @@ def write_run(folder):
         lines.append(json.dumps({**record, "num_updates": str(update)}))
         lines.append(json.dumps({"epoch": 1, "valid_loss": "5", "valid_num_updates": str(update)}))
     (folder / "train.log").write_text("".join(f"[2026-01-01 10:00:00,000][train][INFO] - {line}\n" for line in lines))
+
+
+def write_splits(folder):
+    """Three splits to train, choose and test probes on, of data's recordings."""
+    (folder / "spoken").mkdir()
+    rows = {split: (folder / f"data/{split}.tsv").read_text().splitlines()[1:] for split in ("train", "valid")}
+    for split, those in {"train": rows["train"], "valid": rows["valid"][:2], "test": rows["valid"][2:]}.items():
+        (folder / f"spoken/{split}.tsv").write_text("\n".join(["data", *those, ""]))
+        (folder / f"spoken/{split}.cls").write_text("".join(f"label{row % 2}\n" for row in range(len(those))))
+
+
+def write_probe(folder):
+    """What ``probe`` has found, as far as ``compare`` shows it."""
+    folder.mkdir()
+    result = {"description": "Probe", "task": "ctc", "head": "linear", "splits": ["train", "valid", "test"]}
+    result["checkpoints"] = [{"name": name, "layer_weights": [[0.2, 0.8], [0.4, 0.6]]} for name in ("ours", "stock")]
+    result.update(tables=[{"headings": ["checkpoint", "WER %"], "rows": [["ours", "9"], ["stock", "10"]]}], notes=["n"])
+    (folder / "result.json").write_text(json.dumps(result))
+
+
+def write_mp3s(folder):
+    """A run of MP3S with a score, and corpora of which there are the lists."""
+    run = folder / "mp3s/runs/SLURP-linear/ours/seed-1"
+    run.mkdir(parents=True)
+    settings = {"options": [], "epochs": None, "normalised": False, "benchmark": "b", "corpus": []}
+    result = {"task": "SLURP/linear", "model": "ours", "place": 0, "seed": 1, "speaker": None, "scores": {"test": 80.0}}
+    part = {"what": "test", "found": 9, "published": 10, "missing": 1}
+    result.update(layer_weights=[0.7, 0.3], seconds=9.5, versions={"torch": "2"}, device="cpu", corpus=[part])
+    (run / "settings.json").write_text(json.dumps(settings))
+    (run / "result.json").write_text(json.dumps({**result, "settings": settings}))
+    for path, text in CORPORA.items():
+        (folder / "corpora" / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "corpora" / path).write_text(text)
+    names = ("librispeech", "slurp", "commonvoice_cy", "voxceleb1")
+    (folder / "corpora.yaml").write_text("".join(f"{name}: corpora/{name}\n" for name in names))
 
 
 def write_recipe(folder, kind, name):

@@ -15,6 +15,8 @@ from typing import Any
 
 from ...errors import UserError
 from ...files import atomic_write
+from ...json_files import read_json
+from ...text_files import read_text
 from .recipes import Recipe
 from .score import TRAIN_LOG, forget_scores, read_scores
 
@@ -48,13 +50,15 @@ def finished(folder: Path, settings: Mapping[str, Any]) -> dict[str, Any] | None
         UserError: the folder holds a run of other settings, which would be mixed up with this one.
     """
     for name in (RESULT, SETTINGS):
-        try:
-            content = json.loads((folder / name).read_text(encoding="utf-8"))
-        except FileNotFoundError:
+        if not (folder / name).exists():
             continue
-        except ValueError as error:
-            raise UserError(f"{folder / name} is damaged ({error}): remove {folder}") from error
-        before = content.get("settings", {}) if name == RESULT else content
+        try:
+            content = read_json(folder / name)
+        except UserError as error:
+            raise UserError(f"{error}; it is damaged: remove {folder}") from error
+        before = content.get("settings") if name == RESULT else content
+        if not isinstance(before, dict):
+            raise UserError(f"{folder / name} holds no settings; it is damaged: remove {folder}")
         changed = [key for key in {**before, **settings} if before.get(key) != settings.get(key)]
         if changed:
             raise UserError(
@@ -96,8 +100,8 @@ def run_cell(
         raise UserError(f"status {status}, {_last_line(folder / OUTPUT)}; see {folder / OUTPUT}")
     try:
         scores = read_scores(folder, cell.recipe)
-        weights = json.loads((folder / LAYER_WEIGHTS).read_text(encoding="utf-8"))
-    except (UserError, FileNotFoundError) as error:
+        weights = json.loads(read_text(folder / LAYER_WEIGHTS))
+    except ValueError as error:
         raise UserError(f"status 0, but {error}: {_last_line(folder / OUTPUT)}; see {folder / OUTPUT}") from error
     of_cell = {"task": cell.task, "model": cell.model, "seed": cell.seed, "speaker": cell.speaker}
     result = {**of_cell, "scores": scores, "layer_weights": weights, "seconds": round(time.monotonic() - begin, 1)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -46,7 +47,8 @@ def _librispeech(root: Path) -> list[Count]:
         lists = sorted((root / split).glob("*/*/*.trans.txt"))
         if not lists:
             raise UserError(f"{root} holds no {split}/SPEAKER/CHAPTER/*.trans.txt")
-        listed = {file.with_name(f"{line.split()[0]}.flac") for file in lists for line in read_lines(file) if line}
+        lines = [(file.parent, line.split()) for file in lists for line in read_lines(file)]
+        listed = {folder / f"{words[0]}.flac" for folder, words in lines if words}
         missing = listed - set((root / split).glob("*/*/*.flac"))
         counts.append(Count(split, len(listed), published, len(missing)))
     return counts
@@ -75,9 +77,10 @@ def _slurp(root: Path) -> list[Count]:
         try:
             entries = [json.loads(line) for line in read_lines(root / f"{name}.jsonl")]
             files = [one["file"] for entry in entries for one in entry["recordings"]]
-        except (ValueError, KeyError, TypeError) as error:
+            missing = sum(file not in there for file in files)
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise UserError(f"{root / name}.jsonl: expected an entry with recordings on each line ({error})") from error
-        counts.append(Count(name, len(files), published, sum(file not in there for file in files)))
+        counts.append(Count(name, len(files), published, missing))
     return counts
 
 
@@ -136,14 +139,16 @@ def read_corpora(path: str | Path) -> dict[str, Path]:
     """
     try:
         content = yaml.safe_load(read_text(path))
-    except yaml.YAMLError as error:
+    except UserError:
+        raise
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: of a date that is none
         raise UserError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict) or not all(isinstance(folder, str) for folder in content.values()):
         raise UserError(f"{path}: expected a line 'corpus: folder' for each of {', '.join(CHECKS)}")
     for name in content:
         if name not in CHECKS:
             raise UserError(f"{path}: expected {', '.join(CHECKS)}; found {name}")
-    return {name: (Path(path).absolute().parent / Path(folder).expanduser()) for name, folder in content.items()}
+    return {name: (Path(path).absolute().parent / os.path.expanduser(folder)) for name, folder in content.items()}
 
 
 def look(name: str, corpora: Mapping[str, Path]) -> list[Count]:

@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...checkpoints.hf_directory import read_json, read_preprocessor
+from ...checkpoints.hf_directory import read_preprocessor
 from ...errors import UserError
 from ...files import atomic_write
+from ...input_files import check_file
+from ...json_files import read_json
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ def export(checkpoint: str | Path, name: str, out: Path) -> Encoder:
     folder, note = out / name, out / f"{name}.source.json"
     source = {"checkpoint": str(checkpoint), **_stamp(checkpoint)}
     if folder.is_dir():
-        if not note.is_file() or json.loads(note.read_text(encoding="utf-8")) != source:
+        if not note.is_file() or read_json(note) != source:
             raise UserError(f"{folder} was not made of {checkpoint} as it is now: remove it, or name another folder")
         return read_encoder(name, folder)
     out.mkdir(parents=True, exist_ok=True)
@@ -84,6 +86,7 @@ def read_encoder(name: str, folder: Path) -> Encoder:
     normalise = bool(read_preprocessor(folder).get("do_normalize"))
     digest = hashlib.sha256((folder / "config.json").read_bytes())
     for path in sorted([*folder.glob("*.safetensors"), *folder.glob("pytorch_model*.bin")]):
+        check_file(path)
         with open(path, "rb") as file:
             for block in iter(lambda file=file: file.read(1 << 20), b""):
                 digest.update(block)

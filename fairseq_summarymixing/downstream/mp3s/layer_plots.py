@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ...compat import require
 from ...files import atomic_write
+from ...layer_weights import plot_layer_weights
 from .recipes import RECIPES
 from .results import Result, layer_weights, models_of
 
@@ -24,7 +25,6 @@ def draw_layer_weights(results: Sequence[Result], path: Path) -> Path:
     require("report", "matplotlib", purpose="mp3s report")
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
 
     tasks, models = list(dict.fromkeys(result["task"] for result in results)), models_of(results)
     rows = math.ceil(len(tasks) / COLUMNS)
@@ -32,12 +32,8 @@ def draw_layer_weights(results: Sequence[Result], path: Path) -> Path:
     FigureCanvasAgg(figure)
     panels = figure.subplots(rows, COLUMNS, squeeze=False).flat
     for axes, task in zip(panels, tasks):
-        for index, model in enumerate(models):
-            weights = layer_weights(results, task, model)
-            axes.plot(range(len(weights)), weights, marker="osD^vPX"[index % 7], markersize=4, label=model)
+        plot_layer_weights(axes, [(model, layer_weights(results, task, model)) for model in models])
         axes.set_title(RECIPES[task].title, loc="left", fontsize=10)
-        axes.set_ylim(bottom=0)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_xlabel("hidden state", fontsize=9)
         axes.grid(alpha=0.3)
     for axes in list(figure.axes)[len(tasks) :]:

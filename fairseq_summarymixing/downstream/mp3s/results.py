@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ...errors import UserError
+from ...json_files import Check, are_texts, check_fields, is_list_of, is_number, is_text, read_json
 from .cells import RESULT, SETTINGS
 from .recipes import RECIPES
 
 Result = Mapping[str, Any]
-NEEDED = ("task", "model", "place", "seed", "speaker", "scores", "layer_weights", "seconds")
-NEEDED += ("versions", "device", "settings", "corpus")
 
 
 def read_results(out: str | Path) -> tuple[list[Result], list[Path]]:
@@ -31,12 +29,7 @@ def read_results(out: str | Path) -> tuple[list[Result], list[Path]]:
         if not path.is_file():
             without.append(path.parent)
             continue
-        try:
-            result = json.loads(path.read_text(encoding="utf-8"))
-            [result[name] for name in NEEDED]
-        except (ValueError, KeyError, TypeError) as error:
-            raise UserError(f"{path} is no result of mp3s run: remove its folder, and run it again") from error
-        results.append(result)
+        results.append(_read(path))
     if not results:
         raise UserError(f"{runs} holds no run with a score; make some with: fairseq-summarymixing mp3s run -o {out}")
     order = list(RECIPES)
@@ -63,7 +56,46 @@ def scores_of_seeds(results: Sequence[Result], task: str, model: str, test: str)
     return {seed: statistics.mean(found) for seed, found in by_seed.items() if len(found) == needed}, incomplete
 
 
-def layer_weights(results: Sequence[Result], task: str, model: str) -> list[float]:
-    """Return the mean weight of each hidden state over a model's runs of a task; empty without runs."""
-    runs = [result["layer_weights"] for result in results if (result["task"], result["model"]) == (task, model)]
-    return [statistics.mean(weights) for weights in zip(*runs)]
+def layer_weights(results: Sequence[Result], task: str, model: str) -> list[list[float]]:
+    """Return the weights of the hidden states of each of a model's runs of a task."""
+    return [result["layer_weights"] for result in results if (result["task"], result["model"]) == (task, model)]
+
+
+def _read(path: Path) -> Result:
+    result, remedy = read_json(path), "remove its folder, and run it again"
+    check_fields(path, result, NEEDED, remedy)
+    check_fields(path, result["settings"], SETTINGS_NEEDED, remedy)
+    check_fields(path, result["scores"], dict.fromkeys(RECIPES[result["task"]].tests, is_number), remedy)
+    return result
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int)
+
+
+def _is_part(value: Any) -> bool:
+    """Return whether it is a :class:`.corpora.Count`."""
+    return isinstance(value, dict) and value.keys() >= {"what", "found", "published", "missing"}
+
+
+NEEDED: Mapping[str, Check] = {
+    "task": lambda value: is_text(value) and value in RECIPES,
+    "model": is_text,
+    "place": _is_count,
+    "seed": _is_count,
+    "speaker": lambda value: value is None or _is_count(value),
+    "scores": lambda value: isinstance(value, dict),
+    "layer_weights": is_list_of(is_number),
+    "seconds": is_number,
+    "versions": lambda value: isinstance(value, dict) and are_texts(list(value.values())),
+    "device": is_text,
+    "settings": lambda value: isinstance(value, dict),
+    "corpus": is_list_of(_is_part),
+}
+SETTINGS_NEEDED: Mapping[str, Check] = {
+    "options": lambda value: True,
+    "epochs": lambda value: value is None or _is_count(value),
+    "normalised": lambda value: True,
+    "benchmark": is_text,
+    "corpus": lambda value: True,
+}

@@ -54,8 +54,11 @@ class Cells:
         """
         path = self.folder / f"lr{rate:g}-seed{seed}.{split}.tsv"
         if path.is_file():
-            with open(path, encoding="utf-8", newline="") as file:
-                return list(csv.reader(file, **TABLE))
+            try:
+                with open(path, encoding="utf-8", newline="") as file:
+                    return list(csv.reader(file, **TABLE))
+            except (UnicodeDecodeError, csv.Error):
+                pass  # damaged: computed again
         rows = answer()
         with atomic_write(path) as file:
             csv.writer(file, **TABLE).writerows(rows)

@@ -8,6 +8,10 @@ from typing import Any
 
 from ...errors import UserError
 
+# Beyond, a zero too many was typed: no head is as wide, no memory holds such a batch
+LARGEST = {"epochs": 10**6, "hidden_size": 4096, "batch_seconds": 10**6}
+LARGEST_SEED = 2**32 - 1
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -27,16 +31,15 @@ class Grid:
     hidden_size: int = 128
 
     def __post_init__(self) -> None:
-        if len(set(self.seeds)) < len(self.seeds) or not self.seeds or min(self.seeds) < 0:
-            raise UserError(f"`seeds` must be different numbers, 0 or more; got {listed(self.seeds)}")
+        seeds = self.seeds
+        if len(set(seeds)) < len(seeds) or not seeds or not all(0 <= seed <= LARGEST_SEED for seed in seeds):
+            raise UserError(f"`seeds` must be different numbers from 0 to {LARGEST_SEED}; got {listed(seeds)}")
         rates = self.rates
         if rates is not None and (len(set(rates)) < len(rates) or not rates or not all(0 < rate < 1 for rate in rates)):
             raise UserError(f"`rates` must be different numbers between 0 and 1; got {listed(rates)}")
-        for name in ("epochs", "hidden_size"):
-            if getattr(self, name) < 1:
-                raise UserError(f"`{name}` must be 1 or more; got {getattr(self, name)}")
-        if not 1 <= self.batch_seconds < float("inf"):
-            raise UserError(f"`batch_seconds` must be 1 or more; got {self.batch_seconds:g}")
+        for name, most in LARGEST.items():
+            if not 1 <= getattr(self, name) <= most:
+                raise UserError(f"`{name}` must be from 1 to {most}; got {getattr(self, name)}")
 
 
 def listed(values: Sequence[Any]) -> str:

@@ -21,6 +21,7 @@ from ...checkpoints import Checkpoint
 from ...data.audio import BadAudio
 from ...errors import UserError
 from ...files import atomic_write
+from ...json_files import read_json
 from ..encoder import SAMPLE_RATE, RecordingEncoder, load_encoder, normalised, pick_device
 from ..feature_files import version
 from ..inputs import file_of, read_wave
@@ -57,13 +58,12 @@ class Part:
     def shapes(self) -> list[tuple[int, int, int]] | None:
         """Return the shape (states, frames, features) of each recording; None where the part is not whole."""
         try:
-            found = json.loads(self.description.read_text(encoding="utf-8"))
+            found = read_json(self.description)
             shapes = [(found["states"], frames, found["width"]) for frames in found["frames"]]
-            size = os.path.getsize(self.states)
+            is_whole = os.path.getsize(self.states) == DTYPE.itemsize * sum(map(np.prod, shapes))
         except (OSError, ValueError, LookupError, TypeError):
             return None
-        is_whole = len(shapes) == len(self.paths) and size == DTYPE.itemsize * sum(map(np.prod, shapes))
-        return shapes if is_whole else None
+        return shapes if is_whole and len(shapes) == len(self.paths) else None
 
 
 @dataclass(frozen=True)

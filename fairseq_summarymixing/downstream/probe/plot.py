@@ -8,6 +8,7 @@ from typing import Any
 from ...compat import require
 from ...errors import UserError
 from ...files import atomic_write
+from ...layer_weights import plot_layer_weights
 
 
 def draw_layer_weights(path: Path, result: dict[str, Any]) -> list[str]:
@@ -26,18 +27,9 @@ def draw_layer_weights(path: Path, result: dict[str, Any]) -> list[str]:
     figure = Figure(figsize=(6.4, 3.8), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    for number, checkpoint in enumerate(result["checkpoints"]):
-        of_seeds, colour = checkpoint["layer_weights"], f"C{number % 10}"
-        layers = range(len(of_seeds[0]))
-        mean = [sum(column) / len(of_seeds) for column in zip(*of_seeds)]
-        axes.plot(layers, mean, color=colour, label=checkpoint["name"])
-        for shares in of_seeds:
-            axes.plot(layers, shares, ".", color=colour, markersize=3)
+    plot_layer_weights(axes, [(one["name"], one["layer_weights"]) for one in result["checkpoints"]])
     axes.set_title(f"Layer weights, {result['task']} ({result['head']})", loc="left")
-    axes.set_xlabel("hidden state: 0 is the first layer's input, k the output of layer k")
     axes.set_ylabel("share")
-    axes.set_ylim(bottom=0)
-    axes.locator_params(axis="x", integer=True)
     axes.legend(frameon=False)
     with atomic_write(path, "wb") as file:
         figure.savefig(file, format="png")

@@ -47,6 +47,17 @@ def test_missing_files_are_counted(corpora, capsys):
     assert ["librispeech", "dev-clean", "2", "2703", "1"] in map(str.split, capsys.readouterr().out.splitlines())
 
 
+def test_blank_lines_and_odd_names_of_lists_are_no_recordings(corpora, capsys):
+    path = corpora("librispeech", "slurp")
+    with open(path.parent / "corpora/librispeech/dev-clean/1/2/1-2.trans.txt", "a") as file:
+        file.write(" \n../../x A B\n")
+    (path.parent / "corpora/slurp/devel.jsonl").write_text('{"recordings": [{"file": [1]}]}\n')
+    assert check(path) == 1
+    out, error = capsys.readouterr()
+    assert ["librispeech", "dev-clean", "3", "2703", "1"] in map(str.split, out.splitlines())
+    assert "devel.jsonl: expected an entry with recordings on each line" in error and error.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     "name, remove, message",
     [

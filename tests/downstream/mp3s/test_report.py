@@ -87,6 +87,28 @@ def test_what_is_not_the_benchmark_is_said(tmp_path):
     assert f"no score: {without}/output.log" in text
 
 
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"task": "SUPERB"}, "task is not of the right kind"),
+        ({"scores": {"dev": 3.0}}, "test is missing"),
+        ({"settings": {}}, "options is missing"),
+        ({"corpus": [1]}, "corpus is not of the right kind"),
+        ({"layer_weights": ["a"]}, "layer_weights is not of the right kind"),
+        (b"\x80", "is not UTF-8 text"),
+        (b"[1]", "holds a list, not an object"),
+    ],
+)
+def test_a_result_that_no_run_wrote_is_one_line(change, message, tmp_path, capsys):
+    store(tmp_path, "SLURP/linear", "ours", 1, 80.0)
+    path = next(tmp_path.rglob("result.json"))
+    whole = json.loads(path.read_bytes())
+    path.write_bytes(change if isinstance(change, bytes) else json.dumps({**whole, **change}).encode())
+    assert main(["mp3s", "report", str(tmp_path)]) == 1
+    error = capsys.readouterr().err
+    assert f"error: {path}" in error and message in error and error.count("\n") == 1
+
+
 def test_without_results_there_is_no_report(tmp_path):
     with pytest.raises(UserError, match="holds no run with a score; make some with"):
         report(tmp_path)

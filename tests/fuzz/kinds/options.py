@@ -3,14 +3,30 @@
 import argparse
 
 from case import Case
-from commands import ALL_OR_NOTHING, BEAM, COMPARE, COPIES, DECODE, EXPORT, FEATURES, MANIFEST, MERGE, TOOL, TRANSCRIBE
+from commands import (
+    ALL_OR_NOTHING,
+    BEAM,
+    COMPARE_PROBES,
+    COPIES,
+    DECODE,
+    EXPORT,
+    FEATURES,
+    MANIFEST,
+    MERGE,
+    MP3S_CHECK,
+    MP3S_REPORT,
+    PROBE,
+    TOOL,
+    TRANSCRIBE,
+)
 from damage import odd_text
 
 SYNTH = (*TOOL, "synth", "out", "--minutes", "0.02", "--languages", "cy")
 BENCH = (*TOOL, "bench", "run", "--work", "mixer", "--seconds", "0.1", "--repeat", "1", "-o", "out.jsonl")
-COMMANDS = (MANIFEST, COPIES, MERGE, DECODE, BEAM, TRANSCRIBE, FEATURES, COMPARE, EXPORT, SYNTH, BENCH)
+COMMANDS = (MANIFEST, COPIES, MERGE, DECODE, BEAM, TRANSCRIBE, FEATURES, COMPARE_PROBES, EXPORT, SYNTH, BENCH)
+COMMANDS += (PROBE, MP3S_CHECK, MP3S_REPORT)
 # Amounts of work: a huge one is what was asked for
-AMOUNTS = ("minutes", "seconds", "repeat", "batch", "workers")
+AMOUNTS = ("minutes", "seconds", "repeat", "batch", "workers", "epochs")
 PATHS = ("", ".", "nosuch/nosuch", "/dev/null", "/dev/full", "data", "x" * 300, "a\nb", "-", "@nosuch", "out/out")
 
 
