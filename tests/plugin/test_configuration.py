@@ -78,6 +78,8 @@ def test_numbers_out_of_range(change, message, composed):
         ),
         (dict(lr_scheduler__phase_ratio=[0.5, -0.5, 1]), "lr_scheduler.phase_ratio must lie between 0 and 1; got -0.5"),
         (dict(optimization__max_update=0), "learning rates of tri_stage are laid out over it"),
+        (dict(lr_scheduler__max_update=-1), "lr_scheduler.max_update must be at least 0; got -1"),
+        (dict(lr_scheduler__max_update=0), "lr_scheduler.max_update must be at least 1, over which"),
     ],
     ids=str,
 )
