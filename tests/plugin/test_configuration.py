@@ -97,6 +97,13 @@ def test_every_number_with_a_range_is_a_field_of_fairseqs(composed):
         assert any(field in cfg[group] for cfg in composed.values()), name
 
 
+@pytest.mark.parametrize("name, reason", [("nosuch/log", "No such file or directory"), ("", "Is a directory")])
+def test_a_log_file_that_cannot_be_written(name, reason, composed, tmp_path):
+    with pytest.raises(UserError, match=f"cannot write common.log_file={tmp_path}.*: {reason}"):
+        check(composed["pretraining"], common__log_file=str(tmp_path / name))
+    check(composed["pretraining"], common__log_file=str(tmp_path / "log"))
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_fp16_without_a_gpu(composed):
     for more in ({}, {"common__cpu": False}):
