@@ -31,6 +31,12 @@ def load(path: Union[str, os.PathLike], overrides: Optional[Mapping[str, Any]] =
     return model, task
 
 
+def register() -> None:
+    """Register our models and tasks in fairseq."""
+    for room in ("models", "tasks"):
+        importlib.import_module(f"{__name__}.{room}")
+
+
 class _PackagePath(list):
     """The package's ``__path__``, in which ``fairseq.utils.import_user_module`` looks for its user directory where the
     package was imported before. It compares strings, under which a folder has several names, and then leaves out
@@ -39,8 +45,7 @@ class _PackagePath(list):
     def __contains__(self, path: Any) -> bool:
         if os.path.realpath(path) not in map(os.path.realpath, self):
             return False
-        for room in ("models", "tasks"):
-            importlib.import_module(f"{__name__}.{room}")
+        register()
         importlib.import_module(f"{__name__}.plugin").prepare()
         return True
 

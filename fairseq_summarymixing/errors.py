@@ -94,14 +94,14 @@ def _leave_in_order(number: int, _: Any) -> None:
 
 @contextlib.contextmanager
 def exits_in_one_line(kind: type[Exception] = ValueError) -> Iterator[None]:
-    """End a run with a one-line error and status 1 where fairseq is run by hydra, for an error of this kind.
+    """End a command of fairseq's with a one-line error and status 1, for an error of this kind.
 
-    hydra would print a stack trace. Called from Python, the error passes through.
+    It would print a stack trace. Called from Python, the error passes through.
     """
     try:
         yield
     except kind as error:
-        if is_run_by_hydra():
+        if is_run_by_fairseq():
             for prepare in before_exiting:
                 prepare()
             message = shortened(str(error))
@@ -110,16 +110,23 @@ def exits_in_one_line(kind: type[Exception] = ValueError) -> Iterator[None]:
         raise
 
 
-def is_run_by_hydra() -> bool:
-    """Return whether this process is fairseq-hydra-train, or of those that it spawns, one for each device."""
+def is_run_by_fairseq() -> bool:
+    """Return whether this process is one of fairseq's commands, such as fairseq-hydra-train or fairseq-validate, or of
+    those that it spawns, one for each device."""
     from hydra.core.hydra_config import HydraConfig
 
-    is_spawned = multiprocessing.parent_process() is not None and "hydra" in os.path.basename(sys.argv[0])
-    return HydraConfig.initialized() or is_spawned
+    return HydraConfig.initialized() or _is_command_of_fairseq(sys.argv[0])
+
+
+def _is_command_of_fairseq(program: str) -> bool:
+    """Return whether a program is fairseq-NAME, or fairseq_cli/NAME.py as ``python -m fairseq_cli.NAME`` runs it."""
+    folder, name = os.path.split(os.path.abspath(program))
+    is_script = name.startswith("fairseq-") and not name.startswith("fairseq-summarymixing")
+    return is_script or os.path.basename(folder) == "fairseq_cli"
 
 
 before_exiting: list[Callable[[], None]] = []
-"""Called where a run by hydra is about to end with a one-line error, inside the function that has met it."""
+"""Called where a command of fairseq's is about to end with a one-line error, inside the function that has met it."""
 
 before_leaving: list[Callable[[str], None]] = []
 """Called with the message of the error that a process ends with."""

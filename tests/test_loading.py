@@ -44,6 +44,17 @@ def test_every_order_of_imports_registers_our_names(checkpoint, tmp_path):
     assert process.stdout.splitlines()[-len(orders) :] == ["Wav2VecCtc, plugin installed: True"] * len(orders)
 
 
+def test_an_import_of_the_models_alone_is_enough_to_load(checkpoint, tmp_path):
+    code = (
+        "import fairseq_summarymixing.models, sys; from fairseq import checkpoint_utils; "
+        "[model], *_ = checkpoint_utils.load_model_ensemble_and_task([sys.argv[1]]); print(type(model).__name__)"
+    )
+    command = [sys.executable, "-c", code, str(checkpoint("summary_mixing"))]
+    process = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.splitlines()[-1] == "Wav2Vec2SummaryMixingModel"
+
+
 def test_another_copy_of_the_package_is_no_user_directory_of_it(tmp_path):
     (tmp_path / "fairseq_summarymixing").mkdir()
     assert str(tmp_path / "fairseq_summarymixing") not in fairseq_summarymixing.__path__

@@ -11,6 +11,7 @@ from ..checkpoints.names import STOCK_LAYER_NAMES, rename
 from ..errors import UserError, exits_in_one_line
 from ..modules.compiling import compile_layers
 from ..modules.lean.replace import make_lean
+from ..protocols import PretrainingTask
 from ._fields import check_idle_fields, check_unread_fields, translate
 from ._stock_methods import refuse
 from ._warm_start import warm_start
@@ -52,7 +53,7 @@ class FairseqSpeechEncoder:
     def build_model(cls, cfg: Any, task=None):
         if cfg.init_from == "":
             raise ValueError("model.init_from is empty: name a checkpoint or a directory, or leave it out")
-        if cfg.init_from and not getattr(task, "starts_warm", False):
+        if cfg.init_from and not (isinstance(task, PretrainingTask) and task.starts_warm):
             raise ValueError(
                 f"model.init_from={cfg.init_from} needs task._name=wav2vec2_summarymixing: other tasks do not "
                 "distinguish a new model from a loaded model"

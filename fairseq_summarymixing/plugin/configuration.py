@@ -5,7 +5,7 @@ import contextlib
 import difflib
 import importlib.util
 from enum import Enum
-from typing import Any, Iterator, Union
+from typing import Any, Iterator, Optional, Union
 
 from omegaconf import OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
@@ -87,6 +87,7 @@ def possible_run(cfg: Any) -> Iterator[None]:
         check_evaluated(cfg)
     _check_model_parallel(cfg.common.model_parallel_size)
     check_machine(cfg)
+    _check_log_file(cfg.common.log_file)
     yield
 
 
@@ -98,6 +99,15 @@ def _check_model_parallel(size: int) -> None:
             raise UserError(
                 f"common.model_parallel_size={size} needs fairseq's Megatron, which is not installed here: set it to 1"
             ) from error
+
+
+def _check_log_file(path: Optional[str]) -> None:
+    if path is not None:
+        try:
+            with open(path, "a", encoding="utf-8"):
+                pass
+        except OSError as error:
+            raise UserError(f"cannot write common.log_file={path}: {error.strerror}") from error
 
 
 def check_evaluated(cfg: Any) -> None:

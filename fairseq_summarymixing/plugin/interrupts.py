@@ -3,6 +3,7 @@
 import atexit
 import contextlib
 import functools
+import multiprocessing
 import os
 import sys
 from typing import Callable, Iterator
@@ -10,7 +11,7 @@ from typing import Callable, Iterator
 import torch.distributed as dist
 from hydra.core.hydra_config import HydraConfig
 
-from ..errors import is_run_by_hydra, leave_at_exit
+from ..errors import is_run_by_fairseq, leave_at_exit
 from .guard import guard
 
 REPORTED_BY_PARENT = "FAIRSEQ_SUMMARYMIXING_PARENT_REPORTS"
@@ -23,9 +24,10 @@ def install() -> None:
     """Report an interrupt instead of its stack trace, where hydra runs fairseq."""
     import fairseq_cli.train
 
+    is_spawned = multiprocessing.parent_process() is not None
     if HydraConfig.initialized():
         sys.excepthook = functools.partial(report_interrupt, sys.excepthook)
-    elif is_run_by_hydra() and REPORTED_BY_PARENT not in os.environ:
+    elif is_spawned and is_run_by_fairseq() and REPORTED_BY_PARENT not in os.environ:
         guard(fairseq_cli.train, "train", reported_at_exit)
 
 

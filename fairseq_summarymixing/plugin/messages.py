@@ -15,6 +15,7 @@ WORDS: Dict[str, Tuple[Errors, str]] = {
     "another model's checkpoint": (Exception, "^Cannot load model parameters"),
     "other batches": (Exception, "dataloader mismatch"),
     "no model to fine-tune": (Exception, "^--finetune-from-model"),
+    "no model to load": (OSError, "^Model file not found"),
     # torch, of a process that loads data and was killed; not of a process that raised an error
     "a killed worker": (RuntimeError, "DataLoader worker(?!.*Original Traceback)"),
     # gloo and NCCL, where another process of the run is gone

@@ -27,7 +27,7 @@ RANGES: Dict[Tuple[float, float], str] = {
         optimization.max_epoch optimization.max_update optimization.stop_time_hours optimization.clip_norm
         optimization.lr checkpoint.save_interval_updates optimizer.adam_eps optimizer.weight_decay
         lr_scheduler.warmup_updates lr_scheduler.warmup_steps lr_scheduler.hold_steps lr_scheduler.decay_steps
-        lr_scheduler.init_lr_scale lr_scheduler.final_lr_scale lr_scheduler.end_learning_rate lr_scheduler.power""",
+        lr_scheduler.max_update lr_scheduler.init_lr_scale lr_scheduler.final_lr_scale lr_scheduler.end_learning_rate lr_scheduler.power""",
     (-1, math.inf): """
         checkpoint.keep_interval_updates checkpoint.keep_interval_updates_pattern checkpoint.keep_last_epochs
         checkpoint.keep_best_checkpoints checkpoint.patience""",
@@ -63,6 +63,8 @@ def check_numbers(cfg: Any) -> None:
     shares = list(_numbers(cfg, "lr_scheduler.phase_ratio"))
     if shares and (len(shares) != 3 or sum(shares) != 1):  # as fairseq asks
         raise UserError(f"lr_scheduler.phase_ratio must be three shares that sum to 1; got {shares}")
+    if shares and 0 in _numbers(cfg, "lr_scheduler.max_update"):
+        raise UserError("lr_scheduler.max_update must be at least 1, over which the three shares are laid out; got 0")
     if cfg.dataset.max_tokens is None and cfg.dataset.batch_size is None:
         raise UserError("no batch size is given: set dataset.max_tokens, in samples, or dataset.batch_size")
 

@@ -10,6 +10,7 @@ from typing import Any, Dict, Iterator, Mapping, Optional
 
 import torch
 
+from .. import register
 from ..checkpoints import Checkpoint
 from ..checkpoints.for_fairseq import state_for_fairseq
 from ..checkpoints.state import safe_classes
@@ -39,7 +40,8 @@ def register_safe_classes() -> None:
 def load_checkpoint_to_cpu(
     path: str, arg_overrides: Optional[Mapping[str, Any]] = None, load_on_all_ranks: bool = False
 ) -> Dict[str, Any]:
-    """Read a checkpoint as fairseq's function of this name does, after the checks of :meth:`Checkpoint.read`.
+    """Read a checkpoint as fairseq's function of this name does, after the checks of :meth:`Checkpoint.read`, and with
+    the model and the task that it may name registered.
 
     fairseq's calls ``torch.load`` with whatever default torch's version and environment give it, and below torch 2.6
     that runs code that a file brings along.
@@ -49,6 +51,7 @@ def load_checkpoint_to_cpu(
     """
     from fairseq.file_io import PathManager
 
+    register()
     # what lies in another store may have changed since it was copied here
     fresh = {"force": True} if PathManager.path_requires_pathmanager(path) else {}
     checkpoint = Checkpoint.read(PathManager.get_local_path(path, **fresh))

@@ -1,11 +1,11 @@
 """Check and adjust what a run goes on from: a checkpoint that fits, at the same place also where another number of
-processes goes on."""
+processes goes on; and what another command of fairseq's loads."""
 
 import contextlib
 import functools
 import logging
 import os
-from typing import Any, Callable, Dict, Iterator, Sequence
+from typing import Any, Callable, Dict, Iterator, Optional, Sequence
 
 from ..checkpoints.weights import check_optimizer_state
 from ..errors import UserError, exits_in_one_line
@@ -21,6 +21,7 @@ def install() -> None:
     from fairseq.trainer import Trainer
 
     guard(checkpoint_utils, "load_checkpoint", fitting_checkpoint)
+    guard(checkpoint_utils, "load_model_ensemble_and_task", existing_checkpoints)
     Trainer.load_checkpoint = _go_on_in_place(Trainer.load_checkpoint)
 
 
@@ -49,6 +50,19 @@ def fitting_checkpoint(cfg: Any, *args, **kwargs) -> Iterator[None]:
             raise UserError(
                 f"there is no checkpoint checkpoint.finetune_from_model={cfg.finetune_from_model}"
             ) from error
+        raise
+
+
+@contextlib.contextmanager
+def existing_checkpoints(filenames: Sequence[Optional[str]], *args, **kwargs) -> Iterator[None]:
+    """Check that checkpoints that are loaded, as fairseq-validate does, are named and exist."""
+    if None in filenames:
+        raise UserError("no checkpoint is named: give --path FILE")
+    try:
+        yield
+    except OSError as error:
+        if is_about(error, "no model to load"):
+            raise UserError(f"there is no checkpoint {', '.join(filenames)}") from error
         raise
 
 

@@ -16,7 +16,7 @@ MACHINE_WORDS = re.compile(
 LONGEST_LINE = 1007  # with "error: "
 # Where a recipe gives a field a value of another type, hydra ends before it loads anything of ours: four lines that
 # name value and field
-HYDRAS_OWN = re.compile(r"^\s+full_key: \w+\.\w+$", re.MULTILINE)
+HYDRAS_OWN = re.compile(r"^\s+full_key: \w+\.\w+(\[\d+\])?$", re.MULTILINE)
 OF_A_RECORDING = "error: cannot use "  # the command goes on with others
 TEMPORARY = (".part", ".tmp")
 

@@ -78,6 +78,8 @@ def test_numbers_out_of_range(change, message, composed):
         ),
         (dict(lr_scheduler__phase_ratio=[0.5, -0.5, 1]), "lr_scheduler.phase_ratio must lie between 0 and 1; got -0.5"),
         (dict(optimization__max_update=0), "learning rates of tri_stage are laid out over it"),
+        (dict(lr_scheduler__max_update=-1), "lr_scheduler.max_update must be at least 0; got -1"),
+        (dict(lr_scheduler__max_update=0), "lr_scheduler.max_update must be at least 1, over which"),
     ],
     ids=str,
 )
@@ -93,6 +95,13 @@ def test_every_number_with_a_range_is_a_field_of_fairseqs(composed):
     for name in names:
         group, field = name.split(".")
         assert any(field in cfg[group] for cfg in composed.values()), name
+
+
+@pytest.mark.parametrize("name, reason", [("nosuch/log", "No such file or directory"), ("", "Is a directory")])
+def test_a_log_file_that_cannot_be_written(name, reason, composed, tmp_path):
+    with pytest.raises(UserError, match=f"cannot write common.log_file={tmp_path}.*: {reason}"):
+        check(composed["pretraining"], common__log_file=str(tmp_path / name))
+    check(composed["pretraining"], common__log_file=str(tmp_path / "log"))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")

@@ -11,6 +11,7 @@ pytest.importorskip("fairseq", reason="trains with fairseq")
 
 from tiny import command, finetuning, pretraining, start, train, write_corpus
 
+from fairseq_summarymixing import errors
 from fairseq_summarymixing.errors import UserError
 
 PRETRAINING = ("pretraining", "summarymixing_base_librispeech")
@@ -255,3 +256,40 @@ def test_ctrl_c_ends_in_one_line(corpus, tmp_path):
     output, _ = process.communicate(timeout=60)
     assert output.strip().splitlines()[-1].startswith("interrupted; run the same command to go on")
     assert "Traceback" not in output and process.returncode in (130, -signal.SIGINT)
+
+
+@pytest.mark.parametrize(
+    "how, message",
+    [
+        ("missing", "error: there is no checkpoint .*checkpoint.pt"),
+        ("cut short", "error: .*checkpoint.pt is cut short"),
+        (None, "error: there is no manifest .*nosuch.tsv"),
+    ],
+)
+def test_a_mistake_ends_fairseqs_other_commands_in_one_line(how, message, corpus, pretrained, tmp_path, monkeypatch):
+    import fairseq_cli.validate
+
+    left = []
+    monkeypatch.setattr(errors, "leave_at_exit", lambda status, message: left.append(status))
+    path = damage(tmp_path / "checkpoint.pt", how, pretrained) if how else pretrained
+    options = f"--user-dir fairseq_summarymixing --task wav2vec2_summarymixing --max-tokens 64000 --cpu --path {path}"
+    subset = ["--valid-subset", "nosuch"]
+    monkeypatch.setattr("sys.argv", ["/bin/fairseq-validate", str(corpus), *options.split(), *subset])
+    with pytest.raises(SystemExit, match=message):
+        fairseq_cli.validate.cli_main()
+    assert left == [1]
+
+
+@pytest.mark.parametrize(
+    "program, is_fairseqs",
+    [
+        ("/venv/bin/fairseq-validate", True),
+        ("/venv/lib/fairseq_cli/hydra_train.py", True),
+        ("/venv/bin/fairseq-summarymixing", False),
+        ("/home/me/train.py", False),
+        ("", False),
+    ],
+)
+def test_programs_that_are_fairseqs(program, is_fairseqs, monkeypatch):
+    monkeypatch.setattr("sys.argv", [program])
+    assert errors.is_run_by_fairseq() == is_fairseqs
