@@ -64,6 +64,11 @@ def shortened(message: str) -> str:
     return "\n".join(lines)
 
 
+def counted(number: int, noun: str) -> str:
+    """Return "1 file" or "2 files"."""
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
 def one_line(error: BaseException) -> str:
     """Return an error's message as a line of at most 200 characters, with the error's kind where it says little."""
     text = next(iter(str(error).strip().splitlines()), "")[:200]

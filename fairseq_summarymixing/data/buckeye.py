@@ -13,7 +13,7 @@ from pathlib import Path
 
 import soundfile
 
-from ..errors import UserError
+from ..errors import UserError, counted
 from .audio import SAMPLE_RATE, BadAudio, write_flac
 from .folder_options import check_places, refuse_leftovers
 from .manifest import Row, file_names, write_splits
@@ -181,5 +181,6 @@ def write_segments(
         lines.append(
             f"{split}: {hours:.2f} hours, {len(rows)} segments, {len({row.path[:3] for row in rows})} speakers"
         )
-    left_out = f"left out: {len(report.entries)} recordings" + (f", see {report_path}" if report.entries else "")
+    left_out = f"left out: {counted(len(report.entries), 'recording')}"
+    left_out += f", see {report_path}" if report.entries else ""
     return "\n".join([*lines, left_out])

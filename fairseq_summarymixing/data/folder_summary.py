@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..errors import UserError
+from ..errors import UserError, counted
 from .audio import SAMPLE_RATE
 from .formats import extension_of, why_passed_over
 from .recordings import Recording, WrongRate
@@ -27,19 +27,19 @@ def summary(
     lines = []
     for split, recordings in splits.items():
         hours = sum(recording.seconds for recording in recordings) / 3600
-        line = f"{split}: {hours:.2f} hours, {len(recordings)} recordings"
+        line = f"{split}: {hours:.2f} hours, {counted(len(recordings), 'recording')}"
         if recordings[0].speaker is not None:
-            line += f", {len(_speakers(recordings))} speakers"
+            line += f", {counted(len(_speakers(recordings)), 'speaker')}"
         lines.append(line)
     for (one, left), (other, right) in itertools.combinations(splits.items(), 2):
         shared = len({each.path for each in left} & {each.path for each in right})
         speakers = len(_speakers(left) & _speakers(right))
         if shared or speakers:
-            both = [f"{shared} recordings"] * bool(shared) + [f"{speakers} speakers"] * bool(speakers)
+            both = [counted(shared, "recording")] * bool(shared) + [counted(speakers, "speaker")] * bool(speakers)
             lines.append(f"both in {one} and in {other}: {' and '.join(both)}")
     if unlisted:
-        lines.append(f"in no list: {unlisted} recordings")
-    lines.append(f"left out: {left_out} of {considered} recordings" + _formats(passed_over))
+        lines.append(f"in no list: {counted(unlisted, 'recording')}")
+    lines.append(f"left out: {left_out} of {counted(considered, 'recording')}" + _formats(passed_over))
     lines[-1] += f", see {report_path}" if reported else ""
     if reported > left_out:
         lines[-1] += f" (and {reported - left_out} other lines there: lines of tables or folders without a recording)"

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Collection
 from pathlib import Path
 
-from ..errors import UserError
+from ..errors import UserError, counted
 from ..text_files import read_lines
 from .manifest import Trial
 
@@ -32,7 +32,7 @@ def read_labels(manifest: str | Path, kind: str, expected: int) -> list[str]:
     lines = [line.strip() for line in read_lines(path)]
     if len(lines) != expected:
         raise UserError(
-            f"{path} has {len(lines)} lines but {manifest} has {expected} rows; "
+            f"{path} has {counted(len(lines), 'line')} but {manifest} has {counted(expected, 'row')}; "
             "line i of one belongs to row i of the other: make both again together"
         )
     return lines

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from ..errors import UserError
+from ..errors import UserError, counted
 from ..tables import aligned
 from .audio import SAMPLE_RATE
 from .copies import Copies
@@ -83,11 +83,12 @@ def write_corpus(corpus: PublishedCorpus, out: Path, workers: int | None = None)
     trials = {name: _usable(some, recordings) for name, some in corpus.trials.items()}
     write_splits(out, out / "audio" if corpus.resample else corpus.root, rows, trials)
     lines = [
-        f"{name}: {sum(row.frames for row in split) / SAMPLE_RATE / 3600:.2f} hours, {len(split)} recordings"
+        f"{name}: {sum(row.frames for row in split) / SAMPLE_RATE / 3600:.2f} hours, {counted(len(split), 'recording')}"
         for name, split in rows.items()
     ]
     lines += [f"{name}: {len(some)} of {len(corpus.trials[name])} trials" for name, some in trials.items()]
-    left_out = f"left out: {len(report.entries)} recordings" + (f", see {report_path}" if report.entries else "")
+    left_out = f"left out: {counted(len(report.entries), 'recording')}"
+    left_out += f", see {report_path}" if report.entries else ""
     return "\n".join([*lines, left_out])
 
 

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from .. import __version__
 from ..checkpoints import Checkpoint
-from ..errors import UserError
+from ..errors import UserError, counted
 from ..files import atomic_write
 from .beam_search import BeamDecoder, BeamSearch, tune
 from .decoder import make_decoder
@@ -249,11 +249,11 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
 def summary(result: dict[str, Any]) -> str:
     """Return one line that summarises the result."""
     if result["wer"] is None:
-        return f"{result['utterances']} utterances, no references: {result['out']}"
+        return f"{counted(result['utterances'], 'utterance')}, no references: {result['out']}"
     low, high = result["wer_ci"]
     return (
         f"WER {result['wer']:.1f} % (95 % CI {low:.1f} to {high:.1f}), CER {result['cer']:.1f} %, "
-        f"{result['utterances']} utterances, {result['words']} words: {result['out']}"
+        f"{counted(result['utterances'], 'utterance')}, {counted(result['words'], 'word')}: {result['out']}"
     )
 
 

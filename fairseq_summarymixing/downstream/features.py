@@ -13,7 +13,7 @@ from torch import Tensor
 from ..checkpoints import Checkpoint
 from ..data.audio import BadAudio
 from ..data.report import printable
-from ..errors import UserError
+from ..errors import UserError, counted
 from ..files import atomic_write
 from .encoder import (
     SAMPLE_RATE,
@@ -96,7 +96,7 @@ def extract(
                 _write(encoder, wave, recording.path, files[recording], missing, progress)
                 written += 1
     were_there = f", {kept} were there" if kept else ""
-    return f"{written} recordings{were_there}: {out}"
+    return f"{counted(written, 'recording')}{were_there}: {out}"
 
 
 def extract_codes(
@@ -139,7 +139,7 @@ def extract_codes(
             file.write("\n")
             written += 1
             progress.add(len(wave) / SAMPLE_RATE)
-    return f"{written} recordings: {path}"
+    return f"{counted(written, 'recording')}: {path}"
 
 
 def _spelled(chunks: Iterator[Tensor]) -> Iterator[str]:

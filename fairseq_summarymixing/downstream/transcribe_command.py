@@ -2,6 +2,7 @@
 
 import argparse
 
+from ..errors import counted
 from .input_options import DESCRIPTION as INPUTS
 from .input_options import Failures, add_audio
 from .language_model_options import add_language_model, language_model_settings
@@ -46,5 +47,5 @@ def run(args: argparse.Namespace) -> None:
     failures = Failures(args.parser)
     outcome = transcribe(args.checkpoint, args.audio, args.out, args.format, batching, beam_search, args.data, failures)
     if args.out is not None:
-        print(f"{outcome.transcribed} recordings: {args.out}")
+        print(f"{counted(outcome.transcribed, 'recording')}: {args.out}")
     failures.raise_if_any("transcribed")

@@ -169,7 +169,7 @@ class SkippingTask(AudioPretrainingTask):
                 continue
             if skipped > allowed * files:
                 raise UserError(
-                    f"{skipped} of {files} files of {split}.tsv are unusable, more than task.max_skipped={allowed:g} "
+                    f"{skipped} of {files} files of {split}.tsv cannot be used, more than task.max_skipped={allowed:g} "
                     "allows; the log names each with its reason. To go on without them: "
                     f"{self.to_set_fields}+task.max_skipped=SHARE"
                 )

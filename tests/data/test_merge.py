@@ -60,7 +60,7 @@ def test_labels_that_not_all_have_are_left_out_and_reported(two):
         (["A", "none"], "out", "there is no folder .*none"),
         (["A", "audio"], "out", "audio holds no manifest"),
         (["A", "B"], "old", "holds test.tsv"),
-        (["A", "short"], "out", "train.ltr has 1 lines but .*train.tsv has 2 rows"),
+        (["A", "short"], "out", "train.ltr has 1 line but .*train.tsv has 2 rows"),
         (["A", "odd"], "out", "dict.ltr.txt:1: expected 'symbol count'"),
     ],
 )

@@ -53,8 +53,8 @@ def test_published_splits_with_texts_from_their_own_tables(common_voice, tmp_pat
     assert lines(out, "train.wrd") == ["he said clip 's"] * 6
     assert lines(out, "dict.ltr.txt")[0] == "| 48"  # one dictionary, of all 12
     assert "train: 0.00 hours, 6 recordings, 2 speakers" in summary
-    assert "both in train and in valid: 1 speakers" in summary and "both in valid and in test: 1 speakers" in summary
-    assert "in no list: 1 recordings" in summary and "left out: 0 of 12 recordings" in summary
+    assert "both in train and in valid: 1 speaker" in summary and "both in valid and in test: 1 speaker" in summary
+    assert "in no list: 1 recording" in summary and "left out: 0 of 12 recordings" in summary
 
 
 def test_all_splits_share_one_set_of_copies(common_voice, tmp_path):
@@ -94,7 +94,7 @@ def test_a_table_with_labels_and_speakers_and_percents(common_voice, tmp_path):
     summary = make_manifests(common_voice / "clips", tmp_path / "out", **options)
     labels = {split: lines(tmp_path / "out", f"{split}.cls") for split in ("train", "valid")}
     assert sorted(labels["train"] + labels["valid"]) == ["sad"] * 4 + ["very_happy"] * 4
-    assert summary.count(" speakers") == 2 and "both in" not in summary
+    assert summary.count(" speaker") == 2 and "both in" not in summary
     assert not (tmp_path / "out" / "train.wrd").exists()
     report = (tmp_path / "out" / "report.tsv").read_text()
     assert "clip_2.wav\tno label\n" in report and "clip_12.wav\tno speaker\n" in report

@@ -83,7 +83,7 @@ def test_other_rates_are_resampled_and_finished_files_are_left_alone(pretrained,
     before = (tmp_path / "low.layer-2.npy").stat().st_mtime_ns
     capsys.readouterr()
     assert features(pretrained["wav2vec2_summarymixing"], *audio, out=tmp_path) == 0
-    assert "1 recordings, 1 were there" in capsys.readouterr().out
+    assert "1 recording, 1 were there" in capsys.readouterr().out
     assert (tmp_path / "low.layer-2.npy").stat().st_mtime_ns == before
 
 
@@ -187,7 +187,7 @@ def test_a_file_that_is_not_whole_is_made_anew(name, made, pretrained, tmp_path,
         assert features(checkpoint, audio, out=made, options=["--layers", "0,1"]) == 0
         output = capsys.readouterr()
         assert f"{made / name} is damaged, and written again\n" in output.err
-        assert "1 recordings: " in output.out
+        assert "1 recording: " in output.out
         assert contents(made) == right
     assert features(checkpoint, audio, out=made, options=["--layers", "0,1"]) == 0
     assert "0 recordings, 1 were there" in capsys.readouterr().out

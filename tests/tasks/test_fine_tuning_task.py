@@ -101,7 +101,7 @@ def test_stock_recipes_survive_a_share_and_name_the_field_that_sets_it(pretraine
     with pytest.raises(UserError) as error:
         run(corpus, tmp_path / "run", pretrained, optimization__max_update=5)
     assert str(error.value).replace("valid.tsv", "train.tsv") == (
-        "1 of 5 files of train.tsv are unusable, more than task.max_skipped=0.01 allows; the log names each with its "
+        "1 of 5 files of train.tsv cannot be used, more than task.max_skipped=0.01 allows; the log names each with its "
         "reason. To go on without them: task._name=audio_finetuning_summarymixing +task.max_skipped=SHARE"
     )
     write_wave(corpus / "damaged.wav", tone(2.0, rate=44100), rate=44100)  # other rates are resampled

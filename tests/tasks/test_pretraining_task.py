@@ -81,7 +81,7 @@ def test_too_many_unusable_files_stop_the_run_with_one_line(tmp_path):
     # workers may still warn of files after it
     errors = [line for line in output.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1
-    assert " of 13 files of train.tsv are unusable, more than task.max_skipped=0.01 allows" in errors[0]
+    assert " of 13 files of train.tsv cannot be used, more than task.max_skipped=0.01 allows" in errors[0]
 
 
 @pytest.mark.parametrize("channels", [1, 2])

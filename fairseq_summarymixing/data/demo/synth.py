@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from ...errors import UserError
+from ...errors import UserError, counted
 from ...files import atomic_folder, atomic_write
 from ..audio import SAMPLE_RATE, resample, write_flac
 from .espeak import Espeak
@@ -56,7 +56,8 @@ def make_corpus(out: str | Path, minutes: float, seed: int, languages: Sequence[
     with atomic_folder(out) as unfinished:
         _run_in_fresh_process(unfinished, settings)
     recordings = len((out / "transcripts.tsv").read_text(encoding="utf-8").splitlines())
-    return f"{out}: {recordings} recordings, {minutes:g} minutes, {min(recordings, len(VOICES))} voices"
+    voices = counted(min(recordings, len(VOICES)), "voice")
+    return f"{out}: {counted(recordings, 'recording')}, {minutes:g} minutes, {voices}"
 
 
 def _is_finished(out: Path, settings: dict) -> bool:

@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+from ...errors import counted
 from ...files import atomic_write
 from ..audio import SAMPLE_RATE
 from ..report import printable
@@ -80,7 +81,8 @@ def describe(summary: dict) -> str:
         f"speakers: {summary['speakers']}, with {per_speaker} hours (least/median/most)",
     ]
     for reason, lost in summary["left_out"].items():
-        lines.append(f"left out, {reason}: {lost['recordings']} recordings, {lost['hours']:.2f} hours of speech")
+        recordings = counted(lost["recordings"], "recording")
+        lines.append(f"left out, {reason}: {recordings}, {lost['hours']:.2f} hours of speech")
     most = max(summary["lengths"].values(), default=1)
     for seconds, count in summary["lengths"].items():
         lines.append(f"{seconds:>9} s {'#' * -(-BAR * count // most):{BAR}} {count}")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...data.manifest import Trial
-from ...errors import UserError
+from ...errors import UserError, counted
 from ..test_set import read_test_set
 from .hidden_states import recordings_digest
 
@@ -68,6 +68,6 @@ def refuse_shared(splits: Sequence[Split]) -> None:
             shared = here & {os.path.realpath(path) for path in other.paths}
             if shared:
                 raise UserError(
-                    f"`splits`: {other.name} and {split.name} share {len(shared)} recordings, such as {min(shared)}: "
-                    "what a probe is trained and chosen on cannot test it"
+                    f"`splits`: {other.name} and {split.name} share {counted(len(shared), 'recording')}, such as "
+                    f"{min(shared)}: what a probe is trained and chosen on cannot test it"
                 )
