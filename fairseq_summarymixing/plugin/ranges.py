@@ -27,7 +27,8 @@ RANGES: Dict[Tuple[float, float], str] = {
         optimization.max_epoch optimization.max_update optimization.stop_time_hours optimization.clip_norm
         optimization.lr checkpoint.save_interval_updates optimizer.adam_eps optimizer.weight_decay
         lr_scheduler.warmup_updates lr_scheduler.warmup_steps lr_scheduler.hold_steps lr_scheduler.decay_steps
-        lr_scheduler.max_update lr_scheduler.init_lr_scale lr_scheduler.final_lr_scale lr_scheduler.end_learning_rate lr_scheduler.power""",
+        lr_scheduler.init_lr_scale lr_scheduler.final_lr_scale lr_scheduler.end_learning_rate lr_scheduler.power
+        lr_scheduler.max_update""",
     (-1, math.inf): """
         checkpoint.keep_interval_updates checkpoint.keep_interval_updates_pattern checkpoint.keep_last_epochs
         checkpoint.keep_best_checkpoints checkpoint.patience""",
