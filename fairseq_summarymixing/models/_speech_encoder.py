@@ -11,6 +11,8 @@ from ..checkpoints.names import STOCK_LAYER_NAMES, rename
 from ..errors import UserError, exits_in_one_line
 from ..modules.compiling import compile_layers
 from ..modules.lean.replace import make_lean
+from ..plugin.memory import check_memory_to_build
+from ..plugin.reading import reads_checkpoint
 from ..protocols import PretrainingTask
 from ._fields import check_idle_fields, check_unread_fields, translate
 from ._stock_methods import refuse
@@ -58,6 +60,8 @@ class FairseqSpeechEncoder:
                 f"model.init_from={cfg.init_from} needs task._name=wav2vec2_summarymixing: other tasks do not "
                 "distinguish a new model from a loaded model"
             )
+        if task is not None and not reads_checkpoint():
+            check_memory_to_build(lambda: cls(cfg))
         return cls(cfg)
 
     def train(self, mode: bool = True):

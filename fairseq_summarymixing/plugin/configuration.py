@@ -14,7 +14,7 @@ from ..checkpoints.evaluated_fields import is_literal
 from ..errors import UserError
 from .guard import guard
 from .machine import check_machine
-from .memory import enough_memory
+from .memory import allocated_model, enough_memory
 from .messages import first_line
 from .metric import logged_metric, metric_of_the_criterion
 from .ranges import check_numbers
@@ -44,6 +44,7 @@ def install() -> None:
     for module in (fairseq.dataclass.utils, fairseq.registry, models, tasks):
         guard(module, "merge_with_parent", known_fields)
     guard(tasks, "setup_task", complete_task)
+    guard(models, "build_model", allocated_model)
 
 
 @contextlib.contextmanager

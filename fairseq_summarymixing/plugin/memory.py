@@ -1,17 +1,50 @@
-"""Compare the memory that a run needs at least with what the machine has, before the first step."""
+"""Compare the memory that a run needs at least with what the machine has: before a model is built, and before the first
+step."""
 
 import contextlib
 import os
 from pathlib import Path
-from typing import Any, Iterator, Optional
+from typing import Any, Callable, Iterator, Optional
 
 import numpy as np
 import torch
 
 from ..errors import UserError
+from .messages import first_line, is_about
 
 CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 COPIES = 4  # of a parameter: itself, its gradient and, with Adam, two moments
+
+
+def check_memory_to_build(build: Callable[[], torch.nn.Module]) -> None:
+    """Check that memory holds the parameters of a model that ``build`` gives, before they are allocated; not of a model
+    that cannot be built without values, on torch's device "meta".
+
+    Raises:
+        UserError: it does not.
+    """
+    needed = 0
+    with contextlib.suppress(NotImplementedError, RuntimeError), torch.device("meta"):
+        needed = sum(parameter.numel() * parameter.element_size() for parameter in build().parameters())
+    limit = memory_bytes(torch.device("cpu"))
+    if limit is not None and needed > limit:
+        raise UserError(
+            f"the model's parameters take {needed / 1e9:.3g} GB, and this machine has {limit / 1e9:.3g} GB of memory: "
+            "take a smaller model (model.encoder_layers, model.encoder_embed_dim, model.encoder_ffn_embed_dim)"
+        )
+
+
+@contextlib.contextmanager
+def allocated_model(*args, **kwargs) -> Iterator[None]:
+    """Report in one line that the memory for a model could not be had."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not is_about(error, "no memory"):
+            raise
+        raise UserError(
+            f"there is not enough memory for the model: take a smaller one ({first_line(error)})"
+        ) from error
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ import torch
 
 from fairseq_summarymixing import load
 from fairseq_summarymixing.errors import UserError
+from fairseq_summarymixing.models.wav2vec2_summarymixing import Wav2Vec2SummaryMixingConfig, Wav2Vec2SummaryMixingModel
 from fairseq_summarymixing.modules.lean.activation_memory import count_activation_bytes
 from fairseq_summarymixing.plugin import memory
 
@@ -61,6 +62,35 @@ def test_too_little_memory_is_one_line_before_the_first_step(model, monkeypatch)
     cfg, epoch_itr = epoch(16000, [16000])
     with memory.enough_memory(cfg, trainer, None, epoch_itr):
         pass
+
+
+@pytest.mark.parametrize("layer, mixer", [("transformer", "summary_mixing"), ("conformer", "self_attention")])
+def test_a_model_that_memory_cannot_hold_is_refused_before_it_is_built(layer, mixer, monkeypatch):
+    large = Wav2Vec2SummaryMixingConfig(
+        encoder_layers=24,
+        encoder_embed_dim=160000,
+        encoder_attention_heads=16,
+        encoder_layer=layer,
+        mixer=mixer,
+        quantize_targets=True,
+    )
+    state = torch.get_rng_state()
+    with pytest.raises(UserError, match="parameters take .* GB, and this machine has .* GB of memory: take a smaller"):
+        Wav2Vec2SummaryMixingModel.build_model(large, object())
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_a_model_that_needs_values_to_be_built_is_not_checked():
+    memory.check_memory_to_build(lambda: torch.nn.Linear(2, 2 * int(torch.ones(1).item())))
+
+
+def test_memory_that_torch_cannot_have_is_one_line():
+    with pytest.raises(UserError, match="there is not enough memory for the model: take a smaller one"):
+        with memory.allocated_model():
+            torch.empty(2**57)
+    with pytest.raises(RuntimeError, match="another"):
+        with memory.allocated_model():
+            raise RuntimeError("another")
 
 
 def test_a_containers_limit_counts(tmp_path, monkeypatch):
