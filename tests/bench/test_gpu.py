@@ -18,8 +18,10 @@ from fairseq_summarymixing.modules.compiling import compile_layers  # noqa: E402
 
 @pytest.fixture
 def few(monkeypatch):
-    """One row of each kind, two mixers, and a compiler that is quick."""
-    monkeypatch.setattr(gpu, "ROWS", (gpu.ROWS[0], gpu.ROWS[1]._replace(names=("summary_mixing",))))
+    """One row of each kind, one model to check, which is quick to compute on a CPU, and a compiler that is quick."""
+    monkeypatch.setattr(gpu, "check", lambda **options: checks.check(["155m"], **{**options, "long_seconds": (2,)}))
+    rows = [row._replace(batch=2) for row in gpu.ROWS[:2]]
+    monkeypatch.setattr(gpu, "ROWS", (rows[0], rows[1]._replace(names=("summary_mixing",))))
     monkeypatch.setattr(gpu, "PROFILED", (("155m", 1, 30, ("summary_mixing",)),))
     monkeypatch.setattr(checks, "MIXERS", ("summary_mixing",))
     monkeypatch.setattr(measure, "compile_layers", lambda module: compile_layers(module, backend="aot_eager"))
