@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Iterator, List, Sequence, Set, Tuple, Union
 
 from .errors import UserError
+from .input_files import kind_of
 
 # Read once, while there is one thread: the umask can only be read by setting it
 _UMASK = os.umask(0)
@@ -91,7 +92,7 @@ def atomic_file(path: Union[str, Path]) -> Iterator[Path]:
     """
     is_folder_name, path = str(path).endswith(os.sep), Path(path)
     if is_folder_name or (path.exists() and not path.is_file()):
-        raise UserError(f"{path} is no file: name a new one")
+        raise UserError(f"{path} is {kind_of(path) or 'the name of a folder'}; expected the name of a file to write")
     with _locked_folder(path) as around, _room_for(path):
         yield around / path.name
         with _one_line(path):
@@ -127,7 +128,10 @@ def sweep_leftovers(folder: Union[str, Path], unlocked: Sequence[str] = ()) -> L
 
 def _prepare(folder: Path) -> None:
     """Make the folder, and sweep it once: looking through a folder for each of its 100,000 files would take hours."""
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise NotADirectoryError(errno.ENOTDIR, f"{folder} is no folder") from error
     name = os.path.abspath(folder)
     if name not in _swept:
         _swept.add(name)

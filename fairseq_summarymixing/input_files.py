@@ -29,6 +29,11 @@ def kind_of(path: Union[str, Path]) -> Optional[str]:
     return None if is_nameless else kind
 
 
+def no_folder(path: Union[str, Path]) -> str:
+    """Return what to say of a path that is no folder."""
+    return f"{path} is a file" if os.path.exists(path) else f"there is no folder {path}"
+
+
 def check_file(path: Union[str, Path]) -> None:
     """Raise a UserError where a path is something else than a file; where nothing is, reading it reports that."""
     kind = kind_of(path)

@@ -24,7 +24,9 @@ def read_json(path: Union[str, Path]) -> Dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} cannot be read as JSON: {one_line(error)}; copy or save it again") from error
     if not isinstance(content, dict):
-        raise UserError(f"{path} holds a {type(content).__name__}, not an object")
+        raise UserError(
+            f"{path} holds a {type(content).__name__}, not an object of JSON, {{...}}; copy or save it again"
+        )
     return content
 
 

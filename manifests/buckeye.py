@@ -28,7 +28,9 @@ def make(args: argparse.Namespace) -> None:
         check(args.corpus)
         return
     if args.min_words < 1 or not args.min_seconds >= 0:
-        raise UserError("`min_words` must be 1 or more and `min_seconds` 0 or more")
+        raise UserError(
+            f"`min_words` must be 1 or more and `min_seconds` 0 or more; got {args.min_words} and {args.min_seconds:g}"
+        )
     rules = text_rules(args.case, args.keep_characters)
     print(write_segments(args.corpus, args.out, rules, args.min_seconds, args.min_words, args.workers))
 

@@ -41,7 +41,7 @@ def read(args: argparse.Namespace) -> PublishedCorpus:
     present = [split for split in PUBLISHED if (root / split).is_dir()]
     missing = [] if args.check else [split for split in [*args.train, args.valid] if split not in present]
     if not present:
-        raise UserError(f"{root} holds none of {', '.join(PUBLISHED)}")
+        raise UserError(f"{root} holds none of {', '.join(PUBLISHED)}; expected LibriSpeech, as unpacked")
     if missing:
         raise UserError(f"{root} holds no {', '.join(missing)}, only {', '.join(present)}; see --train and --valid")
     splits = {split: read_split(root, split, args.rules) for split in present}

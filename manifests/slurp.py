@@ -53,7 +53,10 @@ def read_list(root: Path, name: str, folder: str, args: argparse.Namespace) -> l
             text, label = args.rules(entry["sentence"]), str(entry[args.label])
             utterances += [Utterance(f"{folder}/{one['file']}", text, label) for one in entry["recordings"]]
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise UserError(f"{path}:{number}: no entry with sentence, {args.label} and recordings") from error
+            raise UserError(
+                f"{path}:{number}: expected an object of JSON with sentence, {args.label} and recordings; "
+                f"found {line[:60]!r}"
+            ) from error
     return utterances
 
 

@@ -28,6 +28,8 @@ def read(args: argparse.Namespace) -> PublishedCorpus:
     root = args.corpus.absolute()
     if not {"train", "valid"} <= split_percents(args.valid_percent, 0).keys():
         raise UserError(f"`valid_percent` must leave speakers in train and in valid; got {args.valid_percent:g}")
+    if not (root / "train/wav.scp").is_file():
+        raise UserError(f"{root} holds no train/wav.scp; expected speechocean762, as unpacked")
     splits, counts = {"train": [], "valid": [], "test": []}, []
     for part in ("train", "test"):
         paths, texts, speakers = (read_map(root / part / name) for name in ("wav.scp", "text", "utt2spk"))

@@ -44,7 +44,9 @@ def groups(recordings: Path, held_out: list, valid_percent: float) -> dict:
     speakers = {speaker for _, speaker in found}
     unknown = sorted(set(held_out) - speakers)
     if unknown or speakers == set(held_out):
-        raise UserError(f"--held-out {','.join(held_out)} must be some, not all, of {','.join(sorted(speakers))}")
+        raise UserError(
+            f"--held-out {','.join(held_out)} must be some, not all, of the speakers {','.join(sorted(speakers))}"
+        )
     return {key: found[key] for key in sorted(found)}
 
 

@@ -23,6 +23,7 @@ from fairseq_summarymixing.errors import UserError
 from fairseq_summarymixing.text_files import read_lines
 
 FOLDERS = ("wav", "dev/wav", "test/wav")
+FORM = "1 idNNNNN/VIDEO/NNNNN.wav idNNNNN/VIDEO/NNNNN.wav"  # of a trial
 SPEAKERS, TRAIN, TEST = 1251, 148642, 4874  # speakers; recordings of the 1211 and of the 40 speakers
 TRIALS = {"veri_test2.txt": 37611, "veri_test.txt": 37720}
 
@@ -74,14 +75,14 @@ def read_trials(path: Path, path_of: dict) -> list:
     """Return the trials of a list, "1 one.wav other.wav" a line, 1 for the same speaker."""
     trials = []
     for number, line in enumerate(read_lines(path), start=1):
+        if not line.strip():
+            continue
         same, *names = line.split()
         if same not in ("0", "1") or len(names) != 2 or any(name.count("/") != 2 for name in names):
-            raise UserError(
-                f"{path}:{number}: expected '1 idNNNNN/VIDEO/NNNNN.wav idNNNNN/VIDEO/NNNNN.wav'; found {line[:80]!r}"
-            )
+            raise UserError(f"{path}:{number}: expected {FORM!r}; found {line[:80]!r}")
         trials.append(Trial(same == "1", *(path_of.get(name, f"wav/{name}") for name in names)))
     if not trials:
-        raise UserError(f"{path} holds no trials")
+        raise UserError(f"{path} holds no trials; expected {FORM!r} per line")
     return trials
 
 

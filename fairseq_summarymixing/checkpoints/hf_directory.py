@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..compat import require
 from ..errors import UserError, one_line
-from ..input_files import check_file
+from ..input_files import check_file, no_folder
 from ..json_files import read_json
 from .field_names import NORMS
 from .names import (
@@ -42,8 +42,9 @@ def read_config(folder: str | Path) -> dict[str, Any]:
     """
     path = Path(folder) / "config.json"
     if not path.is_file():
+        there = f"{folder} holds no config.json" if Path(folder).is_dir() else no_folder(folder)
         raise UserError(
-            f"{folder} holds no config.json; expected a directory of Hugging Face (of a model on the hub: "
+            f"{there}; expected a directory of Hugging Face (of a model on the hub: "
             "download it first, with hf download)"
         )
     config = read_json(path)
@@ -51,7 +52,7 @@ def read_config(folder: str | Path) -> dict[str, Any]:
         raise UserError(f"{path} is of a model {config.get('model_type')!r}; expected {' or '.join(HF_MODELS)}")
     for name, value in FIXED.items():
         if config.get(name, value) not in (value, str(value)):
-            raise UserError(f"{path}: {name}={config[name]} has no counterpart in fairseq, only {value}")
+            raise UserError(f"{path}: {name}={config[name]} cannot be imported: in fairseq it is {value} always")
     return config
 
 
@@ -88,7 +89,7 @@ def read_weights(folder: str | Path) -> dict[str, Tensor]:
         if index.is_file():
             parts = sorted(_parts(index))
             return {key: value for part in parts for key, value in _checked(folder / Path(part).name, read).items()}
-    raise UserError(f"{folder} holds neither model.safetensors nor pytorch_model.bin")
+    raise UserError(f"{folder} holds neither model.safetensors nor pytorch_model.bin, the parameters: copy one there")
 
 
 def _parts(index: Path) -> set[str]:

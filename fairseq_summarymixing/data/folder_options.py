@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from ..errors import UserError
+from ..input_files import no_folder
 from .audio import SAMPLE_RATE
 from .described import FIELDS
 from .manifest import unwritable
@@ -63,19 +64,19 @@ def compile_speaker(expression: str) -> re.Pattern:
 def check_places(source: Path, out: Path, resample: int | None) -> None:
     """Raise a UserError when SRC is no folder, or when this or the next run would mix up SRC and OUT."""
     if not source.is_dir():
-        there = f"{source} is a file" if source.exists() else f"there is no folder {source}"
-        raise UserError(f"{there}; expected a folder of recordings")
+        raise UserError(f"{no_folder(source)}; expected a folder of recordings")
     root = str(out / "audio" if resample else source)
     if unwritable(root):
         raise UserError(f"{printable(root)} cannot stand in a manifest: {unwritable(root)}")
     real_source, real_out = source.resolve(), out.resolve()
     if real_source == real_out or real_source in real_out.parents:
         raise UserError(
-            f"OUT must not lie in SRC, or the next run would take its files for recordings; choose another than {out}"
+            f"OUT must not lie in {source}, or the next run would take its files for recordings; choose another than "
+            f"{out}"
         )
     copies = real_out / "audio"
     if resample and (real_source == copies or copies in real_source.parents):
-        raise UserError(f"the copies in {copies} would be written over SRC; choose another OUT")
+        raise UserError(f"the copies in {copies} would be written over the recordings in {source}; choose another OUT")
 
 
 def refuse_leftovers(out: Path, renewed: Collection[str]) -> None:

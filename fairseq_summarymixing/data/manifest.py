@@ -156,7 +156,9 @@ def read_manifest(path: str | Path, check_files: bool = False) -> tuple[str, lis
             many, or with a malformed zip part; with ``check_files`` a missing file.
     """
     if not os.path.lexists(path):
-        raise UserError(f"there is no manifest {path}")
+        raise UserError(
+            f"there is no manifest {path}; write it with fairseq-summarymixing manifest, or name another split"
+        )
     lines = read_lines(path)
     root = lines[0].strip() if lines else ""
     if not root or "\t" in root:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import UserError, exit_status
+from ..input_files import no_folder
 from .published import PublishedCorpus, check_corpus, write_corpus
 from .text_rules import text_rules
 
@@ -47,10 +48,9 @@ def add_out(parser: argparse.ArgumentParser) -> None:
 def check_out(args: argparse.Namespace) -> None:
     """Raise a UserError where there is no corpus, or nothing to write to."""
     if not args.corpus.is_dir():
-        there = f"{args.corpus} is a file" if args.corpus.exists() else f"there is no folder {args.corpus}"
-        raise UserError(f"{there}; expected the corpus's folder")
+        raise UserError(f"{no_folder(args.corpus)}; expected the corpus's folder")
     if args.out is None and not args.check:
-        raise UserError("there is no OUT to write to; or use --check")
+        raise UserError("OUT is missing: name a folder to write to, or use --check, which writes nothing")
 
 
 def _run(args: argparse.Namespace, read: Callable[[argparse.Namespace], PublishedCorpus]) -> None:

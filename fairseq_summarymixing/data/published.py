@@ -149,7 +149,8 @@ def check_corpus(corpus: PublishedCorpus) -> None:
     if len(missing) > NAMED:
         print(f"missing: {len(missing) - NAMED} more")
     reasons = [", ".join(wrong)] * bool(wrong)
-    reasons += [f"{len(missing)} files are missing, such as {printable(missing[0])}"] if missing else []
+    are = "is" if len(missing) == 1 else "are"
+    reasons += [f"{counted(len(missing), 'file')} {are} missing, such as {printable(missing[0])}"] if missing else []
     if reasons:
         raise UserError(f"{corpus.root} is not the whole corpus: {'; '.join(reasons)}")
     known = corpus.published or corpus.counts

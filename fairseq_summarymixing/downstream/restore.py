@@ -12,6 +12,7 @@ from ..checkpoints.for_fairseq import state_for_fairseq
 from ..checkpoints.misfit import misfit
 from ..compat import quiet_fairseq
 from ..errors import UserError
+from ..plugin.messages import is_about
 
 
 class Restored(NamedTuple):
@@ -48,5 +49,7 @@ def restore(checkpoint: Checkpoint, overrides: Mapping[str, Any] | None = None) 
         try:
             (model,), config, task = checkpoint_utils.load_model_ensemble_and_task([str(path)], state=prepared)
         except Exception as error:  # of any kind, by the values that the configuration holds
-            raise UserError(f"the model in {path} cannot be built: {misfit(error)}") from error
+            do_not_fit = is_about(error, "parameters that do not fit")
+            reason = f"{'its parameters and its configuration do not fit: ' if do_not_fit else ''}{misfit(error)}"
+            raise UserError(f"the model in {path} cannot be built: {reason}") from error
     return Restored(model.eval(), config, task)

@@ -108,7 +108,9 @@ def _check_log_file(path: Optional[str]) -> None:
             with open(path, "a", encoding="utf-8"):
                 pass
         except OSError as error:
-            raise UserError(f"cannot write common.log_file={path}: {error.strerror}") from error
+            raise UserError(
+                f"cannot write common.log_file={path}: {error.strerror}; name a file in a folder that is there"
+            ) from error
 
 
 def check_evaluated(cfg: Any) -> None:

@@ -29,7 +29,7 @@ def check_memory_to_build(build: Callable[[], torch.nn.Module]) -> None:
     limit = memory_bytes(torch.device("cpu"))
     if limit is not None and needed > limit:
         raise UserError(
-            f"the model's parameters take {needed / 1e9:.3g} GB, and this machine has {limit / 1e9:.3g} GB of memory: "
+            f"the model's parameters take {gigabytes(needed)}, and this machine has {gigabytes(limit)} of memory: "
             "take a smaller model (model.encoder_layers, model.encoder_embed_dim, model.encoder_ffn_embed_dim)"
         )
 
@@ -58,11 +58,16 @@ def enough_memory(cfg: Any, trainer: Any, task: Any, epoch_itr: Any) -> Iterator
     )
     if limit is not None and needed > limit:
         raise UserError(
-            f"this run needs at least {needed / 1e9:.3g} GB of memory, and {trainer.device} has {limit / 1e9:.3g} GB: "
+            f"this run needs at least {gigabytes(needed)} of memory, and {trainer.device} has {gigabytes(limit)}: "
             f"lower dataset.max_tokens={cfg.dataset.max_tokens} (and raise optimization.update_freq), or take a "
             "smaller model"
         )
     yield
+
+
+def gigabytes(number: float) -> str:
+    """Return bytes as "0.123 GB" or "12,300 GB"."""
+    return f"{number / 1e9:,.0f} GB" if number >= 1e12 else f"{number / 1e9:.3g} GB"
 
 
 def parameter_bytes(model: torch.nn.Module) -> int:

@@ -27,6 +27,8 @@ def install() -> None:
 @contextlib.contextmanager
 def writable_folder(save_dir: str) -> Iterator[None]:
     """Check that checkpoints find a place, which no other training uses."""
+    if not save_dir:
+        raise UserError("checkpoint.save_dir is empty: name a folder for checkpoints")
     try:
         yield
     except OSError as error:

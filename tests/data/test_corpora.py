@@ -110,7 +110,7 @@ def test_what_is_wrong_with_digits_is_a_one_line_error(digits, tmp_path, run):
     (digits / "1_ben_0.wav").write_bytes(b"")
     for arguments, message in (
         ((tmp_path,), "holds no files named like"),
-        ((digits, "--held-out", "zoe"), "must be some, not all, of ann,ben,lucas,nicolas"),
+        ((digits, "--held-out", "zoe"), "must be some, not all, of the speakers ann,ben,lucas,nicolas"),
         ((digits, "--held-out", "ann,ben,lucas,nicolas"), "must be some, not all"),
         ((digits, "--seed", "-1"), "--seed must be from 0"),
         ((digits, "--passes", "0"), "--passes must be 1 or more"),

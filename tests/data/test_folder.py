@@ -209,10 +209,10 @@ def test_places_that_cannot_work_are_one_clear_line(corpus, tmp_path):
     with pytest.raises(UserError, match="holds no audio files"):
         make_manifests(tmp_path / "empty", tmp_path / "out")
     for inside in (corpus, corpus / "manifest"):
-        with pytest.raises(UserError, match="must not lie in SRC"):
+        with pytest.raises(UserError, match=f"OUT must not lie in {corpus}, "):
             make_manifests(corpus, inside)
     os.rename(corpus, tmp_path / "audio")
-    with pytest.raises(UserError, match="over SRC"):
+    with pytest.raises(UserError, match="over the recordings in"):
         make_manifests(tmp_path / "audio", tmp_path, resample=16000)
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="cannot write"):

@@ -289,7 +289,7 @@ def test_mistakes_are_one_line_errors_before_anything_is_written(librilight, tmp
     for arguments, message in (
         ((tmp_path / "none", "out"), "there is no folder"),
         ((tmp_path / "nothing", "out"), "holds no SPEAKER/BOOK/FILE.flac"),
-        ((librilight, librilight / "out"), "OUT must not lie in SRC"),
+        ((librilight, librilight / "out"), f"OUT must not lie in {librilight}"),
         ((librilight, "out", "--min-seconds", "20"), "at least twice --min-seconds"),
         ((librilight, "out", "--min-seconds", "0"), "must be positive"),
         ((librilight, "out", "--min-seconds", "nan"), "must be positive"),

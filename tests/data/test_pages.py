@@ -100,7 +100,7 @@ def test_slurp_has_a_row_and_a_label_for_each_recording(slurp, tmp_path, run):
     result = run("slurp.py", slurp, "--check")
     assert result.returncode == 1 and "valid 4 instead of 8690" in result.stderr and "scenarios 2" in result.stderr
     (slurp / "test.jsonl").write_text('{"sentence": "x"}\n')
-    assert "test.jsonl:1: no entry with" in run("slurp.py", slurp, tmp_path / "out3").stderr
+    assert "test.jsonl:1: expected an object of JSON with" in run("slurp.py", slurp, tmp_path / "out3").stderr
     (slurp / "test.jsonl").unlink()
     assert "holds no test.jsonl" in run("slurp.py", slurp, tmp_path / "out3").stderr
 
@@ -196,7 +196,7 @@ def test_iemocap_with_all_its_utterances_is_complete(tmp_path, run):
     assert "is complete" in finished(run("iemocap.py", corpus, "--check"))
     (folder / f"{turns[0]}.wav").unlink()
     result = run("iemocap.py", corpus, "--check")
-    assert result.returncode == 1 and "1 files are missing, such as Session3/sentences" in result.stderr
+    assert result.returncode == 1 and "1 file is missing, such as Session3/sentences" in result.stderr
 
 
 WORDS = """signal x
@@ -298,7 +298,7 @@ def test_librispeech_libri_light_and_digits_are_checked(tmp_path, run):
     (chapter / "1-2.trans.txt").write_text("1-2-0000 A\n1-2-0001 B\n")
     (chapter / "1-2-0000.flac").touch()
     result = run("librispeech.py", tmp_path / "librispeech", "--check")
-    assert "dev-clean 2 instead of 2703; 1 files are missing, such as dev-clean/1/2/1-2-0001.flac" in result.stderr
+    assert "dev-clean 2 instead of 2703; 1 file is missing, such as dev-clean/1/2/1-2-0001.flac" in result.stderr
 
 
 def test_a_page_says_what_is_missing_before_it_writes(tmp_path, run):
@@ -307,7 +307,7 @@ def test_a_page_says_what_is_missing_before_it_writes(tmp_path, run):
     for page in (*pages, "spoken_digits"):
         for arguments, message in (
             ((tmp_path / "none", tmp_path / "out"), f"there is no folder {tmp_path / 'none'}; expected"),
-            ((tmp_path / "empty",), "there is no OUT to write to; or use --check"),
+            ((tmp_path / "empty",), "OUT is missing: name a folder to write to, or use --check"),
             ((tmp_path / "empty", tmp_path / "out"), "empty"),
             ((tmp_path / "empty", "--check"), "empty"),
         ):
