@@ -215,7 +215,7 @@ def test_a_reference_beside_its_recording_is_not_replaced(ours, corpus, tmp_path
         (["FOLDER", "--beam", "3"], "error: --beam needs --lm"),
         (["EMPTY"], "holds no recordings; expected files of wav"),
         (["@none.txt"], "cannot read none.txt: No such file"),
-        (["none.tsv"], "cannot read none.tsv: No such file"),
+        (["none.tsv"], "there is no manifest none.tsv"),
         (["FOLDER", "-o", ""], "--out is empty"),
         (
             ["FOLDER", "-o", "all.txt", "--format", "ctm"],
