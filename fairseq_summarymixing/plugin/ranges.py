@@ -1,5 +1,7 @@
-"""Check the numbers of a recipe outside model and task. fairseq checks few: others end in a stack trace far from their
-cause, in a run without end, or in silence."""
+"""Check the numbers of a recipe outside model and task, but for lengths.
+
+fairseq checks few: others end in a stack trace far from their cause, in a run without end, or in silence.
+"""
 
 import math
 from typing import Any, Dict, Iterator, Tuple
@@ -20,6 +22,7 @@ RANGES: Dict[Tuple[float, float], str] = {
         optimization.update_freq checkpoint.save_interval checkpoint.checkpoint_shard_count
         lr_scheduler.total_num_update""",
     (0, math.inf): """
+        task.max_sample_size task.min_sample_size
         common.empty_cache_freq common.amp_batch_retries common.min_loss_scale
         distributed_training.distributed_rank distributed_training.device_id
         dataset.num_workers dataset.data_buffer_size dataset.validate_interval_updates dataset.validate_after_updates
