@@ -57,6 +57,8 @@ def probe(path: str | Path) -> AudioInfo:
         str(path).encode()
     except UnicodeEncodeError as error:
         raise BadAudio("its name is no UTF-8, which libsndfile and manifests need; rename it") from error
+    if "\0" in str(path):
+        raise BadAudio("its name holds a NUL character, which no file's does")
     try:
         if path.stat().st_size == 0:
             raise BadAudio("empty file (0 bytes)")

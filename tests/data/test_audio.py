@@ -109,3 +109,5 @@ def test_a_name_that_is_no_utf8_is_refused(tmp_path):
     (tmp_path / "x.wav").rename(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.wav"))
     with pytest.raises(BadAudio, match="its name is no UTF-8"):
         probe(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.wav"))
+    with pytest.raises(BadAudio, match="its name holds a NUL character"):
+        probe(tmp_path / "a\0b.wav")
