@@ -74,7 +74,7 @@ def _stamp(checkpoint: Path) -> dict[str, int]:
 
 
 def read_encoder(name: str, folder: Path) -> Encoder:
-    """Return what the recipes must be told of an exported directory.
+    """Return the facts of an exported directory that the recipes take as options.
 
     Raises:
         UserError: its configuration is of no speech encoder, or it lacks that of the feature extractor.

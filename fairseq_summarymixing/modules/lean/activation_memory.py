@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class ActivationBytes:
-    """The sizes of distinct storages, by their place: nothing that is stored can be freed and used again."""
+    """The sizes of distinct storages, by their identity: nothing that is stored can be freed and used again."""
 
     def __init__(self) -> None:
         self.storages: Dict[int, int] = {}
@@ -26,17 +26,17 @@ def count_activation_bytes(model: nn.Module) -> Iterator[ActivationBytes]:
     With activation checkpointing, what is recomputed in the backward pass is not counted.
     """
     saved = ActivationBytes()
-    parameters = {_place(parameter) for parameter in model.parameters()}
+    parameters = {_storage_id(parameter) for parameter in model.parameters()}
 
     def keep(tensor: Tensor) -> Tensor:
-        if _place(tensor) not in parameters:
-            saved.storages[_place(tensor)] = tensor.untyped_storage().nbytes()
+        if _storage_id(tensor) not in parameters:
+            saved.storages[_storage_id(tensor)] = tensor.untyped_storage().nbytes()
         return tensor.detach()  # an output that holds itself would never be freed without a backward
 
     with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
         yield saved
 
 
-def _place(tensor: Tensor) -> int:
-    """Return what tells storages apart, also on the meta device, where none has an address of data."""
+def _storage_id(tensor: Tensor) -> int:
+    """Return a number that differs between storages, also on the meta device, where none has an address of data."""
     return tensor.untyped_storage()._cdata
