@@ -155,10 +155,11 @@ class _Watch(threading.Thread):
     def run(self) -> None:
         message = self._wait_for_message()
         if not self.ends_by_itself.is_set():
-            print(f"error: {message}", file=sys.stderr, flush=True)
             if self.rank == 0:  # which mostly holds the store, and others may still ask it
                 self._wait_until_seen()
                 time.sleep(POLL_SECONDS)
+            logging.disable()  # the training goes on beside this thread, and this is to be the last line
+            print(f"error: {message}", file=sys.stderr, flush=True)
             leave_now(1)
 
     def silent_processes(self) -> str:
