@@ -16,17 +16,20 @@ KINDS = {
 }
 
 
-def kind_of(path: Union[str, Path]) -> Optional[str]:
+def kind_of(path: Union[str, Path], once: bool = True) -> Optional[str]:
     """Return what a path is that is there and no file, such as "a folder"; None for a file, and where nothing is.
 
-    The nameless pipe of a shell's ``<(command)`` counts as a file.
+    Args:
+        once: the file is read once, from its begin to its end; then the nameless pipe of a shell's ``<(command)``
+            counts as a file.
     """
     try:
         kind = KINDS.get(stat.S_IFMT(os.stat(path).st_mode))
     except (OSError, ValueError):  # ValueError: of a name that holds a NUL character
         return None
-    is_nameless = kind == KINDS[stat.S_IFIFO] and not os.path.exists(os.path.realpath(path))
-    return None if is_nameless else kind
+    if kind == KINDS[stat.S_IFIFO] and not os.path.exists(os.path.realpath(path)):
+        return None if once else "a pipe, which can be read only once: write a file"
+    return kind
 
 
 def no_folder(path: Union[str, Path]) -> str:

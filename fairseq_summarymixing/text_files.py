@@ -16,7 +16,7 @@ def read_text(path: Union[str, Path]) -> str:
     """Read a text file: UTF-8 with or without a byte order mark, or UTF-16 with one; every line end becomes "\\n".
 
     Raises:
-        UserError: it cannot be read, is no file, or is in another encoding.
+        UserError: it cannot be read, is no file, is in another encoding, or holds a NUL character.
     """
     check_file(path)
     try:
@@ -59,4 +59,7 @@ def decode(data: bytes, path: Union[str, Path]) -> str:
     except UnicodeDecodeError as error:
         name, line = encoding[:6].upper().rstrip("-"), data.count(b"\n", 0, error.start) + 1
         raise UserError(f"{path} is not {name} text (line {line}, byte {error.start}); save it as UTF-8") from error
+    if "\0" in text:  # mostly UTF-16 without its mark, or UTF-32
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise UserError(f"{path} is no text: line {line} holds a NUL character; save it as UTF-8")
     return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -40,6 +40,13 @@ def test_another_encoding_is_an_error_with_file_and_line(tmp_path, content):
         read_text(tmp_path / "file")
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-32"])
+def test_what_holds_nul_characters_is_no_text(tmp_path, encoding):
+    (tmp_path / "file").write_bytes("a\nb\n".encode(encoding))
+    with pytest.raises(UserError, match="file is no text: line 1 holds a NUL character; save it as UTF-8"):
+        read_text(tmp_path / "file")
+
+
 def test_a_file_that_cannot_be_read_is_an_error_with_its_name(tmp_path):
     with pytest.raises(UserError, match="cannot read .*none: No such file"):
         read_lines(tmp_path / "none")

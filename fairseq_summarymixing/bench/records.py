@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
-from ..input_files import check_file
+from ..text_files import read_lines
 
 Record = dict[str, Any]
 
@@ -32,13 +32,7 @@ def read_records(paths: Sequence[str | Path]) -> list[Record]:
     """Return every record; of several records of one group, length and candidate, the last."""
     records: dict[tuple, Record] = {}
     for path in paths:
-        check_file(path)
-        try:
-            lines = Path(path).read_text(encoding="utf-8").splitlines()
-        except OSError as error:
-            raise UserError(f"cannot read {path}: {error.strerror}") from error
-        except UnicodeDecodeError as error:
-            raise UserError(f"{path} is no text: expected the JSON lines of bench run") from error
+        lines = read_lines(path)
         for number, line in enumerate(lines, start=1):
             if not line.strip() or (number == len(lines) > 1 and not line.endswith("}")):
                 continue  # a run that was killed cut its last line

@@ -152,7 +152,7 @@ def write_flac(path: str | Path, samples: np.ndarray, sample_rate: int = SAMPLE_
 
 def check_kind(path: str | Path) -> None:
     """Raise a BadAudio where a path is a pipe, a device or a folder."""
-    kind = kind_of(path)
+    kind = kind_of(path, once=False)
     if kind is not None:
         raise BadAudio(f"it is {kind}")
 

@@ -64,7 +64,10 @@ def nothing_left(source: Path, count: int, problems: Mapping, report: Report, re
     """Return the error for a folder of which no recording can be used."""
     if len(problems) == count and all(isinstance(problem, WrongRate) for problem in problems.values()):
         path, problem = next(iter(problems.items()))
-        return UserError(f"none of the {count} recordings is at {SAMPLE_RATE} Hz ({path}: {problem})")
+        return UserError(
+            f"none of the {count} recordings is at {SAMPLE_RATE} Hz ({path}: {problem}): "
+            f"`resample` {SAMPLE_RATE} makes copies that are"
+        )
     path, reason = report.entries[-1]
     return UserError(
         f"none of the {count} audio files in {source} can be used ({printable(path)}: {reason}); see {report_path}"

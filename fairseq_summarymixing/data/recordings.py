@@ -72,15 +72,13 @@ def examine(
         info = probe(source / path)
         shortest, longest = seconds
         if info.seconds < shortest:
-            raise BadAudio(f"{info.seconds:.4g} s, shorter than `min_seconds` {shortest:g}")
+            raise BadAudio(f"{info.seconds:.4g} s, shorter than {shortest:g} s")
         if info.seconds > longest:
-            raise BadAudio(f"{info.seconds:.4g} s, longer than `max_seconds` {longest:g}")
+            raise BadAudio(f"{info.seconds:.4g} s, longer than {longest:g} s")
         if copies:
             info = copies.make(source / path, info.frames, copy_name(path))
         elif info.sample_rate != SAMPLE_RATE:
-            raise WrongRate(
-                f"{info.sample_rate} Hz, fairseq needs {SAMPLE_RATE}: run again with `resample` {SAMPLE_RATE}"
-            )
+            raise WrongRate(f"{info.sample_rate} Hz, fairseq needs {SAMPLE_RATE}: resample it")
     except BadAudio as problem:
         return problem
     row = Row(copy_name(path) if copies else path, info.frames, text, label)
@@ -91,7 +89,7 @@ def speaker_in_path(path: str, pattern: re.Pattern) -> str:
     """Return the one group of a pattern in a path; raises BadAudio where there is none."""
     match = pattern.search(path)
     if not match or not match[1]:
-        raise BadAudio(f"no speaker: the path does not fit `speaker_regex` {pattern.pattern}")
+        raise BadAudio(f"no speaker: the path does not fit the pattern {pattern.pattern}")
     return match[1]
 
 

@@ -97,6 +97,8 @@ def _listed(entry: str) -> list[str]:
     if entry == STDIN:
         data = sys.stdin.buffer.read()  # without a mark: names of files, of any bytes
         lines = (decode(data, "standard input") if data.startswith(MARKS) else os.fsdecode(data)).split("\n")
+    elif entry == LIST_MARK:
+        raise UserError(f"{LIST_MARK} names no list; expected {LIST_MARK}FILE, or {STDIN} for standard input")
     elif entry.startswith(LIST_MARK):
         lines = read_lines(entry[len(LIST_MARK) :])
     else:

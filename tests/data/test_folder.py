@@ -144,7 +144,7 @@ def test_other_rates_are_left_out_with_what_to_do(corpus, tmp_path, write_tone):
     assert "wide.wav" in paths(tmp_path / "out", "train")
     assert "slow.wav" not in paths(tmp_path / "out", "train")
     assert "slow.wav\t8000 Hz" in (tmp_path / "out" / "report.tsv").read_text()
-    assert "`resample` 16000" in (tmp_path / "out" / "report.tsv").read_text()
+    assert "fairseq needs 16000: resample it" in (tmp_path / "out" / "report.tsv").read_text()
 
 
 def test_length_limits_leave_out_what_is_outside(corpus, tmp_path):

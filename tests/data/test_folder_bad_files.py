@@ -36,7 +36,7 @@ def damaged(corpus, write_tone):
 REASONS = {
     "empty.wav": "empty file (0 bytes)",
     "text.wav": "not readable as audio",
-    "one_sample.wav": "shorter than `min_seconds`",
+    "one_sample.wav": " s, shorter than 0.1 s",
     "cut.wav": "truncated",
     "cut.flac": "truncated",
     "tab\\tin name.wav": "rename it",

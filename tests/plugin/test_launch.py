@@ -42,10 +42,15 @@ def as_before(monkeypatch):
             AssertionError("world size is 4 but have 0 available devices"),
             "error: distributed_training.distributed_world_",
         ),
+        (
+            FileNotFoundError("/a/fairseq_summarymixing"),
+            "user_dir=/a/fairseq_summarymixing/ is no folder, neither here",
+        ),
+        (ImportError("... is not globally unique. Please"), "is a second copy of the package that was imported from /"),
         (EXITED, "error: process 1 has ended with status 3; its message stands above"),
         (KILLED, "error: process 0 was killed .SIGKILL., for want of memory for instance"),
     ],
-    ids=["devices", "spawned", "killed"],
+    ids=["devices", "no user_dir", "another user_dir", "spawned", "killed"],
 )
 def test_errors_of_launching_are_one_line_for_our_runs_alone(error, message):
     call = launch.reporting(raising(error))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ...errors import UserError
 from ...files import atomic_write
+from ...json_files import read_json
 from ..audio import SAMPLE_RATE
 from ..manifest import write_splits
 from ..parallel import map_in_threads
@@ -81,14 +82,11 @@ def make_segments(
 def keep_settings(out: Path, settings: dict) -> None:
     """Write OUT/settings.json; raises UserError when OUT was begun with other settings: its segments would not fit."""
     path = out / "settings.json"
-    try:
-        begun = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         with atomic_write(path) as file:
             json.dump(settings, file)
         return
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot read {path}; choose another OUT") from error
+    begun = read_json(path)
     if begun != settings:
         raise UserError(f"{out} was begun with other settings, {begun}; choose another OUT or remove it")
 

@@ -5,7 +5,7 @@ lean model drop other elements in training, and their values differ; given the s
 """
 
 import math
-from typing import Optional, Sequence
+from typing import Any, Optional, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -35,9 +35,27 @@ def apply_mask(dropout: nn.Dropout, x: Tensor, mask: Optional[Tensor]) -> Tensor
     if mask is None:
         return x
     scale = 1 / (1 - dropout.p) if dropout.p < 1 else 0.0
-    if x.is_cuda and not is_compiling():
+    if is_compiling():
+        return x * mask * scale
+    if x.is_cuda:
         return torch.ops.aten.native_dropout_backward(x, mask, scale)  # x * mask * scale, in one kernel
-    return x * mask * scale
+    return _Masked.apply(x, mask, scale)
+
+
+class _Masked(torch.autograd.Function):
+    """x * mask * scale in a third of the time on the CPU, where PyTorch converts bool to floats one by one, and bytes
+    eight at a time."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, mask: Tensor, scale: float) -> Tensor:
+        ctx.save_for_backward(mask)
+        ctx.scale = scale
+        return mask.view(torch.uint8).to(x.dtype).mul_(x).mul_(scale)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor):
+        (mask,) = ctx.saved_tensors
+        return _Masked.apply(gradient, mask, ctx.scale), None, None
 
 
 class LeanDropout(nn.Dropout):

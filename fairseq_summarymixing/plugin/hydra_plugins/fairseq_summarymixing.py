@@ -57,7 +57,8 @@ def in_a_writable_folder(run_job: Callable) -> Callable:
 
 
 def reporting(call_main: Callable) -> Callable:
-    """Report more processes than GPUs, a spawned process that has ended, and Ctrl-C."""
+    """Report a user directory that is not there or is a second one, more processes than GPUs, a spawned process that
+    has ended, and Ctrl-C."""
 
     @functools.wraps(call_main)
     def call(cfg: Any, main: Callable, **kwargs):
@@ -79,6 +80,20 @@ def reporting(call_main: Callable) -> Callable:
                 f"distributed_training.distributed_world_size={cfg.distributed_training.distributed_world_size} is "
                 "more than the GPUs here: set it to their number, on a machine without GPU to 1 with common.cpu=true; "
                 "or start the processes by torchrun"
+            )
+        except FileNotFoundError as error:
+            if error.args != (os.path.abspath(cfg.common.user_dir),):
+                raise
+            message = (
+                f"common.user_dir={cfg.common.user_dir} is no folder, neither here nor beside fairseq; where the "
+                f"package is installed, common.user_dir={USER_DIR} names it from anywhere"
+            )
+        except ImportError as error:
+            if "not globally unique" not in str(error):
+                raise
+            message = (
+                f"common.user_dir={cfg.common.user_dir} is a second copy of the package that was imported from "
+                f"{os.path.dirname(sys.modules[USER_DIR].__file__)}; give that one"
             )
         except ProcessExitedException as error:
             message = f"process {error.error_index} has ended with status {error.exit_code}; its message stands above"
