@@ -7,16 +7,15 @@ from typing import Any, Collection, Dict, List, Optional, Set
 
 import numpy as np
 import torch
-from fairseq.data.audio import raw_audio_dataset
 from fairseq.data.audio.audio_utils import is_sf_audio_data, parse_path, read_from_stored_zip
-from fairseq.data.audio.raw_audio_dataset import FileAudioDataset
+from fairseq.data.audio.raw_audio_dataset import RawAudioDataset
 from torch import Tensor
 
 from ..data.audio import BadAudio, check_kind, read_mono, resample
-from ..data.manifest import read_manifest
+from ..data.manifest_arrays import read_manifest_arrays
 from ..errors import UserError
-from ..plugin.corpora import any_text_in
 from ._batches import shuffled_by_length
+from ._rows import SharedRows
 from ._waveforms import linear_map, normalised, pack, with_one_type
 
 logger = logging.getLogger(__name__)
@@ -27,8 +26,9 @@ FILES_LOOKED_AT = 8  # before training
 LENGTH_SPREAD = 0.25
 
 
-class ResilientAudioDataset(FileAudioDataset):
-    """A ``FileAudioDataset`` of fairseq's that survives unusable files and whose batches and crops can be repeated.
+class ResilientAudioDataset(RawAudioDataset):
+    """A data set like fairseq's ``FileAudioDataset`` that survives unusable files and whose batches and crops can be
+    repeated.
 
     A file that cannot be read, is shorter than ``min_sample_size``, holds NaN, or has a wrong sample
     rate where that is refused, is left out of its batch, with one warning. Which utterances share a batch
@@ -49,7 +49,7 @@ class ResilientAudioDataset(FileAudioDataset):
         leave_out: paths, as in the manifest, that count as unusable. The batches stay the same, so that a run can go
             on in the middle of an epoch.
         redraw_batches: draw each epoch's batches anew; else they are stock's.
-        arguments: as ``FileAudioDataset``.
+        arguments: as fairseq's ``RawAudioDataset``.
 
     Raises:
         UserError: the manifest is damaged, or none of the first files can be used.
@@ -66,9 +66,12 @@ class ResilientAudioDataset(FileAudioDataset):
         redraw_batches: bool = True,
         **arguments: Any,
     ):
-        read_manifest(manifest_path)
-        with any_text_in(raw_audio_dataset):
-            super().__init__(manifest_path, sample_rate, **arguments)
+        super().__init__(sample_rate, **arguments)
+        self.root_dir, rows = read_manifest_arrays(manifest_path)
+        long_enough = rows.frames >= (self.min_sample_size or 0)
+        self.skipped_indices = set(np.flatnonzero(~long_enough).tolist())  # fine-tuning leaves out their labels
+        self._rows = SharedRows(rows.only(long_enough))
+        self.sizes = self._rows.arrays.frames
         if len(self.sizes) == 0:
             raise UserError(
                 f"{manifest_path}: every file is shorter than task.min_sample_size={self.min_sample_size} samples"
@@ -92,6 +95,13 @@ class ResilientAudioDataset(FileAudioDataset):
         self._unusable = torch.zeros(len(self.sizes), dtype=torch.uint8).share_memory_()
         self._left_out = self._indices_of(leave_out)
         self._refuse_hopeless()
+
+    def __getstate__(self) -> Dict[str, Any]:
+        return {**self.__dict__, "sizes": None}
+
+    def __setstate__(self, state: Dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.sizes = self._rows.arrays.frames
 
     @property
     def num_skipped(self) -> int:
@@ -176,8 +186,7 @@ class ResilientAudioDataset(FileAudioDataset):
 
     def name(self, index: int) -> str:
         """Return an utterance's path, as in the manifest."""
-        name = self.fnames[index]
-        return self.text_compressor.decompress(name if isinstance(self.fnames, list) else name.as_py())
+        return self._rows.path(index)
 
     def _crop(self, source: Tensor, size: int, index: int) -> Tensor:
         if len(source) <= size:
