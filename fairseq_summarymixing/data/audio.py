@@ -92,10 +92,11 @@ def is_whole(path: str | Path, frames: int) -> bool:
         return False
 
 
-def read_mono(source: str | Path | io.BytesIO) -> tuple[np.ndarray, int]:
+def read_mono(source: str | Path | io.BytesIO, int16_at: int | None = None) -> tuple[np.ndarray, int]:
     """Decode a file and average its channels, as fairseq does.
 
-    Returns ((frames,) float32, sample rate in Hz); full scale is 1.
+    Returns ((frames,) float32, sample rate in Hz); full scale is 1. A file of one channel, 16 bits and the rate
+    ``int16_at`` gives (frames,) int16; full scale is 2^15.
 
     Raises:
         BadAudio: not readable, no samples, samples that are NaN or beyond LARGEST_SAMPLE, or a rate outside RATES.
@@ -104,7 +105,10 @@ def read_mono(source: str | Path | io.BytesIO) -> tuple[np.ndarray, int]:
         check_kind(source)
     try:
         source = str(source) if isinstance(source, Path) else source
-        samples, rate = soundfile.read(source, dtype="float32", always_2d=True)
+        with soundfile.SoundFile(source) as file:
+            rate = file.samplerate
+            is_int16 = (file.channels, file.subtype, rate) == (1, "PCM_16", int16_at)
+            samples = file.read(dtype="int16" if is_int16 else "float32", always_2d=True)
     except MemoryError as error:
         raise BadAudio("its header gives more samples than memory holds") from error
     except soundfile.LibsndfileError as error:
@@ -114,6 +118,8 @@ def read_mono(source: str | Path | io.BytesIO) -> tuple[np.ndarray, int]:
     if len(samples) == 0:
         raise BadAudio("no samples")
     _check_rate(rate)
+    if is_int16:
+        return samples[:, 0], rate
     largest = max(samples.max(), -samples.min())
     if not np.isfinite(largest):
         raise BadAudio("NaN or infinite samples")

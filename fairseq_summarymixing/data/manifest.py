@@ -155,16 +155,9 @@ def read_manifest(path: str | Path, check_files: bool = False) -> tuple[str, lis
             row without exactly two fields, with an absolute path, with frames that are no positive integer or absurdly
             many, or with a malformed zip part; with ``check_files`` a missing file.
     """
-    if not os.path.lexists(path):
-        raise UserError(
-            f"there is no manifest {path}; write it with fairseq-summarymixing manifest, or name another split"
-        )
+    check_there(path)
     lines = read_lines(path)
-    root = lines[0].strip() if lines else ""
-    if not root or "\t" in root:
-        raise UserError(f"{path}:1: expected the folder that the paths are relative to; found {root[:60]!r}")
-    if not os.path.isdir(root):
-        raise UserError(f"{path}:1: the folder {root} does not exist; make the manifest again where the audio is now")
+    root = checked_root(path, lines[0] if lines else "")
     rows = []
     for number, line in enumerate(lines[1:], start=2):
         fields = line.strip().split("\t")
@@ -177,6 +170,24 @@ def read_manifest(path: str | Path, check_files: bool = False) -> tuple[str, lis
     if not rows:
         raise UserError(f"{path} has no rows, only a root")
     return root, rows
+
+
+def check_there(path: str | Path) -> None:
+    """Raise a UserError where there is no manifest."""
+    if not os.path.lexists(path):
+        raise UserError(
+            f"there is no manifest {path}; write it with fairseq-summarymixing manifest, or name another split"
+        )
+
+
+def checked_root(path: str | Path, line: str) -> str:
+    """Return the root that the first line of a manifest names."""
+    root = line.strip()
+    if not root or "\t" in root:
+        raise UserError(f"{path}:1: expected the folder that the paths are relative to; found {root[:60]!r}")
+    if not os.path.isdir(root):
+        raise UserError(f"{path}:1: the folder {root} does not exist; make the manifest again where the audio is now")
+    return root
 
 
 def _wrong(fields: list[str]) -> str | None:

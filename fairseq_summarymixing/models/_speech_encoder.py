@@ -120,7 +120,12 @@ class FairseqSpeechEncoder:
         }
 
     def check_precision(self, source: Tensor) -> None:
-        """Warn, once, of waveforms that were rounded before they came here."""
+        """Refuse integers, and warn, once, of waveforms that were rounded before they came here."""
+        if not source.is_floating_point():
+            raise ValueError(
+                f"source must be waveforms in floats; got {source.dtype}: fairseq_summarymixing.tasks.unpack(batch) "
+                "makes them of the batches that wav2vec2_summarymixing loads, as its train_step does"
+            )
         if self.needs_fp32_source and source.dtype == torch.bfloat16 and not self._warned_of_bf16:
             self._warned_of_bf16 = True
             logger.warning(

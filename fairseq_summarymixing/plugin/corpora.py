@@ -12,7 +12,7 @@ from typing import Any, Iterator
 from unittest import mock
 
 from ..data.labels import read_counts, read_labels
-from ..data.manifest import read_manifest
+from ..data.manifest_arrays import read_manifest_arrays
 from ..errors import UserError
 from ..text_files import open_text
 from .guard import guard
@@ -78,7 +78,7 @@ def existing_manifest(task: Any, split: str, task_cfg: Any = None, **kwargs) -> 
     if not stored_elsewhere and not os.path.isfile(path):
         raise UserError(f"there is no manifest {path}: expected task.data to be a folder that holds {split}.tsv")
     if not stored_elsewhere:
-        read_manifest(path)
+        read_manifest_arrays(path)
     with any_text_in(raw_audio_dataset):
         yield
 
@@ -93,7 +93,7 @@ def matching_labels(task: Any, split: str, task_cfg: Any = None, **kwargs) -> It
     manifest = os.path.join(cfg.data, f"{split}.tsv")
     if cfg.labels and os.path.isfile(manifest) and not getattr(cfg, "multi_corpus_keys", None):
         path = os.path.join(cfg.data, f"{split}.{cfg.labels}")
-        lines = read_labels(manifest, cfg.labels, len(read_manifest(manifest)[1]))
+        lines = read_labels(manifest, cfg.labels, len(read_manifest_arrays(manifest)[1].frames))
         symbols = Counter(symbol for line in lines for symbol in line.split())
         _check_symbols(path, symbols, task.target_dictionary)
     with any_text_in(audio_finetuning):

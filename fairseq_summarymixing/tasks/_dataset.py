@@ -7,17 +7,16 @@ from typing import Any, Collection, Dict, List, Optional, Set
 
 import numpy as np
 import torch
-import torch.nn.functional as F
-from fairseq.data.audio import raw_audio_dataset
 from fairseq.data.audio.audio_utils import is_sf_audio_data, parse_path, read_from_stored_zip
-from fairseq.data.audio.raw_audio_dataset import FileAudioDataset
+from fairseq.data.audio.raw_audio_dataset import RawAudioDataset
 from torch import Tensor
 
 from ..data.audio import BadAudio, check_kind, read_mono, resample
-from ..data.manifest import read_manifest
+from ..data.manifest_arrays import read_manifest_arrays
 from ..errors import UserError
-from ..plugin.corpora import any_text_in
 from ._batches import shuffled_by_length
+from ._rows import SharedRows
+from ._waveforms import linear_map, normalised, pack, with_one_type
 
 logger = logging.getLogger(__name__)
 
@@ -27,8 +26,9 @@ FILES_LOOKED_AT = 8  # before training
 LENGTH_SPREAD = 0.25
 
 
-class ResilientAudioDataset(FileAudioDataset):
-    """A ``FileAudioDataset`` of fairseq's that survives unusable files and whose batches and crops can be repeated.
+class ResilientAudioDataset(RawAudioDataset):
+    """A data set like fairseq's ``FileAudioDataset`` that survives unusable files and whose batches and crops can be
+    repeated.
 
     A file that cannot be read, is shorter than ``min_sample_size``, holds NaN, or has a wrong sample
     rate where that is refused, is left out of its batch, with one warning. Which utterances share a batch
@@ -44,12 +44,12 @@ class ResilientAudioDataset(FileAudioDataset):
         sample_rate: Hz.
         resample_others: bring files of other rates to ``sample_rate``, instead of leaving them out.
         seed: of batches and crops.
-        keep_precision: give ``source`` in fp64. fairseq casts the fp32 tensors of a batch to a half-precision model's
-            type, and waveforms in bf16 have 8 bits.
+        keep_precision: give ``source`` in integers, which fairseq does not round; :func:`._waveforms.unpack` makes
+            waveforms of a batch.
         leave_out: paths, as in the manifest, that count as unusable. The batches stay the same, so that a run can go
             on in the middle of an epoch.
         redraw_batches: draw each epoch's batches anew; else they are stock's.
-        arguments: as ``FileAudioDataset``.
+        arguments: as fairseq's ``RawAudioDataset``.
 
     Raises:
         UserError: the manifest is damaged, or none of the first files can be used.
@@ -66,9 +66,12 @@ class ResilientAudioDataset(FileAudioDataset):
         redraw_batches: bool = True,
         **arguments: Any,
     ):
-        read_manifest(manifest_path)
-        with any_text_in(raw_audio_dataset):
-            super().__init__(manifest_path, sample_rate, **arguments)
+        super().__init__(sample_rate, **arguments)
+        self.root_dir, rows = read_manifest_arrays(manifest_path)
+        long_enough = rows.frames >= (self.min_sample_size or 0)
+        self.skipped_indices = set(np.flatnonzero(~long_enough).tolist())  # fine-tuning leaves out their labels
+        self._rows = SharedRows(rows.only(long_enough))
+        self.sizes = self._rows.arrays.frames
         if len(self.sizes) == 0:
             raise UserError(
                 f"{manifest_path}: every file is shorter than task.min_sample_size={self.min_sample_size} samples"
@@ -92,6 +95,13 @@ class ResilientAudioDataset(FileAudioDataset):
         self._unusable = torch.zeros(len(self.sizes), dtype=torch.uint8).share_memory_()
         self._left_out = self._indices_of(leave_out)
         self._refuse_hopeless()
+
+    def __getstate__(self) -> Dict[str, Any]:
+        return {**self.__dict__, "sizes": None}
+
+    def __setstate__(self, state: Dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.sizes = self._rows.arrays.frames
 
     @property
     def num_skipped(self) -> int:
@@ -128,14 +138,20 @@ class ResilientAudioDataset(FileAudioDataset):
         return shuffled_by_length(lengths, LENGTH_SPREAD * self.sample_rate, self.seed, self.epoch)
 
     def __getitem__(self, index: int) -> Dict[str, Any]:
-        """Return ``id`` and ``source``: (samples,) fp32 in [-1, 1], normalised if asked for; None where unusable."""
+        """Return ``id`` and ``source``: (samples,) fp32 in [-1, 1], normalised if asked for; None where unusable.
+
+        With ``keep_precision``, ``source`` of 16-bit files is int16, with its ``waveform_map`` (:mod:`._waveforms`).
+        """
         if index in self._left_out:
             return {"id": index, "source": None}
         try:
-            return {"id": index, "source": self._read(index)}
+            source = self._read(index)
         except BadAudio as error:
             self.skip(index, error)
             return {"id": index, "source": None}
+        if source.dtype == torch.int16:
+            return {"id": index, "source": source, "waveform_map": linear_map(source, self.normalize)}
+        return {"id": index, "source": normalised(source) if self.normalize else source}
 
     def skip(self, index: int, reason: Any) -> None:
         """Count an utterance as unusable; the first time, log why."""
@@ -152,9 +168,10 @@ class ResilientAudioDataset(FileAudioDataset):
         target = min(max(lengths) if self.pad else min(lengths), self.max_sample_size)
         for sample in samples:
             sample["source"] = self._crop(sample["source"], target, sample["id"])
+        samples = with_one_type(samples)
         batch = super().collater(samples)
         if self.keep_precision:
-            batch["net_input"]["source"] = batch["net_input"]["source"].double()
+            pack(batch, samples)
         return batch
 
     def noise(self) -> Dict[str, Any]:
@@ -165,12 +182,11 @@ class ResilientAudioDataset(FileAudioDataset):
         """Return noise in place of an utterance: of a second, or as long as utterances must be."""
         size = min(max(self.sample_rate, self.min_sample_size or 0), self.max_sample_size)
         source = 0.1 * torch.randn(size, generator=torch.Generator().manual_seed(0))
-        return {"id": 0, "source": F.layer_norm(source, source.shape) if self.normalize else source}
+        return {"id": 0, "source": normalised(source) if self.normalize else source}
 
     def name(self, index: int) -> str:
         """Return an utterance's path, as in the manifest."""
-        name = self.fnames[index]
-        return self.text_compressor.decompress(name if isinstance(self.fnames, list) else name.as_py())
+        return self._rows.path(index)
 
     def _crop(self, source: Tensor, size: int, index: int) -> Tensor:
         if len(source) <= size:
@@ -188,7 +204,8 @@ class ResilientAudioDataset(FileAudioDataset):
         return f"{self.root_dir}/{self.name(index)}"
 
     def _read(self, index: int) -> Tensor:
-        samples, rate = read_mono(self._open(self._path(index)))
+        int16_at = self.sample_rate if self.keep_precision else None
+        samples, rate = read_mono(self._open(self._path(index)), int16_at)
         if rate != self.sample_rate:
             if not self.resample_others:
                 raise BadAudio(
@@ -198,8 +215,7 @@ class ResilientAudioDataset(FileAudioDataset):
             samples = resample(samples, rate, self.sample_rate)
         if len(samples) < (self.min_sample_size or 0):
             raise BadAudio(f"it has {len(samples)} samples, fewer than task.min_sample_size={self.min_sample_size}")
-        source = torch.from_numpy(samples)
-        return F.layer_norm(source, source.shape) if self.normalize else source
+        return torch.from_numpy(samples)
 
     @staticmethod
     def _open(path: str) -> Any:

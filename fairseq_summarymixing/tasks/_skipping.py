@@ -21,6 +21,7 @@ from ..errors import UserError, exits_in_one_line
 from ._dataset import ResilientAudioDataset
 from ._leave_out import read_leave_out
 from ._not_finite import explain_not_finite
+from ._waveforms import unpack
 
 logger = logging.getLogger(__name__)
 
@@ -107,6 +108,7 @@ class SkippingTask(AudioPretrainingTask):
     def train_step(self, sample, model, criterion, optimizer, update_num, ignore_grad=False):
         """Run stock's step. A batch without a usable utterance counts nothing and leaves gradients as they are."""
         self._check_skipped()
+        sample = unpack(sample)
         if len(sample["id"]):
             return super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
         # amp's scaler must have seen a loss
@@ -117,6 +119,7 @@ class SkippingTask(AudioPretrainingTask):
     def valid_step(self, sample, model, criterion):
         """Run stock's step. A batch without a usable utterance counts nothing."""
         self._check_skipped()
+        sample = unpack(sample)
         if len(sample["id"]):
             return super().valid_step(sample, model, criterion)
         return self._count_nothing(super().valid_step, False, sample, model, criterion)
