@@ -63,7 +63,7 @@ def export_onnx(checkpoint: str | Path, file: str | Path, data: str | Path | Non
         UserError: a package is missing, the checkpoint cannot be exported, or the outputs differ from fairseq's.
     """
     require("onnx", "onnx", "onnxscript", "onnxruntime")
-    return _export(checkpoint, file, data, _write_onnx, _open_onnx, ONNX_TOLERANCE)
+    return _export(checkpoint, file, data, write_onnx, open_onnx, ONNX_TOLERANCE)
 
 
 def export_torch(checkpoint: str | Path, file: str | Path, data: str | Path | None = None) -> str:
@@ -74,7 +74,7 @@ def export_torch(checkpoint: str | Path, file: str | Path, data: str | Path | No
     Raises:
         UserError: the checkpoint cannot be exported, or the outputs differ from fairseq's.
     """
-    return _export(checkpoint, file, data, _write_torch, _open_torch, parity.TOLERANCE)
+    return _export(checkpoint, file, data, write_torch, open_torch, parity.TOLERANCE)
 
 
 def shortest(model: SpeechEncoder) -> int:
@@ -148,17 +148,17 @@ def _program(model: WaveformModel) -> Any:
         )
 
 
-def _write_torch(model: WaveformModel, file: Path, metadata: dict[str, str]) -> None:
+def write_torch(model: WaveformModel, file: Path, metadata: dict[str, str]) -> None:
     encoded = io.BytesIO()  # writing to a full disk itself, torch aborts the process
     torch.export.save(_program(model), encoded, extra_files={"metadata.json": json.dumps(metadata)})
     file.write_bytes(encoded.getbuffer())
 
 
-def _open_torch(file: Path) -> Callable:
+def open_torch(file: Path) -> Callable:
     return torch.export.load(str(file)).module()
 
 
-def _write_onnx(model: WaveformModel, file: Path, metadata: dict[str, str]) -> None:
+def write_onnx(model: WaveformModel, file: Path, metadata: dict[str, str]) -> None:
     output = "features" if model.head is None else "logits"
     program = torch.onnx.export(
         _program(model),
@@ -172,7 +172,7 @@ def _write_onnx(model: WaveformModel, file: Path, metadata: dict[str, str]) -> N
     program.save(str(file), external_data=False)
 
 
-def _open_onnx(file: Path) -> Callable:
+def open_onnx(file: Path) -> Callable:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])

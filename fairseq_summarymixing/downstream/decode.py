@@ -96,6 +96,7 @@ class Answers(NamedTuple):
     """The seconds that computing and decoding took."""
     notes: list[str]
     decoder: str
+    dtype: str
     settings: dict[str, Any]
     """The settings of a beam search, for ``result.json``."""
 
@@ -132,7 +133,7 @@ def _compute(inputs: Inputs, beam_search: BeamSearch | None) -> Answers:
     hypotheses = [decoder(utterance) for utterance in tqdm(emissions, desc="decoding", unit="utterance", disable=None)]
     seconds = time.perf_counter() - started
     settings = {} if beam_search is None else _settings(decoder, beam_search)
-    return Answers(hypotheses, seconds, notes, name, settings)
+    return Answers(hypotheses, seconds, notes, name, model.dtype, settings)
 
 
 def _tune(decoder: BeamDecoder, inputs: Inputs, split: str, model: EmissionModel) -> None:
@@ -203,6 +204,7 @@ def _describe(inputs: Inputs, answers: Answers) -> dict[str, Any]:
         "split": inputs.split,
         "decoder": answers.decoder,
         "batch_seconds": inputs.batching.batch_seconds,
+        "dtype": answers.dtype,
         "device": device_name(pick_device(inputs.batching.device)),
         "versions": versions(),
         "notes": answers.notes,

@@ -4,7 +4,7 @@ import argparse
 
 from ..errors import UserError
 from .language_model_options import add_language_model, language_model_settings
-from .long_form_options import add_batch_seconds, add_long_form
+from .long_form_options import add_batch_seconds, add_dtype, add_long_form
 
 DESCRIPTION = (
     "CTC decoding of DIR/SPLIT.tsv with a fairseq wav2vec_ctc checkpoint, stock or ours: greedy, or a "
@@ -28,6 +28,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--nbest", type=int, metavar="N", help="above 1: also write nbest.tsv")
     parser.add_argument("--tune", metavar="SPLIT", help="choose --lm-weight and --word-score on it, such as valid")
     add_long_form(parser)
+    add_dtype(parser)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -39,5 +40,5 @@ def run(args: argparse.Namespace) -> None:
     if args.tune and not (args.lm_weight is None and args.word_score is None):
         raise UserError("--tune chooses --lm-weight and --word-score: give one or the other")
     beam_search = None if settings is None else BeamSearch(**settings)
-    batching = Batching(args.batch_seconds, args.block_seconds, args.window_seconds, args.device)
+    batching = Batching(args.batch_seconds, args.block_seconds, args.window_seconds, args.device, args.dtype)
     print(summary(decode(args.checkpoint, args.data, args.split, args.out, batching, beam_search, args.timestamps)))

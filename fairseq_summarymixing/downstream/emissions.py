@@ -14,8 +14,9 @@ from ..checkpoints import Checkpoint
 from ..compat import quiet_fairseq
 from ..data.audio import BadAudio
 from ..errors import UserError, one_line
+from ..modules.lean.derived import weights_stay
 from ..plugin.corpora import any_text_in
-from .encoder import RecordingEncoder, check_seconds, load_encoder, pick_device
+from .encoder import RecordingEncoder, check_seconds, load_encoder, pick_device, pick_dtype, products_in
 from .inputs import read_wave
 from .progress import AudioProgress, warn
 from .recogniser import Recogniser
@@ -38,21 +39,23 @@ class Batching:
         window_seconds: let self-attention see windows of so much of longer utterances; None refuses those above
             5 minutes.
         device: "auto", "cpu" or "cuda".
+        dtype: of products' factors, as :func:`.encoder.pick_dtype` takes it.
 
     Raises:
-        UserError: a number is no length, or there is no such device.
+        UserError: a number is no length, or there is no such device or dtype.
     """
 
     batch_seconds: float = 120.0
     block_seconds: float = 60.0
     window_seconds: float | None = None
     device: str = "auto"
+    dtype: str = "fp32"
 
     def __post_init__(self) -> None:
         if not 0 <= self.batch_seconds < float("inf"):
             raise UserError(f"`batch_seconds` must be 0 or more; got {self.batch_seconds:g}")
         check_seconds(self.block_seconds, self.window_seconds)
-        pick_device(self.device)
+        pick_dtype(self.dtype, pick_device(self.device))
 
 
 class EmissionModel:
@@ -68,6 +71,7 @@ class EmissionModel:
     def __init__(self, recogniser: Recogniser, checkpoint: Checkpoint, batching: Batching):
         self.recogniser, self.checkpoint, self.batching = recogniser, checkpoint, batching
         self.rate = recogniser.task.cfg.sample_rate
+        self.dtype = pick_dtype(batching.dtype, pick_device(batching.device))
         self._encoder: RecordingEncoder | None = None
         if batching.window_seconds is not None:
             self._long_encoder()  # which refuses windows where there is no need
@@ -116,7 +120,7 @@ class EmissionModel:
         if self._encoder is None:
             device = next(self.recogniser.model.parameters()).device
             block, window = self.batching.block_seconds, self.batching.window_seconds
-            self._encoder = load_encoder(self.checkpoint, device, block, window)
+            self._encoder = load_encoder(self.checkpoint, device, block, window, self.dtype)
         return self._encoder
 
     def _compute_long(self, wave: Tensor, progress: AudioProgress) -> Tensor:
@@ -138,7 +142,8 @@ class EmissionModel:
         lengths = torch.tensor([len(wave) for wave in waves])
         padding_mask = torch.arange(source.shape[1]) >= lengths.unsqueeze(1)
         try:
-            output = model(source=source.to(device), padding_mask=padding_mask.to(device))
+            with products_in(self.dtype):
+                output = model(source=source.to(device), padding_mask=padding_mask.to(device))
         except RuntimeError as error:
             if "out of memory" not in str(error):
                 raise
@@ -163,7 +168,7 @@ def compute_emissions(model: EmissionModel, test_set: TestSet, split: str) -> tu
     read = read_with_fairseq(model.recogniser, test_set, split)
     emissions: list[Tensor] = [torch.empty(0)] * len(test_set.paths)
     notes = []
-    with AudioProgress(sum(test_set.samples) / model.rate, split) as progress:
+    with AudioProgress(sum(test_set.samples) / model.rate, split) as progress, weights_stay():
         for batch in plan_batches(test_set.samples, model.batching.batch_seconds * model.rate):
             waves = [read(index) for index in batch]
             for index, wave in zip(batch, waves):

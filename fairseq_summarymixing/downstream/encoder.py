@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from ..errors import UserError, one_line
 from ..modules.attention import SelfAttention
 from ..modules.chunks import chunk_bounds
 from ..modules.frontend import ConvFeatureExtractor
+from ..modules.lean.precision import factors_in, takes_bf16_products
 from ..modules.long_form import chunking_obstacle, encode_in_chunks, features_in_chunks
 from ..modules.speech_encoder import SpeechEncoder
 from ..plugin.reading import reading_checkpoint
@@ -28,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 SAMPLE_RATE = 16000
 MAX_ATTENTION_SECONDS = 300  # all pairs of frames of 5 minutes are 225 million, in each head
+
+DTYPES = ("fp32", "bf16", "auto")
 
 ChunkCallback = Callable[[int, int, Tensor], None]
 
@@ -48,6 +52,7 @@ class RecordingEncoder:
         normalize: whether it was trained on waveforms of mean 0 and variance 1.
         block_seconds: length of the chunks that are computed at a time.
         window_seconds: self-attention sees windows of so much instead of the whole recording; None = the whole.
+        dtype: of products' factors, "fp32" or "bf16".
         obstacle: class name of a part that is only computed in one pass, such as SelfAttention; None = there is none.
     """
 
@@ -55,6 +60,7 @@ class RecordingEncoder:
     normalize: bool
     block_seconds: float
     window_seconds: float | None
+    dtype: str = "fp32"
     obstacle: str | None = field(init=False)
 
     def __post_init__(self) -> None:
@@ -110,7 +116,10 @@ class RecordingEncoder:
 
         ``on_chunk`` is called with (k, first frame, (n, D)) for parts of hidden state k, each state's in order.
         """
-        wave = wave.to(self.model.mask_emb.device)
+        with products_in(self.dtype):
+            return self._encode(wave.to(self.model.mask_emb.device), on_chunk)
+
+    def _encode(self, wave: Tensor, on_chunk: ChunkCallback | None) -> Tensor:
         chunk = max(1, round(self.block_seconds * self.frames_per_second))
         if self.is_linear:
             return encode_in_chunks(self.model, wave, chunk, on_chunk)
@@ -167,8 +176,32 @@ def pick_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def pick_dtype(name: str, device: torch.device) -> str:
+    """Turn "auto", "fp32" or "bf16" into "fp32" or "bf16".
+
+    Raises:
+        UserError: bf16 on a GPU, or where the processor does not multiply it.
+    """
+    if name not in DTYPES:
+        raise UserError(f"`dtype` must be one of {', '.join(DTYPES)}; got {name}")
+    is_there = device.type == "cpu" and takes_bf16_products()
+    if name == "bf16" and not is_there:
+        here = "`device` is cuda" if device.type != "cpu" else "this processor does not, or torch is older than 2.9"
+        raise UserError(f"`dtype` bf16 needs a CPU that multiplies bf16, and {here}: use `dtype` fp32")
+    return ("bf16" if is_there else "fp32") if name == "auto" else name
+
+
+def products_in(dtype: str) -> contextlib.AbstractContextManager:
+    """Return a context in which products' factors are rounded to the dtype, of :func:`pick_dtype`."""
+    return factors_in("bf16") if dtype == "bf16" else contextlib.nullcontext()
+
+
 def load_encoder(
-    checkpoint: Checkpoint, device: torch.device, block_seconds: float = 60.0, window_seconds: float | None = None
+    checkpoint: Checkpoint,
+    device: torch.device,
+    block_seconds: float = 60.0,
+    window_seconds: float | None = None,
+    dtype: str = "fp32",
 ) -> RecordingEncoder:
     """Build the encoder of a pre-trained or fine-tuned checkpoint, ours or stock ``wav2vec2``'s.
 
@@ -178,7 +211,7 @@ def load_encoder(
     model = _build(checkpoint)
     model.remove_pretraining_modules()
     _load_weights(model, checkpoint, checkpoint.encoder_weights)
-    return RecordingEncoder(model.to(device).eval(), checkpoint.normalize, block_seconds, window_seconds)
+    return RecordingEncoder(model.to(device).eval(), checkpoint.normalize, block_seconds, window_seconds, dtype)
 
 
 def load_quantising_model(checkpoint: Checkpoint, device: torch.device) -> Any:

@@ -23,7 +23,8 @@ class FeatureFiles:
     what they were made of.
 
     Attributes:
-        made_of: "audio" and "checkpoint", each as path, bytes and time of its last change in ns; "window_seconds".
+        made_of: "audio" and "checkpoint", each as path, bytes and time of its last change in ns; "window_seconds";
+            "dtype", of products' factors.
         format: how the arrays are stored.
     """
 
@@ -47,6 +48,7 @@ class FeatureFiles:
             found = read_json(self.origin)
         except UserError:
             return None
+        found = {"dtype": "fp32", **found}  # of files from before there was another
         return found if self.made_of.keys() <= found.keys() else None
 
     def are_begun(self) -> bool:
@@ -142,6 +144,8 @@ def _names_in(folder: Path) -> set[str]:
 def _describe(key: str, value: Any) -> str:
     if key == "window_seconds":
         return f"windows of {value} s" if value else "whole recordings, without windows"
+    if key == "dtype":
+        return f"products in {value}"
     try:
         path, size, changed = value
         date = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(changed / 1e9))

@@ -15,6 +15,7 @@ from ..data.audio import BadAudio
 from ..data.report import printable
 from ..errors import UserError, counted
 from ..files import atomic_write
+from ..modules.lean.derived import weights_stay
 from .encoder import (
     SAMPLE_RATE,
     RecordingEncoder,
@@ -23,6 +24,7 @@ from .encoder import (
     load_quantising_model,
     normalised,
     pick_device,
+    pick_dtype,
     quantise,
 )
 from .feature_files import FeatureFiles, refuse_conflicts, refuse_newcomer, version
@@ -45,6 +47,7 @@ def extract(
     device: str = "auto",
     format: str = "npy",
     report: ReportFailure = warn_of,
+    dtype: str = "fp32",
 ) -> str:
     """Write hidden states "layer-K", (T, D) fp32, for each layer asked for, and "times", (T,) fp64 seconds.
 
@@ -61,6 +64,7 @@ def extract(
         window_seconds: let self-attention see windows of so much; the result is then not that of one pass.
         format: one of :data:`.feature_formats.FORMATS`.
         report: called with path and reason of each recording that cannot be used.
+        dtype: of products' factors, as :func:`.encoder.pick_dtype` takes it; what is written is fp32.
 
     Returns:
         One line for people.
@@ -74,8 +78,11 @@ def extract(
     if format not in FORMATS:
         raise UserError(f"`format` must be one of {', '.join(FORMATS)}; got {format}")
     recordings = find_recordings(audio, report)
-    made_by = {"checkpoint": version(checkpoint), "window_seconds": window_seconds}  # as it is before it is read
-    encoder = load_encoder(Checkpoint.read(checkpoint), pick_device(device), block_seconds, window_seconds)
+    place = pick_device(device)
+    dtype = pick_dtype(dtype, place)
+    # the checkpoint's version as it is before it is read
+    made_by = {"checkpoint": version(checkpoint), "window_seconds": window_seconds, "dtype": dtype}
+    encoder = load_encoder(Checkpoint.read(checkpoint), place, block_seconds, window_seconds, dtype)
     wanted = _wanted(layers, encoder.num_layers)
     lengths = _lengths(recordings, encoder.check_length, report)
     files = {}
@@ -84,7 +91,7 @@ def extract(
         files[recording] = FeatureFiles(Path(out), recording.name, made_of, FORMATS[format])
     refuse_conflicts(list(files.values()))
     written = kept = 0
-    with AudioProgress(sum(lengths.values()) / SAMPLE_RATE, "features") as progress:
+    with AudioProgress(sum(lengths.values()) / SAMPLE_RATE, "features") as progress, weights_stay():
         for recording, length in lengths.items():
             missing = _missing(encoder, files[recording], wanted, length)
             if not missing:

@@ -6,7 +6,7 @@ from typing import List, Optional, Union
 from ..errors import UserError
 from .input_options import DESCRIPTION as INPUTS
 from .input_options import Failures, add_audio
-from .long_form_options import add_long_form
+from .long_form_options import add_dtype, add_long_form
 
 DESCRIPTION = (
     "Write OUT/NAME.layer-K.npy, one row per frame, for each recording and layer, and "
@@ -38,6 +38,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "each frame, such as 12-301 of two groups",
     )
     add_long_form(parser)
+    add_dtype(parser)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -45,13 +46,14 @@ def run(args: argparse.Namespace) -> None:
 
     failures = Failures(args.parser)
     if args.codes:
-        if args.layers is not None or args.format != "npy" or args.window_seconds is not None:
-            raise UserError("--codes writes one table of codes: leave out --layers, --format and --window")
+        if args.layers is not None or args.format != "npy" or args.window_seconds is not None or args.dtype != "fp32":
+            raise UserError("--codes writes one table of codes: leave out --layers, --format, --window and --dtype")
         print(extract_codes(args.checkpoint, args.audio, args.out, args.block_seconds, args.device, failures))
     else:
         lengths = (args.block_seconds, args.window_seconds)
         layers = _layers(args.layers)
-        print(extract(args.checkpoint, args.audio, args.out, layers, *lengths, args.device, args.format, failures))
+        options = (args.device, args.format, failures, args.dtype)
+        print(extract(args.checkpoint, args.audio, args.out, layers, *lengths, *options))
     failures.raise_if_any("computed")
 
 

@@ -15,6 +15,7 @@ from ..data.audio import BadAudio
 from ..data.report import printable
 from ..errors import UserError
 from ..files import atomic_write
+from ..modules.lean.derived import weights_stay
 from .beam_search import BeamSearch
 from .decoder import Decoder, make_decoder
 from .emissions import Batching, EmissionModel, check_finite, plan_batches
@@ -123,7 +124,8 @@ class Transcriber:
                 report(recording.path, str(error))
         with AudioProgress(sum(lengths.values()) / SAMPLE_RATE, "transcribing") as progress:
             for group in _groups(lengths):
-                found = self._transcribe_group(group, lengths, report, progress)
+                with weights_stay():  # not while others have their turn
+                    found = self._transcribe_group(group, lengths, report, progress)
                 yield from (found[recording] for recording in group if recording in found)
 
     def _transcribe_group(

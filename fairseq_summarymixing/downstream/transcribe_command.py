@@ -6,7 +6,7 @@ from ..errors import counted
 from .input_options import DESCRIPTION as INPUTS
 from .input_options import Failures, add_audio
 from .language_model_options import add_language_model, language_model_settings
-from .long_form_options import add_batch_seconds, add_long_form
+from .long_form_options import add_batch_seconds, add_dtype, add_long_form
 
 DESCRIPTION = (
     "Write what a fairseq wav2vec_ctc checkpoint, stock or ours, recognises: text on the screen, or files. " + INPUTS
@@ -34,6 +34,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_language_model(parser)
     add_batch_seconds(parser)
     add_long_form(parser)
+    add_dtype(parser)
 
 
 def run(args: argparse.Namespace) -> None:
@@ -42,7 +43,7 @@ def run(args: argparse.Namespace) -> None:
     from .transcribe import transcribe
 
     settings = language_model_settings(args)
-    batching = Batching(args.batch_seconds, args.block_seconds, args.window_seconds, args.device)
+    batching = Batching(args.batch_seconds, args.block_seconds, args.window_seconds, args.device, args.dtype)
     beam_search = None if settings is None else BeamSearch(**settings)
     failures = Failures(args.parser)
     outcome = transcribe(args.checkpoint, args.audio, args.out, args.format, batching, beam_search, args.data, failures)

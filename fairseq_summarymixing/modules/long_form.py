@@ -14,6 +14,9 @@ from torch import Tensor, nn
 from .capabilities import find_obstacle
 from .chunks import Moments, chunk_bounds, update_in_chunks
 from .frontend import ConvFeatureExtractor, LogMelExtractor
+from .lean.frontend import LeanConvFeatureExtractor
+from .lean.recompute import is_without_gradients
+from .lean.waveform import features_of
 from .log_mel import HOP, WINDOW
 from .speech_encoder import SpeechEncoder
 
@@ -145,18 +148,31 @@ def _waveform_chunks(frontend: ConvFeatureExtractor, wave: Tensor, frames: int, 
     """Yield the features of each chunk, (1, n, C)."""
     if len(wave) < frontend.receptive_field:
         raise ValueError(f"audio must have at least {frontend.receptive_field} samples; got {len(wave)}")
+    compute = _compute_features(frontend, wave, chunk)
+    for start, end in chunk_bounds(frames, chunk):
+        x = wave[start * frontend.hop : (end - 1) * frontend.hop + frontend.receptive_field]
+        yield compute(x).unsqueeze(0)
+
+
+def _compute_features(frontend: ConvFeatureExtractor, wave: Tensor, chunk: int) -> Callable[[Tensor], Tensor]:
+    """Return what computes the features (n, C) of a piece of the waveform."""
+    is_lean = isinstance(frontend, LeanConvFeatureExtractor) and frontend.parts_are_plain()
+    if is_lean and is_without_gradients(wave):
+        return features_of(frontend, wave)
     first, *others = frontend.conv_layers
     convolution, _, *norm, activation = first
     normalise = norm[0] if norm else nn.Identity()
     if isinstance(normalise, nn.GroupNorm):
         sizes = frontend.kernels_and_strides[0]
         normalise = _over_all_time(normalise, convolution, *sizes, wave, chunk * frontend.hop)
-    for start, end in chunk_bounds(frames, chunk):
-        x = wave[start * frontend.hop : (end - 1) * frontend.hop + frontend.receptive_field]
-        x = activation(normalise(convolution(x.view(1, 1, -1))))
+
+    def compute(piece: Tensor) -> Tensor:
+        x = activation(normalise(convolution(piece.view(1, 1, -1))))
         for layer in others:
             x = layer(x)
-        yield x.transpose(1, 2)
+        return x[0].transpose(0, 1)
+
+    return compute
 
 
 def _over_all_time(

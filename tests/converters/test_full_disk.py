@@ -43,5 +43,5 @@ def test_no_room_for_a_program_of_torch_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setattr(graph, "_program", lambda model: program)
     with pytest.raises(UserError, match="cannot write .*out: File too large; nothing was changed"):
         with no_file_above(5000), atomic_file(tmp_path / "out") as temporary:
-            graph._write_torch(None, temporary, {})
+            graph.write_torch(None, temporary, {})
     assert not list(tmp_path.iterdir())

@@ -20,6 +20,7 @@ WRITTEN_AFTER = {
     "conformer": "15a09e58c352",
     "feed_forward": "901d52e304ce",
     "frontend": "7559c673a6aa",
+    "log_mel": "e22d4bbeadad",
     "positional": "72ec9d281f2d",
     "summary_mixing": "338d695a8bc0",
     "transformer": "210e7498d29a",

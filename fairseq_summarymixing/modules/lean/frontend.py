@@ -1,4 +1,4 @@
-"""The waveform front end that stores each convolution's output once."""
+"""The waveform front end that stores each convolution's output once, and none where no gradient is wanted."""
 
 from typing import Callable
 
@@ -6,8 +6,9 @@ from torch import Tensor, nn
 
 from ..frontend import ConvFeatureExtractor, TransposeLast
 from .convolution import LeanConv1d, convolution
-from .recompute import recompute
+from .recompute import is_without_gradients, recompute
 from .stepping_aside import is_plain
+from .waveform import convolve
 
 # what may be recomputed: it draws no random numbers
 PARTS = (nn.Sequential, LeanConv1d, nn.Identity, nn.GroupNorm, nn.LayerNorm, TransposeLast, nn.GELU)
@@ -21,6 +22,8 @@ class LeanConvFeatureExtractor(ConvFeatureExtractor):
     def convolve(self, wave: Tensor) -> Tensor:
         if not self.parts_are_plain():
             return super().convolve(wave)
+        if is_without_gradients(wave):
+            return convolve(self, wave)
         x = self.conv_layers[0][0](wave.unsqueeze(1))
         for layer, following in zip(self.conv_layers, self.conv_layers[1:]):
             rest = nn.Sequential(*layer[1:])

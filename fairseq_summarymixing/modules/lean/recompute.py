@@ -34,6 +34,12 @@ def recomputes() -> bool:
     return _enabled and STOPS_EARLY and torch.is_grad_enabled() and not is_compiling()
 
 
+def is_without_gradients(x: Tensor) -> bool:
+    """Return whether what runs on x is inference on a CPU, for which there are quicker ways than those of training."""
+    is_known = type(x) is Tensor and x.device.type == "cpu" and not is_compiling()
+    return is_known and not torch.is_grad_enabled() and not autocasts("cpu")
+
+
 Gradients = Tuple[Optional[Tensor], Optional[Tensor], Optional[Tensor]]
 
 
@@ -70,13 +76,13 @@ def recompute(
 
     if not recomputes():
         return both(*inputs)
-    if _autocasts(inputs[0].device.type) or type(inputs[0]) is not Tensor:
+    if autocasts(inputs[0].device.type) or type(inputs[0]) is not Tensor:
         return torch.utils.checkpoint.checkpoint(both, *inputs, use_reentrant=False, preserve_rng_state=False)
     tensors = (then.weight, then.bias, *inputs, *parameters)
     return _Recomputed.apply(function, then, len(inputs), *tensors)
 
 
-def _autocasts(device: str) -> bool:
+def autocasts(device: str) -> bool:
     try:
         return device != "meta" and torch.is_autocast_enabled(device)
     except TypeError:  # torch < 2.4

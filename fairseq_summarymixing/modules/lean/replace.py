@@ -6,6 +6,7 @@ from ..attention import SelfAttention
 from ..conformer import ConformerLayer, ConvolutionModule
 from ..feed_forward import FeedForward
 from ..frontend import ConvFeatureExtractor
+from ..log_mel import LogMel
 from ..positional import ConvPositions
 from ..summary_mixing import Branch, SummaryMixing, SummaryMixingLite
 from ..transformer import TransformerLayer
@@ -16,6 +17,7 @@ from .counterparts import is_unchanged
 from .dropout import LeanDropout
 from .feed_forward import LeanFeedForward
 from .frontend import LeanConvFeatureExtractor
+from .precision import LeanLogMel
 from .summary_mixing import LeanBranch, LeanSummaryMixing, LeanSummaryMixingLite
 from .transformer import LeanTransformerLayer
 
@@ -24,6 +26,7 @@ LEAN = {
     nn.Conv1d: LeanConv1d,
     ConvPositions: LeanConvPositions,
     ConvFeatureExtractor: LeanConvFeatureExtractor,
+    LogMel: LeanLogMel,
     FeedForward: LeanFeedForward,
     ConvolutionModule: LeanConvolutionModule,
     TransformerLayer: LeanTransformerLayer,

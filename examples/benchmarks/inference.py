@@ -1,0 +1,227 @@
+"""Measure what inference costs on a CPU: seconds per second of audio, each candidate in turns, in one process.
+
+    python examples/benchmarks/inference.py --out inference --shapes base,155m --seconds 10,60
+
+Random weights of the recipes' sizes, one recording of noise. Hugging Face's wav2vec2 is the strongest rival: attention
+by torch's fused kernel. Exports (`onnx`, `torch_export`, `huggingface_onnx`) are measured where they are named in
+--candidates. Writes inference.jsonl as records come, and inference.md. Where others use the machine, compare the
+processor's time, with one thread; that of several threads counts their waiting for each other.
+"""
+
+import argparse
+import dataclasses
+import json
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, List, Sequence
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # runs from a checkout that is not installed
+
+import torch
+from torch import Tensor, nn
+
+from fairseq_summarymixing.bench.candidates import SHAPES, NotHere, Shape
+from fairseq_summarymixing.bench.measure import describe_machine
+from fairseq_summarymixing.compat import mend_torchaudio
+from fairseq_summarymixing.downstream.encoder import MAX_ATTENTION_SECONDS, RecordingEncoder
+from fairseq_summarymixing.modules.lean.replace import make_lean
+from fairseq_summarymixing.modules.wav2vec2 import Wav2Vec2
+from fairseq_summarymixing.tables import markdown
+
+Run = Callable[[Tensor], Any]
+BASELINES = {"base": "huggingface", "155m": "self_attention"}
+
+
+def our_model(sizes: Shape, mixer: str) -> Wav2Vec2:
+    model = make_lean(Wav2Vec2(*sizes._replace(encoder=dataclasses.replace(sizes.encoder, mixer=mixer))))
+    model.remove_pretraining_modules()
+    return model.eval()
+
+
+def ours(mixer: str) -> Callable[[Shape], Run]:
+    """Return a candidate that is computed as ``fairseq-summarymixing features`` does."""
+    return lambda sizes: RecordingEncoder(our_model(sizes, mixer), False, 60.0, None).encode
+
+
+def huggingface_model(sizes: Shape) -> nn.Module:
+    mend_torchaudio()
+    try:
+        from transformers import Wav2Vec2Config, Wav2Vec2Model
+    except ImportError as error:
+        raise NotHere(f"transformers cannot be imported ({error})") from error
+    if sizes.frontend.frontend != "waveform":
+        raise NotHere("Hugging Face's wav2vec2 has no log-mel front end")
+    encoder = sizes.encoder
+    layers = [list(sizes) for sizes in zip(*sizes.frontend.conv_feature_layers)]
+    config = Wav2Vec2Config(
+        **dict(zip(("conv_dim", "conv_kernel", "conv_stride"), layers)),
+        hidden_size=encoder.encoder_embed_dim,
+        num_hidden_layers=encoder.encoder_layers,
+        num_attention_heads=encoder.encoder_attention_heads,
+        intermediate_size=encoder.encoder_ffn_embed_dim,
+        num_conv_pos_embeddings=encoder.conv_pos,
+        num_conv_pos_embedding_groups=encoder.conv_pos_groups,
+    )
+    config._attn_implementation = "sdpa"
+    return Wav2Vec2Model(config).eval()
+
+
+def huggingface(dtype: torch.dtype) -> Callable[[Shape], Run]:
+    def make(sizes: Shape) -> Run:
+        model = huggingface_model(sizes).to(dtype)
+        return lambda wave: model(wave.unsqueeze(0).to(dtype)).last_hidden_state
+
+    return make
+
+
+def exported(kind: str) -> Callable[[Shape], Run]:
+    """Return a candidate that ``fairseq-summarymixing export`` makes: "onnx", run by onnxruntime, or "torch"."""
+
+    def make(sizes: Shape) -> Run:
+        try:
+            from fairseq_summarymixing.converters import graph
+        except ImportError as error:
+            raise NotHere(f"exports cannot be imported ({error})") from error
+        model = graph.WaveformModel(our_model(sizes, "summary_mixing"), False, None).requires_grad_(False)
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "exported"
+            getattr(graph, f"write_{kind}")(model, file, {})
+            run = getattr(graph, f"open_{kind}")(file)
+        return lambda wave: run(wave.unsqueeze(0), torch.ones(1, len(wave), dtype=torch.int64))
+
+    return make
+
+
+def huggingface_onnx(sizes: Shape) -> Run:
+    model = huggingface_model(sizes)
+    import onnxruntime
+
+    samples = {"input_values": {1: torch.export.Dim("samples", min=800)}}
+    with tempfile.TemporaryDirectory() as folder:
+        file = str(Path(folder) / "exported.onnx")
+        options = {"input_names": ["input_values"], "dynamo": True, "verbose": False, "external_data": False}
+        torch.onnx.export(model, (torch.randn(1, 32000),), file, dynamic_shapes=samples, **options)
+        session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    return lambda wave: session.run(None, {session.get_inputs()[0].name: wave.unsqueeze(0).numpy()})[0]
+
+
+CANDIDATES: Dict[str, Callable[[Shape], Run]] = {
+    "summary_mixing": ours("summary_mixing"),
+    "self_attention": ours("self_attention"),
+    "huggingface": huggingface(torch.float32),
+    "huggingface_bf16": huggingface(torch.bfloat16),
+    "onnx": exported("onnx"),
+    "torch_export": exported("torch"),
+    "huggingface_onnx": huggingface_onnx,
+}
+EXPORTS = ("onnx", "torch_export", "huggingface_onnx")
+IN_CHUNKS = ("summary_mixing",)
+"""Of long recordings, too."""
+
+
+@torch.no_grad()
+def measure(shape: str, lengths: Sequence[float], names: Sequence[str], repeat: int) -> Iterator[Dict[str, Any]]:
+    """Yield a record for each length and candidate: medians and minima of ``repeat`` turns, after one that is not
+    timed. What is not there, and attention above :data:`MAX_ATTENTION_SECONDS`, is skipped with the reason."""
+    machine = describe_machine()
+    runs: Dict[str, Run] = {}
+    skipped: Dict[str, str] = {}
+    for name in names:
+        torch.manual_seed(1)
+        try:
+            runs[name] = CANDIDATES[name](SHAPES[shape])
+        except NotHere as error:
+            skipped[name] = str(error)
+    for seconds in lengths:
+        wave = torch.randn(round(seconds * 16000))
+        reason = f"one pass of more than {MAX_ATTENTION_SECONDS} s"
+        too_long = [name for name in runs if seconds > MAX_ATTENTION_SECONDS and name not in IN_CHUNKS]
+        left_out = {**skipped, **dict.fromkeys(too_long, reason)}
+        times = take_turns({name: run for name, run in runs.items() if name not in left_out}, wave, repeat)
+        for name in names:
+            record = {"shape": shape, "candidate": name, "seconds": seconds, "repeat": repeat, **machine}
+            yield {**record, "skipped": left_out[name]} if name in left_out else {**record, **summary(times[name])}
+
+
+def take_turns(runs: Dict[str, Run], wave: Tensor, repeat: int) -> Dict[str, List[Dict[str, float]]]:
+    """Return seconds by the clock and of the processor, of each turn of each candidate."""
+    times: Dict[str, List[Dict[str, float]]] = {name: [] for name in runs}
+    for turn in range(repeat + 1):
+        for name, run in runs.items():
+            begun, used = time.perf_counter(), time.process_time()
+            run(wave)
+            taken = {"wall": time.perf_counter() - begun, "processor": time.process_time() - used}
+            times[name] += [taken] if turn else []
+    return times
+
+
+def summary(times: Sequence[Dict[str, float]]) -> Dict[str, float]:
+    found = {}
+    for clock in ("wall", "processor"):
+        taken = sorted(turn[clock] for turn in times)
+        found.update({clock: statistics.median(taken), f"fastest_{clock}": taken[0]})
+    return found
+
+
+def report(records: Sequence[Dict[str, Any]]) -> str:
+    """Return a table for each shape, in Markdown, with ratios to the strongest rival that was measured."""
+    sections = []
+    for shape in dict.fromkeys(record["shape"] for record in records):
+        rows = [record for record in records if record["shape"] == shape]
+        head = ["seconds", "candidate", "processor s / s of audio", "wall s / s of audio", f"/ {BASELINES[shape]}"]
+        bases = {row["seconds"]: row for row in rows if row["candidate"] == BASELINES[shape] and "wall" in row}
+        machine, threads, torch_version, commit, date = (
+            rows[0][key] for key in ("machine", "threads", "torch", "commit", "date")
+        )
+        title = f"## {shape}\n\n{machine}, {threads} threads; torch {torch_version}; commit {commit}; {date}\n"
+        sections += [title, markdown(head, [cells(row, bases.get(row["seconds"])) for row in rows], text_columns=[1])]
+    return "\n".join(sections)
+
+
+def cells(record: Dict[str, Any], base: Any) -> List[str]:
+    seconds, name = record["seconds"], record["candidate"]
+    if "skipped" in record:
+        return [f"{seconds:g}", f"{name}: {record['skipped']}", "–", "–", "–"]
+    costs = [f"{record[clock] / seconds:.4f}" for clock in ("processor", "wall")]
+    ratio = f"{record['processor'] / base['processor']:.2f}" if base else "–"
+    return [f"{seconds:g}", name, *costs, ratio]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    quick = ",".join(name for name in CANDIDATES if name not in EXPORTS)
+    parser.add_argument("--out", type=Path, default=Path("inference"), help="folder (default %(default)s)")
+    parser.add_argument("--shapes", default="base,155m", help="default %(default)s")
+    parser.add_argument("--seconds", default="10,60", help="of audio (default %(default)s)")
+    parser.add_argument("--candidates", default=quick, help=f"of {','.join(CANDIDATES)} (default %(default)s)")
+    parser.add_argument("--repeat", type=int, default=5, help="turns of each candidate (default %(default)s)")
+    parser.add_argument("--threads", type=int, default=1, help="default %(default)s")
+    args = parser.parse_args()
+    shapes, names = args.shapes.split(","), args.candidates.split(",")
+    for argument, found, known in (("--shapes", shapes, SHAPES), ("--candidates", names, CANDIDATES)):
+        if not set(found) <= set(known):
+            parser.error(f"{argument} must be of {', '.join(known)}; got {','.join(found)}")
+    torch.set_num_threads(args.threads)
+    run(args.out, shapes, [float(length) for length in args.seconds.split(",")], names, args.repeat)
+
+
+def run(out: Path, shapes: Sequence[str], lengths: Sequence[float], names: Sequence[str], repeat: int) -> None:
+    """Measure and write the records and the report into ``out``."""
+    out.mkdir(parents=True, exist_ok=True)
+    records = []
+    with open(out / "inference.jsonl", "w", encoding="utf-8") as file:
+        for shape in shapes:
+            for record in measure(shape, lengths, names, repeat):
+                print(*cells(record, None), flush=True)
+                file.write(json.dumps(record) + "\n")
+                file.flush()
+                records.append(record)
+    (out / "inference.md").write_text(report(records), encoding="utf-8")
+    print(f"{out / 'inference.md'} holds the report")
+
+
+if __name__ == "__main__":
+    main()
