@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ..data.audio import BadAudio, check_kind, read_mono, resample
 from ..data.manifest import read_manifest
-from ..errors import UserError
+from ..errors import UserError, counted
 from ..plugin.corpora import any_text_in
 from ._batches import shuffled_by_length
 
@@ -197,7 +197,8 @@ class ResilientAudioDataset(FileAudioDataset):
                 )
             samples = resample(samples, rate, self.sample_rate)
         if len(samples) < (self.min_sample_size or 0):
-            raise BadAudio(f"it has {len(samples)} samples, fewer than task.min_sample_size={self.min_sample_size}")
+            found = counted(len(samples), "sample")
+            raise BadAudio(f"it has {found}, fewer than task.min_sample_size={self.min_sample_size}")
         source = torch.from_numpy(samples)
         return F.layer_norm(source, source.shape) if self.normalize else source
 
