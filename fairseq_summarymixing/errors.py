@@ -107,8 +107,6 @@ def exits_in_one_line(kind: type[Exception] = ValueError) -> Iterator[None]:
         yield
     except kind as error:
         if is_run_by_fairseq():
-            for prepare in before_exiting:
-                prepare()
             message = shortened(str(error))
             leave_at_exit(1, message)
             raise SystemExit(f"error: {message}") from None
@@ -129,9 +127,6 @@ def _is_command_of_fairseq(program: str) -> bool:
     is_script = name.startswith("fairseq-") and not name.startswith("fairseq-summarymixing")
     return is_script or os.path.basename(folder) == "fairseq_cli"
 
-
-before_exiting: list[Callable[[], None]] = []
-"""Called where a command of fairseq's is about to end with a one-line error, inside the function that has met it."""
 
 before_leaving: list[Callable[[str], None]] = []
 """Called with the message of the error that a process ends with."""

@@ -22,7 +22,7 @@ from fairseq_summarymixing.data.manifest import Row, write_splits
 from fairseq_summarymixing.data.page import add_out, check_out
 from fairseq_summarymixing.data.published import PublishedCorpus, check_corpus
 from fairseq_summarymixing.data.splits import choose_split, split_percents
-from fairseq_summarymixing.errors import UserError, exit_status
+from fairseq_summarymixing.errors import UserError, counted, exit_status
 
 WORDS = ["ZERO", "ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN", "EIGHT", "NINE"]
 NAME = re.compile(r"(\d)_([^_]+)_\d+")
@@ -111,7 +111,7 @@ def make(recordings: Path, out: Path, seed: int, passes: int, held_out: list, va
     write_splits(out, out / "audio", {split: rows for split, rows in splits.items() if rows})
     for split, rows in splits.items():
         minutes = sum(row.frames for row in rows) / SAMPLE_RATE / 60
-        print(f"{split}: {len(rows)} utterances, {minutes:.1f} minutes")
+        print(f"{split}: {counted(len(rows), 'utterance')}, {minutes:.1f} minutes")
 
 
 def main() -> int:

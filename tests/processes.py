@@ -1,8 +1,6 @@
 """Runs of two processes on one machine, started in each of the ways that fairseq has."""
 
 import contextlib
-import importlib
-import multiprocessing
 import os
 import signal
 import socket
@@ -12,12 +10,11 @@ import tempfile
 import time
 from pathlib import Path
 
+from forked import forked, set_values
 from tiny import ROOT, accept_ctrl_c, command, compose
 
 GLOO = {"distributed_training.distributed_world_size": 2, "distributed_training.distributed_backend": "gloo"}
 WAYS = ("spawn", "torchrun", "by hand")
-PRELOADED = ["fairseq_cli.hydra_train", "fairseq_summarymixing.models", "fairseq_summarymixing.tasks"]
-PRELOADED += ["fairseq_summarymixing.cli", "fairseq_summarymixing.downstream.decode", "matplotlib.pyplot"]
 
 
 def start_pair(way, folder, name, settings, of_rank=({}, {}), environment=None):
@@ -66,18 +63,11 @@ def train_pair(folder, name, settings):
     assert statuses == [0, 0], (statuses, *(output[-3000:] for output in outputs))
 
 
-def forked():
-    """A context whose processes are forked off one that has imported fairseq and us."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
-    return context
-
-
 def fork_pair(folder, name, settings, values=()):
     """Train in two processes that are forked off one that has imported fairseq already: the quickest way.
 
     Args:
-        values: (module, name, value) of what is to be set in both before.
+        values: as of :func:`~forked.set_values`, set in both before.
 
     Returns:
         Exit statuses and outputs, rank 0 first.
@@ -107,8 +97,7 @@ def _train(folder, name, settings, rank, log, values):
     from fairseq_cli.train import main
 
     torch.set_num_threads(1)
-    for module, attribute, value in values:
-        setattr(importlib.import_module(module), attribute, value)
+    set_values(values)
     call_main(compose(folder, name, {**settings, "distributed_training.distributed_rank": rank}), main)
 
 

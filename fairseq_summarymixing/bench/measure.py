@@ -17,7 +17,7 @@ import torch
 from tqdm import tqdm
 
 from .. import __version__
-from ..errors import UserError
+from ..errors import UserError, counted
 from ..modules.compiling import compile_layers
 from ..modules.encoder import Encoder
 from ..modules.lean.activation_memory import count_activation_bytes
@@ -253,7 +253,7 @@ def run(out: str | Path, **options: Any) -> str:
     for record in records:
         _append(out, json.dumps(record) + "\n")
         count += 1
-    return f"{count} records in {out}; next: fairseq-summarymixing bench report {out} --out DIR"
+    return f"{counted(count, 'record')} in {out}; next: fairseq-summarymixing bench report {out} --out DIR"
 
 
 def _append(out: str | Path, text: str) -> None:

@@ -40,6 +40,7 @@ from ..json_files import read_json
 from ..models._hf_config import STOCK_CHOICES, from_hf, mask_fields_from_hf
 from ..plugin.reading import reading_checkpoint
 from . import parity
+from .config_kinds import check_kinds
 from .export_hf import check_parity, quiet_transformers
 from .export_source import plain, read_export_source
 from .tokenizer import symbol_of
@@ -90,6 +91,11 @@ def _one_line(folder: Path) -> Iterator[None]:
         yield
     except UserError:
         raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError) as error:  # whose words are for programmers
+        raise UserError(
+            f"{folder} cannot be imported: a value in its JSON files is none that transformers writes there; save the "
+            "model again"
+        ) from error
     except Exception as error:
         raise UserError(f"{folder} cannot be imported: {one_line(error)}") from error
 
@@ -99,8 +105,9 @@ def _config(folder: Path) -> dict[str, Any]:
     import transformers
 
     importlib.import_module("fairseq_summarymixing.hf")
-    config = transformers.AutoConfig.from_pretrained(str(folder), trust_remote_code=False)
-    return {**config.to_dict(), **read_config(folder)}
+    given = read_config(folder)
+    check_kinds(given, ours=given["model_type"] == HF_OUR_MODEL)
+    return {**transformers.AutoConfig.for_model(given["model_type"]).to_dict(), **given}
 
 
 def _open(folder: Path) -> torch.nn.Module:

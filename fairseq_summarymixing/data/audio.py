@@ -22,6 +22,7 @@ RATES = (1_000, 768_000)  # Hz; below, nothing is speech, above, there is no har
 # Full scale is 1, and floats that were never scaled down reach 2^31. Of samples up to here an hour's sum of squares,
 # below 1e28, and all that a model computes of them stay far from the end of fp32, 3e38
 LARGEST_SAMPLE = 1e10
+OGG_PAGE, OGG_END = 65_307, 4  # most bytes of a page; flag of a stream's last page
 STREAMED_SIZE = 0x7FFF0000  # writers into a pipe cannot know the length and declare this much or more
 
 
@@ -45,7 +46,7 @@ class AudioInfo:
 def probe(path: str | Path) -> AudioInfo:
     """Read the header and one last frame, without decoding the rest.
 
-    Sees empty, foreign and truncated WAV, FLAC and OGG files. Does not see what only decoding shows: NaN
+    Sees empty, foreign and truncated WAV, FLAC and Ogg files. Does not see what only decoding shows: NaN
     samples, damage in the middle, and MP3 files that were cut (an MP3 header only estimates the length).
 
     Raises:
@@ -68,6 +69,8 @@ def probe(path: str | Path) -> AudioInfo:
                 raise BadAudio("no samples")
             _check_rate(info.sample_rate)
             _check_wav_length(file.extra_info, info)
+            if file.format == "OGG":
+                _check_ogg_end(path)
             # A cut FLAC file keeps its header; its last frame is what is missing.
             try:
                 file.seek(info.frames - 1)
@@ -175,6 +178,19 @@ def _check_wav_length(log: str, info: AudioInfo) -> None:
         declared, present = map(int, found.groups())
         if present < declared < STREAMED_SIZE:
             raise BadAudio(f"truncated: {present} of {declared} bytes of samples ({info.seconds:.2f} s) are there")
+
+
+def _check_ogg_end(path: Path) -> None:
+    """Refuse a cut Ogg file, of which libsndfile reads what is there: its last page is not whole, or not flagged as a
+    stream's end (RFC 3533, Section 6)."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - OGG_PAGE))
+        tail = file.read()
+    page = tail[tail.rfind(b"OggS\0") :]
+    header = 27 + page[26] if len(page) > 26 else 27
+    is_whole = len(page) >= header + sum(page[27:header]) and len(page) >= header
+    if not is_whole or not page[5] & OGG_END:
+        raise BadAudio("truncated: its last Ogg page ends no stream; copy it again, or convert what is there")
 
 
 @functools.lru_cache(maxsize=16)

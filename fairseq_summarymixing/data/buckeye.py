@@ -179,7 +179,8 @@ def write_segments(
     for split, rows in splits.items():
         hours = sum(row.frames for row in rows) / SAMPLE_RATE / 3600
         lines.append(
-            f"{split}: {hours:.2f} hours, {len(rows)} segments, {len({row.path[:3] for row in rows})} speakers"
+            f"{split}: {hours:.2f} hours, {counted(len(rows), 'segment')}, "
+            f"{counted(len({row.path[:3] for row in rows}), 'speaker')}"
         )
     left_out = f"left out: {counted(len(report.entries), 'recording')}"
     left_out += f", see {report_path}" if report.entries else ""

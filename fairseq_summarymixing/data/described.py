@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import UserError
+from ..errors import UserError, counted
 from ..text_files import read_lines
 from .report import Report
 from .transcripts import RecordingIndex, clean, match_table, read_table
@@ -165,7 +165,7 @@ def _cells(path: str | Path, lines: Sequence[str], delimiter: str):
         for cells in reader:
             count = reader.line_num + 1 - number
             if count > LONGEST_CELL:
-                raise UserError(f"{path}:{number}: a row over {count} lines; is a quote not closed?")
+                raise UserError(f"{path}:{number}: a row over {counted(count, 'line')}; is a quote not closed?")
             yield number, cells
             number = reader.line_num + 1
     except csv.Error as error:

@@ -51,7 +51,7 @@ def nothing_found(source: Path, extensions: Sequence[str], passed_over: Sequence
     if passed_over:
         first = passed_over[0]
         return UserError(
-            f"{source} holds no audio files that can be read ({len(passed_over)} others, "
+            f"{source} holds no audio files that can be read ({counted(len(passed_over), 'other')}, "
             f"such as {printable(first)}: {why_passed_over(first, extensions)})"
         )
     held = ", ".join(f"{count} {f'.{one}' if one else 'without extension'}" for one, count in others.most_common(3))

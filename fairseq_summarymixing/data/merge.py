@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -43,7 +44,8 @@ def merge_manifests(corpora: Sequence[tuple[str | Path, int]], out: str | Path) 
 
     ``train`` holds each corpus's rows as many times as its number says; every other split holds them once. Paths become
     relative to the folder that the roots have in common. Trials are put together. Labels are kept where all corpora
-    with the split have them, dictionaries where all have one: their counts are added.
+    with the split have them, with a warning for those that are not; dictionaries where all have one: their counts are
+    added.
 
     Args:
         corpora: folder and number.
@@ -90,8 +92,13 @@ def _merge_split(name: str, corpora: Sequence[Corpus], root: str, contents: dict
     if trials:
         contents[f"{name}.trials"] = trial_lines(trials)
     lines = [f"{name}: {len(contents[f'{name}.tsv']) - 1} rows: {', '.join(parts)}"]
-    left = sorted(set.union(*kinds) - set(kept))
-    return lines + [f"{name}.{kind} is left out: not every folder with {name}.tsv has one" for kind in left]
+    for kind in sorted(set.union(*kinds) - set(kept)):
+        lacking = next(corpus.folder for corpus, have in zip(corpora, kinds) if kind not in have)
+        left = f"{name}.{kind} is left out: {lacking} has {name}.tsv without it"
+        lines.append(left)
+        remedy = f"to keep it, write {lacking / name}.{kind}, a line for each row, empty where there is no label"
+        print(f"warning: {left}; {remedy}", file=sys.stderr)
+    return lines
 
 
 def _read(folder: Path, times: int) -> Corpus:

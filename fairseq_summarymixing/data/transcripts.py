@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
-from ..errors import UserError
+from ..errors import UserError, counted
 from ..text_files import read_lines
 
 WORD_END = "|"
@@ -60,8 +60,8 @@ def read_table(path: str | Path) -> dict[str, str]:
         if "\t" in text.strip():
             count = len(line.split("\t"))
             raise UserError(
-                f"{path}:{number}: expected 'recording<TAB>text'; found {count} columns, {line.strip()[:60]!r}: "
-                "of a table with a header, name the columns in `columns`"
+                f"{path}:{number}: expected 'recording<TAB>text'; found {counted(count, 'column')}, "
+                f"{line.strip()[:60]!r}: of a table with a header, name the columns in `columns`"
             )
         if key in table:
             raise UserError(f"{path}:{number}: {key!r} has a transcript in an earlier line already")

@@ -15,7 +15,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from ..compat import require
-from ..errors import UserError
+from ..errors import UserError, counted
 from ..input_files import kind_of
 from ..tables import aligned
 from ..text_files import read_lines
@@ -180,7 +180,7 @@ def check_vocabulary(settings: BeamSearch, lexicon: Iterable[str]) -> None:
             "are they of one case?"
         )
     if missing:
-        message = f"{len(missing)} words of the lexicon, such as {missing[0]!r}, are unknown to {settings.lm}"
+        message = f"{settings.lm} does not know {counted(len(missing), 'word')} of the lexicon, such as {missing[0]!r}"
         print(f"warning: {message}", file=sys.stderr)
 
 

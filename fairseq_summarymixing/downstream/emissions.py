@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 from ..checkpoints import Checkpoint
 from ..compat import quiet_fairseq
 from ..data.audio import BadAudio
-from ..errors import UserError, one_line
+from ..errors import UserError, counted, one_line
 from ..modules.lean.derived import weights_stay
 from ..plugin.corpora import any_text_in
 from .encoder import RecordingEncoder, check_seconds, load_encoder, pick_device, pick_dtype, products_in
@@ -177,7 +177,8 @@ def compute_emissions(model: EmissionModel, test_set: TestSet, split: str) -> tu
                 emissions[index] = found
                 if not len(found):
                     notes.append(
-                        f"{test_set.paths[index]}: too short for one frame ({len(wave)} samples); empty hypothesis"
+                        f"{test_set.paths[index]}: too short for one frame ({counted(len(wave), 'sample')}); "
+                        "empty hypothesis"
                     )
     for note in notes:
         warn(f"warning: {note}")
@@ -220,9 +221,10 @@ def check_finite(emissions: Sequence[Tensor], paths: Sequence[str], checkpoint: 
     """Raise a UserError where emissions are NaN or infinite."""
     bad = [path for path, values in zip(paths, emissions) if not torch.isfinite(values).all()]
     if bad:
+        more = f" and {counted(len(bad) - 1, 'other')}" if len(bad) > 1 else ""
         raise UserError(
-            f"{checkpoint.path} gives no finite emissions for {bad[0]} and {len(bad) - 1} others: its training had "
-            "diverged; decode an earlier checkpoint"
+            f"{checkpoint.path} gives no finite emissions for {bad[0]}{more}: its training had diverged; decode an "
+            "earlier checkpoint"
         )
 
 

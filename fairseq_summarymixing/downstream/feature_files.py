@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import UserError
+from ..errors import UserError, counted
 from ..json_files import read_json
 from .feature_formats import FeatureFormat
 
@@ -125,7 +125,7 @@ def version(path: str | Path, name: str | None = None) -> list[Any]:
 
 
 def _refusal(files: FeatureFiles, conflict: str, others: int) -> UserError:
-    more = f" ({others} more recordings likewise)" if others else ""
+    more = f" ({counted(others, 'more recording')} likewise)" if others else ""
     *others_of, last = files.patterns()
     return UserError(
         f"{conflict}{more}; they stay as they are: name another folder, or remove {', '.join(others_of)} and {last} "

@@ -4,14 +4,14 @@ and the machine can do what it asks."""
 import contextlib
 import difflib
 import importlib.util
-from enum import Enum
-from typing import Any, Iterator, Optional, Union
+from typing import Any, Iterator, Optional
 
 from omegaconf import OmegaConf
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 
 from ..checkpoints.evaluated_fields import is_literal
 from ..errors import UserError
+from .field_kinds import in_words
 from .guard import guard
 from .machine import check_machine
 from .memory import allocated_model, enough_memory
@@ -27,8 +27,6 @@ EVALUATED = {
     "model.conv_feature_layers": "[(512, 10, 5)] + [(512, 3, 2)] * 4",
 }
 """Texts that fairseq evaluates while it builds, with an example."""
-
-IN_WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
 
 
 def install() -> None:
@@ -138,18 +136,7 @@ def known_fields(dataclass: Any, cfg: Any, *args, **kwargs) -> Iterator[None]:
         expected = getattr(dataclass, "__dataclass_fields__", {}).get(field)
         if expected is None or field not in cfg:
             raise UserError(f"{group}, field {field}: {first_line(error)}") from error
-        raise UserError(f"{group}: {field} must be {_in_words(expected.type)}; got {cfg[field]!r}") from error
-
-
-def _in_words(kind: Any) -> str:
-    """Describe a field's type for people."""
-    if getattr(kind, "__origin__", None) is Union:
-        kinds = [_in_words(each) for each in kind.__args__ if each is not type(None)]
-        return " or ".join(kinds) + " or null" * (type(None) in kind.__args__)
-    if isinstance(kind, type) and issubclass(kind, Enum):
-        return f"one of {', '.join(str(each.value) for each in kind)}"
-    inner = getattr(kind, "__args__", None)
-    return IN_WORDS.get(kind) or (f"a list, each {_in_words(inner[0])}" if inner else "of another kind")
+        raise UserError(f"{group}: {field} must be {in_words(expected.type)}; got {cfg[field]!r}") from error
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from typing import Any, Dict, Iterator, Optional
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf, open_dict
 
-from ..errors import UserError, before_exiting
+from ..errors import UserError
 from .guard import guard
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ def install() -> None:
     import fairseq_cli.train
     from fairseq import checkpoint_utils
 
-    guard(fairseq_cli.train, "add_defaults", job_of_a_sweep, paths_from_the_start)
+    guard(fairseq_cli.train, "add_defaults", paths_from_the_start)
     guard(checkpoint_utils, "verify_checkpoint_directory", folder_of_its_own)
 
 
@@ -57,17 +57,6 @@ def start_folder() -> str:
     if HydraConfig.initialized():
         return HydraConfig.get().runtime.cwd
     return os.environ.get("PWD", os.getcwd())  # of a process that fairseq has spawned
-
-
-@contextlib.contextmanager
-def job_of_a_sweep(cfg: Any) -> Iterator[None]:
-    """Let a sweep go on after a job that ends with an error: fairseq logs it as it does with suppress_crashes."""
-
-    def suppress() -> None:
-        cfg.common.suppress_crashes = True
-
-    before_exiting[:] = [] if job_number() is None else [suppress]
-    yield
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..data.audio import BadAudio, check_kind, read_mono, resample
 from ..data.manifest_arrays import read_manifest_arrays
-from ..errors import UserError
+from ..errors import UserError, counted
 from ._batches import shuffled_by_length
 from ._rows import SharedRows
 from ._waveforms import linear_map, normalised, pack, with_one_type
@@ -214,7 +214,8 @@ class ResilientAudioDataset(RawAudioDataset):
                 )
             samples = resample(samples, rate, self.sample_rate)
         if len(samples) < (self.min_sample_size or 0):
-            raise BadAudio(f"it has {len(samples)} samples, fewer than task.min_sample_size={self.min_sample_size}")
+            found = counted(len(samples), "sample")
+            raise BadAudio(f"it has {found}, fewer than task.min_sample_size={self.min_sample_size}")
         return torch.from_numpy(samples)
 
     @staticmethod

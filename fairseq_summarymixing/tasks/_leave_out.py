@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Set, Union
 
-from ..errors import UserError
+from ..errors import UserError, counted
 from ..text_files import read_lines
 
 
@@ -25,7 +25,7 @@ def read_leave_out(path: Union[str, Path], folder: Union[str, Path]) -> Set[str]
                 unknown.difference_update(row.split("\t")[0].strip() for row in rows)
     if unknown:
         raise UserError(
-            f"task.leave_out={path} names {len(unknown)} paths that no manifest in {os.path.abspath(folder)} holds, "
-            f"the first is {min(unknown)}: write paths as they stand in the manifests"
+            f"task.leave_out={path} names {counted(len(unknown), 'path')} that no manifest in "
+            f"{os.path.abspath(folder)} holds, the first is {min(unknown)}: write paths as they stand in the manifests"
         )
     return paths

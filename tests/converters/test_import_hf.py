@@ -178,6 +178,13 @@ def test_no_code_of_a_directory_is_run(exported, tmp_path):
         ({"fairseq": [1, 2]}, "cannot be imported"),
         ({"fairseq": {"model": "none"}}, "cannot be imported"),
         ({"model_type": ["wav2vec2"]}, "is of a model"),
+        ({"hidden_size": "32"}, "config.json: hidden_size must be a whole number; got '32'"),
+        ({"hidden_dropout": True}, "config.json: hidden_dropout must be a number; got True"),
+        ({"conv_dim": [16, 1.5]}, "config.json: conv_dim must be a list, each a whole number; got .16, 1.5."),
+        ({"hidden_act": ["gelu"]}, "config.json: hidden_act must be a text; got .'gelu'."),
+        ({"fairseq": {"model": {"latent_temp": True}}}, "fairseq.model.latent_temp must be a list, each a number"),
+        ({"fairseq": {"dtype": []}}, "config.json: fairseq.dtype must be a text; got ..$"),
+        ({"fairseq": {"dtype": "half a byte"}}, "a value in its JSON files is none that transformers writes there"),
     ],
     ids=str,
 )

@@ -1,4 +1,5 @@
 import os
+import re
 
 import numpy as np
 import pytest
@@ -25,6 +26,20 @@ def test_a_cut_file_is_refused_without_decoding_it(tmp_path, write_tone, ending)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     with pytest.raises(BadAudio, match="truncated|no samples|not readable"):
         probe(path)
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_ogg_files_that_are_whole_pass_and_cut_ones_do_not(tmp_path, write_tone, subtype):
+    path = write_tone(tmp_path / "a.ogg", 8, subtype=subtype)
+    whole = path.read_bytes()
+    pages = [place.start() for place in re.finditer(b"OggS", whole)]
+    for content in (whole, whole * 2, whole + b"TAG of a player"):  # * 2: a chain of two streams
+        path.write_bytes(content)
+        assert probe(path).frames >= 8 * 16000
+    for size in (pages[-1], pages[-1] + 10, len(whole) - 1):
+        path.write_bytes(whole[:size])
+        with pytest.raises(BadAudio, match="truncated|not readable"):
+            probe(path)
 
 
 def test_a_wav_written_into_a_pipe_is_fine_though_its_header_declares_no_real_length(tmp_path, write_tone):

@@ -87,7 +87,7 @@ def test_answers_are_the_lexicons_words(files, capsys):
     files[1].write_text("\ufeffHE\tH I |\nunheard\tI |\n", encoding="utf-8")
     decoder = BeamDecoder(BeamSearch(*files), SYMBOLS, 0)
     assert decoder(emissions())[0].words == ["HE"]
-    assert "1 words of the lexicon, such as 'unheard', are unknown" in capsys.readouterr().err
+    assert "does not know 1 word of the lexicon, such as 'unheard'" in capsys.readouterr().err
 
 
 def test_wrong_options_and_files_are_errors(files, tmp_path, capfd):

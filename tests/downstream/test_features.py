@@ -114,7 +114,7 @@ def test_another_recording_or_checkpoint_of_the_same_name_is_refused_and_nothing
     for checkpoint, audio, found, asked in (
         (ours, [new, other], f"made of the recording {x} (", f"not of the recording {other} ("),
         (stock, [new, x], f"made of the checkpoint {ours} (", f"not of the checkpoint {stock} ("),
-        (stock, [new, x, tmp_path / "a/y.wav"], "(1 more recordings likewise)", "x.layer-*.npy there"),
+        (stock, [new, x, tmp_path / "a/y.wav"], "(1 more recording likewise)", "x.layer-*.npy there"),
     ):
         assert features(checkpoint, *audio, out=made) == 1
         error = capsys.readouterr().err

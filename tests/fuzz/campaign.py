@@ -22,10 +22,9 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
-from case import files_in, what_is_wrong
-from execution import run
+from case import Outcome, files_in, what_is_wrong
+from forked import PRELOADED, Forked
 from inputs import write_directory, write_inputs
-from processes import PRELOADED
 from tqdm import tqdm
 
 KINDS = (
@@ -50,7 +49,7 @@ def run_case(kind, seed, number, inputs, folder):
     shutil.copytree(inputs, folder)
     case = importlib.import_module(f"kinds.{kind}").make(draw, Path(folder))
     before = files_in(folder)
-    outcome = run(case.argv, folder, SECONDS)
+    outcome = Outcome(*Forked(case.argv, folder).end(SECONDS))
     return case, outcome, what_is_wrong(case, outcome, before, files_in(folder))
 
 

@@ -46,4 +46,6 @@ def test_a_sweep_with_relative_paths_goes_on_after_errors(tmp_path):
     crashes = [line.split("Crashed! ")[1] for line in output.splitlines() if "Crashed! " in line]
     assert crashes[0] == "error: optimizer.weight_decay must be at least 0; got -1.0"
     assert crashes[1].startswith(f"error: checkpoint.save_dir={tmp_path}/checkpoints is that of job 1 of this sweep")
+    last = "error: of this sweep, jobs 0, 2 failed; their errors stand above"
+    assert output.strip().splitlines()[-1] == last
     assert len(crashes) == 2 and (tmp_path / "checkpoints/checkpoint_last.pt").exists()

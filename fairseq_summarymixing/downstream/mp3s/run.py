@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ...errors import UserError
+from ...errors import UserError, counted
 from . import buckeye
 from .cells import LAYER_WEIGHTS, Cell, finished, run_cell
 from .corpora import Count, look, read_corpora
@@ -99,7 +99,7 @@ class _Plan:
     def run(self, cells: Sequence[tuple[Cell, Encoder]]) -> str:
         done = {cell: finished(cell.folder(self.out), self._settings(cell, encoder)) for cell, encoder in cells}
         kept, failed, elsewhere = sum(map(bool, done.values())), [], 0
-        _print(f"{len(cells)} runs, {kept} of them done before")
+        _print(f"{counted(len(cells), 'run')}, {kept} done before")
         for number, (cell, encoder) in enumerate(cells, start=1):
             if done[cell]:
                 continue

@@ -1,5 +1,5 @@
 """Report in one line what ends fairseq-hydra-train before it loads its user directory, or in the process that has
-spawned the others, which never does.
+spawned the others, which never does; and let a sweep (``--multirun``) go on after a job that ends so.
 
 hydra imports every module of this namespace. In other programs than fairseq-hydra-train nothing happens, and in runs of
 other user directories errors stay as they are. The package itself is not imported: fairseq would then refuse to load it
@@ -8,23 +8,31 @@ from another folder.
 
 import functools
 import importlib
+import logging
 import os
 import sys
-from typing import Any, Callable
+from typing import Any, Callable, List, NoReturn, Optional, Union
 
 USER_DIR = "fairseq_summarymixing"
 SWITCH = "FAIRSEQ_SUMMARYMIXING_PLUGIN"  # as in plugin/__init__.py
 REPORTED_BY_PARENT = "FAIRSEQ_SUMMARYMIXING_PARENT_REPORTS"  # as in plugin/interrupts.py
 INTERRUPTED = "interrupted; run the same command to go on from the last checkpoint"  # likewise
 
+logger = logging.getLogger("fairseq_cli.hydra_train")
+_failed: List[int] = []  # jobs of this sweep
+
 
 def install() -> None:
-    """Wrap the functions in which hydra prepares a job's folder, and fairseq its processes."""
+    """Wrap the functions in which hydra prepares a job's folder and a sweep, and fairseq a job and its processes."""
+    import fairseq_cli.hydra_train
     from fairseq.distributed import utils
+    from hydra.core.plugins import Plugins
 
     for name in ("hydra", "core_plugins.basic_launcher"):
         module = importlib.import_module(f"hydra._internal.{name}")
         module.run_job = in_a_writable_folder(module.run_job)
+    Plugins.instantiate_sweeper = sweeping(Plugins.instantiate_sweeper)
+    fairseq_cli.hydra_train._hydra_main = going_on(fairseq_cli.hydra_train._hydra_main)
     utils.call_main = reporting(utils.call_main)
 
 
@@ -44,16 +52,80 @@ def in_a_writable_folder(run_job: Callable) -> Callable:
         try:
             return run_job(*args, **kwargs)
         except (OSError, ValueError) as error:
-            cause = error if isinstance(error, OSError) else error.__cause__  # ValueError: logging's, of its file
-            is_of_a_file = isinstance(cause, OSError) and cause.filename is not None
-            if not is_of_a_file or not any(map(is_ours, (*args, *kwargs.values()))):
+            if not any(map(is_ours, (*args, *kwargs.values()))):
                 raise
-            raise SystemExit(
-                f"error: hydra cannot write {cause.filename}: {cause.strerror}; start from a folder that can be "
-                "written to, or set hydra.run.dir=FOLDER"
-            ) from None
+            report_unwritable(error, "hydra.run.dir")
 
     return run
+
+
+def report_unwritable(error: Union[OSError, ValueError], field: str) -> NoReturn:
+    """End in one line where hydra could not write a file or folder, which the field chooses; raises other errors."""
+    cause = error if isinstance(error, OSError) else error.__cause__  # ValueError: logging's, of its file
+    if not isinstance(cause, OSError) or cause.filename is None:
+        raise error
+    raise SystemExit(
+        f"error: hydra cannot write {cause.filename}: {cause.strerror}; start from a folder that can be written to, or "
+        f"set {field}=FOLDER"
+    ) from None
+
+
+def sweeping(instantiate_sweeper: Callable) -> Callable:
+    """Let a sweep of ours end with an error where one of its jobs has, when all have run."""
+
+    @functools.wraps(instantiate_sweeper)
+    def instantiate(*args, **kwargs):
+        sweeper = instantiate_sweeper(*args, **kwargs)
+        if any(map(is_ours, kwargs.values())):
+            sweeper.sweep = ending_with_its_jobs(sweeper.sweep)
+        return sweeper
+
+    return instantiate
+
+
+def ending_with_its_jobs(sweep: Callable) -> Callable:
+    """Report a folder that the sweep cannot write, and at its end the jobs that have failed."""
+
+    @functools.wraps(sweep)
+    def run(*args, **kwargs):
+        _failed.clear()
+        try:
+            returned = sweep(*args, **kwargs)
+        except OSError as error:
+            report_unwritable(error, "hydra.sweep.dir")
+        if _failed:
+            jobs, errors = ("jobs", "their errors stand") if len(_failed) > 1 else ("job", "its error stands")
+            raise SystemExit(f"error: of this sweep, {jobs} {', '.join(map(str, _failed))} failed; {errors} above")
+        return returned
+
+    return run
+
+
+def going_on(hydra_main: Callable) -> Callable:
+    """Log the error that ends a job of a sweep, as fairseq logs a crash, and return: the next job follows."""
+
+    @functools.wraps(hydra_main)
+    def run(cfg: Any, **kwargs):
+        try:
+            return hydra_main(cfg, **kwargs)
+        except SystemExit as end:
+            number = job_number()
+            if number is None or not is_ours(cfg) or not isinstance(end.code, str):
+                raise
+            logger.error("Crashed! %s", end)
+            _failed.append(number)
+
+    return run
+
+
+def job_number() -> Optional[int]:
+    """Return which job of a sweep this is, from 0; None outside a sweep."""
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import OmegaConf
+
+    if not HydraConfig.initialized() or OmegaConf.is_missing(HydraConfig.get().job, "num"):
+        return None
+    return HydraConfig.get().job.num
 
 
 def reporting(call_main: Callable) -> Callable:

@@ -44,7 +44,7 @@ def test_every_task_model_and_seed_gets_a_score_and_is_not_run_again(stage, corp
     assert kept["versions"]["speechbrain"] == "1.0"
     assert result(stage, "SLURP-linear/ours/seed-1")["scores"] == {"test": 94.9}
     assert run(stage, path, *options) == 0
-    assert len(stage.started()) == 8 and "8 runs, 8 of them done before" in capsys.readouterr().out
+    assert len(stage.started()) == 8 and "8 runs, 8 done before" in capsys.readouterr().out
     assert run(stage, path, *options[:-3], "--seeds", "1", "2", "3") == 0
     assert len(stage.started()) == 12
 
