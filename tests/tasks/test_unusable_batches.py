@@ -187,7 +187,7 @@ def test_a_model_that_has_diverged_is_not_blamed_on_recordings(tmp_path, caplog)
     "content, message",
     [
         (None, r"task\.leave_out: cannot read .*: No such file"),
-        ("train-0.wav\nother/x.wav\n", r"names 1 paths that no manifest in .* holds, the first is other/x\.wav"),
+        ("train-0.wav\nother/x.wav\n", r"names 1 path that no manifest in .* holds, the first is other/x\.wav"),
     ],
 )
 def test_a_list_of_recordings_to_leave_out_must_be_right(content, message, tmp_path):
