@@ -48,5 +48,5 @@ setup(
         "tqdm",
     ],
     extras_require=EXTRAS,
-    entry_points={"console_scripts": ["fairseq-summarymixing = fairseq_summarymixing.cli:main"]},
+    entry_points={"console_scripts": ["fairseq-summarymixing = fairseq_summarymixing.__main__:main"]},
 )

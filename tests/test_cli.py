@@ -2,9 +2,11 @@
 
 import ast
 import re
+import subprocess
+import sys
 
 import pytest
-from tiny import ROOT, tone, write_wave
+from tiny import ROOT, accept_ctrl_c, tone, write_wave
 
 from fairseq_summarymixing.cli import VERBS, build_parser, main
 from fairseq_summarymixing.errors import UserError, option_names
@@ -46,3 +48,23 @@ def test_every_argument_that_an_error_names_has_an_option():
     errors = [ast.unparse(call) for call in calls if getattr(call.func, "id", "") in ("UserError", "BadAudio")]
     named = {name for error in errors for name in re.findall(r"`(\w+)`", error)}
     assert len(named) > 20 and named - known == set()
+
+
+@pytest.mark.parametrize("when", ["fairseq_summarymixing.cli", "numpy"])
+def test_ctrl_c_while_modules_are_imported_is_one_line(when):
+    code = f"""
+import os, signal, sys
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name == {when!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupt())
+sys.argv[1:] = ["features", "nosuch.pt", "nosuch.wav", "-o", "out"]
+from fairseq_summarymixing.__main__ import main
+sys.exit(main())
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, preexec_fn=accept_ctrl_c
+    )
+    line = "interrupted: run the same command again; what was finished is kept\n"
+    assert (ended.returncode, ended.stderr) == (130, line)

@@ -11,7 +11,8 @@ from typing import Any
 from ..errors import UserError
 from ..files import atomic_write
 from ..text_files import read_lines
-from .runs import LOGGED_FIELDS, Run
+from .logs import LOGGED_FIELDS
+from .run import Run
 
 FORMAT = "fairseq-summarymixing curves 1"
 # What says how a run goes, pre-training or fine-tuning; of the rest, such as epoch and words per second, a log is full

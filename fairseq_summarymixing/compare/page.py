@@ -10,7 +10,7 @@ from .. import __version__
 from .plots import Plot
 from .probe_results import Result
 from .probes import probe_tables, probe_title
-from .runs import Run
+from .run import Run
 from .tables import table
 
 STYLE = """

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .runs import PRETRAINING, Run
+from .run import PRETRAINING, Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ..errors import UserError
 
 if TYPE_CHECKING:
-    from .runs import Run
+    from .run import Run
 
 SHIPPED = Path(__file__).parent / "healthy_runs"
 

@@ -17,7 +17,8 @@ from .plots import draw_plots, line_styles
 from .probe_results import read_probes
 from .probes import draw_probe, probe_markdown
 from .references import read_references
-from .runs import FINETUNING, PRETRAINING, Run, read_runs
+from .run import FINETUNING, PRETRAINING, Run
+from .runs import read_runs
 from .tables import summary, table
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .runs import PRETRAINING, Run
+from .run import PRETRAINING, Run
 
 MISSING = "–"
 

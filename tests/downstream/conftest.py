@@ -97,3 +97,11 @@ def randomise_projection(path):
     state["model"]["w2v_encoder.proj.weight"] = torch.randn(weight.shape, generator=generator)
     state["model"]["w2v_encoder.proj.bias"] = torch.zeros(weight.size(0))
     torch.save(state, path)
+
+
+@pytest.fixture(scope="module")
+def recordings(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("recordings")
+    tiny.write_wave(folder / "long.wav", tiny.tone(7.3))
+    tiny.write_wave(folder / "low.wav", tiny.tone(1.0, rate=8000), 8000)
+    return folder

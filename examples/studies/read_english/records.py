@@ -11,7 +11,8 @@ from runs import HERE
 
 from fairseq_summarymixing.checkpoints import Checkpoint
 from fairseq_summarymixing.compare.curves import write_curves
-from fairseq_summarymixing.compare.runs import PRETRAINING, read_run
+from fairseq_summarymixing.compare.run import PRETRAINING
+from fairseq_summarymixing.compare.runs import read_run
 from fairseq_summarymixing.downstream.decode import device_name, versions
 from fairseq_summarymixing.files import atomic_write
 

@@ -8,7 +8,7 @@ import numpy as np
 from runs import MODELS
 
 from fairseq_summarymixing.compare.curves import read_curves
-from fairseq_summarymixing.compare.runs import Run
+from fairseq_summarymixing.compare.run import Run
 from fairseq_summarymixing.downstream.error_rate import ErrorRate, character_errors, word_errors
 from fairseq_summarymixing.errors import UserError
 from fairseq_summarymixing.text_files import read_lines, read_text
