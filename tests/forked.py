@@ -106,6 +106,9 @@ def _train():
 
     from fairseq_summarymixing import plugin
 
+    first = next(index for index, argument in enumerate(sys.argv) if "=" in argument)
+    imported_before = Path(plugin.__file__).parent.parent  # another copy would be refused
+    sys.argv.insert(first, f"common.user_dir={imported_before}")
     torch.set_num_threads(1)
     plugin.install()
     cli_main()
