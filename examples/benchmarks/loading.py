@@ -1,11 +1,11 @@
-"""Measure what loading costs, in our data set and in stock fairseq's, in turns: hours of audio per second of one worker,
-and time and memory of a long manifest.
+"""Measure what loading costs beside stock fairseq, in turns: hours of audio per second of one worker, and time and
+memory of a long manifest.
 
     python examples/benchmarks/loading.py audio RECORDINGS --minutes 30
     python examples/benchmarks/loading.py rows 1000000
 
-``audio`` copies recordings from a folder as WAV, FLAC and Ogg Vorbis of 16 kHz, and as WAV of 48 kHz, which stock fairseq
-refuses. ``rows`` makes a manifest without recordings; each reading has a process of its own.
+``audio`` copies recordings from a folder as WAV, FLAC and Ogg Vorbis of 16 kHz, and as WAV of 48 kHz, which stock
+fairseq refuses. ``rows`` makes a manifest without recordings; each reading has a process of its own.
 """
 
 import argparse
@@ -82,7 +82,8 @@ def measure_audio(source: Path, minutes: float, turns: int) -> None:
                 data = data_sets(f"{folder}/{name}/train.tsv", normalize)
                 taken = [{loader: load(each) for loader, each in data.items()} for _ in range(turns + 1)]
                 # the first turn warms up
-                rates = {loader: hours / statistics.median(turn[loader] for turn in taken[1:]) for loader in data}
+                median = {loader: statistics.median(turn[loader] for turn in taken[1:]) for loader in data}
+                rates = {loader: round(hours / seconds, 3) for loader, seconds in median.items()}
                 print(json.dumps({"format": name, "normalize": normalize, "hours_per_second": rates}), flush=True)
 
 
