@@ -73,7 +73,7 @@ def parse_digits(text: np.ndarray, begins: np.ndarray, ends: np.ndarray) -> np.n
         digits = text[ends[there] - 1 - place] - np.uint8(ord("0"))  # below "0", it wraps around to above 9
         if digits.max() > 9:
             return None
-        numbers[there] += digits * np.int64(10**place)
+        numbers[there] += digits.astype(np.int64) * 10**place
     return numbers if numbers.min() > 0 else None
 
 
