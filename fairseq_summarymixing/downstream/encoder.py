@@ -121,7 +121,7 @@ class RecordingEncoder:
 
     def _encode(self, wave: Tensor, on_chunk: ChunkCallback | None) -> Tensor:
         chunk = max(1, round(self.block_seconds * self.frames_per_second))
-        if self.is_linear:
+        if self.is_linear and self.frames(len(wave)) > chunk:
             return encode_in_chunks(self.model, wave, chunk, on_chunk)
         if self.window_seconds:
             return self._encode_windows(wave, round(self.window_seconds * self.frames_per_second), on_chunk)
