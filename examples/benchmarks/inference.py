@@ -27,6 +27,7 @@ from fairseq_summarymixing.bench.candidates import SHAPES, NotHere, Shape
 from fairseq_summarymixing.bench.measure import describe_machine
 from fairseq_summarymixing.compat import mend_torchaudio
 from fairseq_summarymixing.downstream.encoder import MAX_ATTENTION_SECONDS, RecordingEncoder
+from fairseq_summarymixing.downstream.long_form_options import BLOCK_SECONDS
 from fairseq_summarymixing.modules.lean.derived import weights_stay
 from fairseq_summarymixing.modules.lean.precision import takes_bf16_products
 from fairseq_summarymixing.modules.lean.replace import make_lean
@@ -49,7 +50,7 @@ def ours(mixer: str, dtype: str = "fp32") -> Callable[[Shape], Run]:
     def make(sizes: Shape) -> Run:
         if dtype == "bf16" and not takes_bf16_products():
             raise NotHere("this processor does not multiply bf16, or torch is older than 2.9")
-        return RecordingEncoder(our_model(sizes, mixer), False, 60.0, None, dtype).encode
+        return RecordingEncoder(our_model(sizes, mixer), False, BLOCK_SECONDS, None, dtype).encode
 
     return make
 
