@@ -27,6 +27,9 @@ from fairseq_summarymixing.bench.candidates import SHAPES, NotHere, Shape
 from fairseq_summarymixing.bench.measure import describe_machine
 from fairseq_summarymixing.compat import mend_torchaudio
 from fairseq_summarymixing.downstream.encoder import MAX_ATTENTION_SECONDS, RecordingEncoder
+from fairseq_summarymixing.downstream.long_form_options import BLOCK_SECONDS
+from fairseq_summarymixing.modules.lean.derived import weights_stay
+from fairseq_summarymixing.modules.lean.precision import takes_bf16_products
 from fairseq_summarymixing.modules.lean.replace import make_lean
 from fairseq_summarymixing.modules.wav2vec2 import Wav2Vec2
 from fairseq_summarymixing.tables import markdown
@@ -41,9 +44,15 @@ def our_model(sizes: Shape, mixer: str) -> Wav2Vec2:
     return model.eval()
 
 
-def ours(mixer: str) -> Callable[[Shape], Run]:
-    """Return a candidate that is computed as ``fairseq-summarymixing features`` does."""
-    return lambda sizes: RecordingEncoder(our_model(sizes, mixer), False, 60.0, None).encode
+def ours(mixer: str, dtype: str = "fp32") -> Callable[[Shape], Run]:
+    """Return a candidate that is computed as ``fairseq-summarymixing features --dtype`` does."""
+
+    def make(sizes: Shape) -> Run:
+        if dtype == "bf16" and not takes_bf16_products():
+            raise NotHere("this processor does not multiply bf16, or torch is older than 2.9")
+        return RecordingEncoder(our_model(sizes, mixer), False, BLOCK_SECONDS, None, dtype).encode
+
+    return make
 
 
 def huggingface_model(sizes: Shape) -> nn.Module:
@@ -110,7 +119,9 @@ def huggingface_onnx(sizes: Shape) -> Run:
 
 CANDIDATES: Dict[str, Callable[[Shape], Run]] = {
     "summary_mixing": ours("summary_mixing"),
+    "summary_mixing_bf16": ours("summary_mixing", "bf16"),
     "self_attention": ours("self_attention"),
+    "self_attention_bf16": ours("self_attention", "bf16"),
     "huggingface": huggingface(torch.float32),
     "huggingface_bf16": huggingface(torch.bfloat16),
     "onnx": exported("onnx"),
@@ -118,7 +129,7 @@ CANDIDATES: Dict[str, Callable[[Shape], Run]] = {
     "huggingface_onnx": huggingface_onnx,
 }
 EXPORTS = ("onnx", "torch_export", "huggingface_onnx")
-IN_CHUNKS = ("summary_mixing",)
+IN_CHUNKS = ("summary_mixing", "summary_mixing_bf16")
 """Of long recordings, too."""
 
 
@@ -140,7 +151,8 @@ def measure(shape: str, lengths: Sequence[float], names: Sequence[str], repeat: 
         reason = f"one pass of more than {MAX_ATTENTION_SECONDS} s"
         too_long = [name for name in runs if seconds > MAX_ATTENTION_SECONDS and name not in IN_CHUNKS]
         left_out = {**skipped, **dict.fromkeys(too_long, reason)}
-        times = take_turns({name: run for name, run in runs.items() if name not in left_out}, wave, repeat)
+        with weights_stay():  # as in the commands, of many recordings
+            times = take_turns({name: run for name, run in runs.items() if name not in left_out}, wave, repeat)
         for name in names:
             record = {"shape": shape, "candidate": name, "seconds": seconds, "repeat": repeat, **machine}
             yield {**record, "skipped": left_out[name]} if name in left_out else {**record, **summary(times[name])}

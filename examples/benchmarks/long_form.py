@@ -18,6 +18,7 @@ import torch
 from fairseq_summarymixing.bench.candidates import SHAPES
 from fairseq_summarymixing.bench.measure import describe_machine
 from fairseq_summarymixing.downstream.encoder import RecordingEncoder
+from fairseq_summarymixing.downstream.long_form_options import BLOCK_SECONDS
 from fairseq_summarymixing.modules.lean.replace import make_lean
 from fairseq_summarymixing.modules.wav2vec2 import Wav2Vec2
 
@@ -40,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", default="60,600,3600")
     parser.add_argument("--shape", choices=SHAPES, default="base")
-    parser.add_argument("--block-seconds", type=float, default=60)
+    parser.add_argument("--block-seconds", type=float, default=BLOCK_SECONDS)
     args = parser.parse_args()
     print(json.dumps(describe_machine()))
     lengths = [1.0, *map(float, args.seconds.split(","))]

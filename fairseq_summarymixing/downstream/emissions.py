@@ -18,6 +18,7 @@ from ..modules.lean.derived import weights_stay
 from ..plugin.corpora import any_text_in
 from .encoder import RecordingEncoder, check_seconds, load_encoder, pick_device, pick_dtype, products_in
 from .inputs import read_wave
+from .long_form_options import BLOCK_SECONDS
 from .progress import AudioProgress, warn
 from .recogniser import Recogniser
 from .test_set import TestSet
@@ -46,7 +47,7 @@ class Batching:
     """
 
     batch_seconds: float = 120.0
-    block_seconds: float = 60.0
+    block_seconds: float = BLOCK_SECONDS
     window_seconds: float | None = None
     device: str = "auto"
     dtype: str = "fp32"

@@ -25,6 +25,7 @@ from ..modules.lean.precision import factors_in, takes_bf16_products
 from ..modules.long_form import chunking_obstacle, encode_in_chunks, features_in_chunks
 from ..modules.speech_encoder import SpeechEncoder
 from ..plugin.reading import reading_checkpoint
+from .long_form_options import BLOCK_SECONDS
 
 logger = logging.getLogger(__name__)
 
@@ -121,7 +122,7 @@ class RecordingEncoder:
 
     def _encode(self, wave: Tensor, on_chunk: ChunkCallback | None) -> Tensor:
         chunk = max(1, round(self.block_seconds * self.frames_per_second))
-        if self.is_linear:
+        if self.is_linear and self.frames(len(wave)) > chunk:
             return encode_in_chunks(self.model, wave, chunk, on_chunk)
         if self.window_seconds:
             return self._encode_windows(wave, round(self.window_seconds * self.frames_per_second), on_chunk)
@@ -199,7 +200,7 @@ def products_in(dtype: str) -> contextlib.AbstractContextManager:
 def load_encoder(
     checkpoint: Checkpoint,
     device: torch.device,
-    block_seconds: float = 60.0,
+    block_seconds: float = BLOCK_SECONDS,
     window_seconds: float | None = None,
     dtype: str = "fp32",
 ) -> RecordingEncoder:

@@ -30,6 +30,7 @@ from .encoder import (
 from .feature_files import FeatureFiles, refuse_conflicts, refuse_newcomer, version
 from .feature_formats import FORMATS, Shape, Shapes
 from .inputs import Recording, ReportFailure, file_of, find_recordings, read_length, read_wave
+from .long_form_options import BLOCK_SECONDS
 from .progress import AudioProgress, warn, warn_of
 
 CODES = "codes.tsv"
@@ -42,7 +43,7 @@ def extract(
     audio: Sequence[str | Path],
     out: str | Path,
     layers: Sequence[int] | str | None = None,
-    block_seconds: float = 60.0,
+    block_seconds: float = BLOCK_SECONDS,
     window_seconds: float | None = None,
     device: str = "auto",
     format: str = "npy",
@@ -110,7 +111,7 @@ def extract_codes(
     checkpoint: str | Path,
     audio: Sequence[str | Path],
     out: str | Path,
-    block_seconds: float = 60.0,
+    block_seconds: float = BLOCK_SECONDS,
     device: str = "auto",
     report: ReportFailure = warn_of,
 ) -> str:

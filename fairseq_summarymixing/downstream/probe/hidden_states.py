@@ -25,6 +25,7 @@ from ...json_files import read_json
 from ..encoder import SAMPLE_RATE, RecordingEncoder, load_encoder, normalised, pick_device
 from ..feature_files import version
 from ..inputs import file_of, read_wave
+from ..long_form_options import BLOCK_SECONDS
 from ..progress import AudioProgress
 
 PART_SECONDS = 600  # of audio in one file: what is lost where a run is killed
@@ -35,7 +36,7 @@ DTYPE = np.dtype("<f2")
 class LongForm:
     """How long recordings are computed, and where; as :class:`..encoder.RecordingEncoder` takes it."""
 
-    block_seconds: float = 60.0
+    block_seconds: float = BLOCK_SECONDS
     window_seconds: float | None = None
     device: str = "auto"
 

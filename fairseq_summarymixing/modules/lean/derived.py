@@ -15,7 +15,9 @@ def weights_stay() -> Iterator[None]:
     Nothing else keeps it: trainers change weights in ways that leave no trace (``parameter.data``).
     """
     global _kept
-    before, _kept = _kept, {}
+    before = _kept
+    if before is None:
+        _kept = {}
     try:
         yield
     finally:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..chunks import chunk_bounds
 from ..frontend import ConvFeatureExtractor
-from .derived import derived
+from .derived import derived, weights_stay
 
 FRAMES = 200  # of a block, 4 s: the largest tensor has 26 MB, and only below 32 MB the C library uses memory again
 STEPS = 2**16  # of the first layer's frames that are taken to fp64 at once
@@ -43,7 +43,8 @@ class Layer(NamedTuple):
 
 def convolve(frontend: ConvFeatureExtractor, wave: Tensor) -> Tensor:
     """Compute ``frontend.convolve`` of (B, samples): (B, T, C)."""
-    return torch.stack([features_of(frontend, utterance)(utterance) for utterance in wave])
+    with weights_stay():
+        return torch.stack([features_of(frontend, utterance)(utterance) for utterance in wave])
 
 
 def features_of(frontend: ConvFeatureExtractor, wave: Tensor) -> Callable[[Tensor], Tensor]:
