@@ -106,7 +106,7 @@ def _train():
 
     from fairseq_summarymixing import plugin
 
-    first = next(index for index, argument in enumerate(sys.argv) if "=" in argument)
+    first = next((index for index, argument in enumerate(sys.argv) if "=" in argument), len(sys.argv))
     imported_before = Path(plugin.__file__).parent.parent  # another copy would be refused
     sys.argv.insert(first, f"common.user_dir={imported_before}")
     torch.set_num_threads(1)

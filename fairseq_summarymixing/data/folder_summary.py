@@ -42,7 +42,8 @@ def summary(
     lines.append(f"left out: {left_out} of {counted(considered, 'recording')}" + _formats(passed_over))
     lines[-1] += f", see {report_path}" if reported else ""
     if reported > left_out:
-        lines[-1] += f" (and {reported - left_out} other lines there: lines of tables or folders without a recording)"
+        others = counted(reported - left_out, "other line")
+        lines[-1] += f" (and {others} there: of tables, or folders, without a recording)"
     return "\n".join(lines)
 
 

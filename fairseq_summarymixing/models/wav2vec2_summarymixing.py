@@ -1,8 +1,9 @@
 """Register ``wav2vec2_summarymixing``, fairseq's face of :class:`fairseq_summarymixing.modules.wav2vec2.Wav2Vec2`.
 
 A stock ``wav2vec2`` recipe becomes ours by changing ``model._name``. fairseq's criterion ``wav2vec`` and
-its fine-tuning model ``wav2vec_ctc`` use the model through the methods here. ``wav2vec_seq2seq`` is not offered: of
-fairseq 0.12.2 it fails around stock models, too (its task batches no ``prev_output_tokens``).
+its fine-tuning model ``wav2vec_ctc`` use the model through the methods here. ``wav2vec_seq2seq`` fails with its
+defaults, around stock models, too; with 512 decoder features it trains, but not in fairseq 0.12.2, whose task batches
+no ``prev_output_tokens``.
 """
 
 from dataclasses import dataclass

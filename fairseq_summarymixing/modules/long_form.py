@@ -52,8 +52,8 @@ def encode_in_chunks(
     obstacle = chunking_obstacle(model)
     if obstacle is not None:
         raise ValueError(
-            f"the model cannot be computed chunk by chunk: {obstacle} does not declare computes_in_chunks, or has no "
-            "mix of its own beside its forward; call encode"
+            f"the model cannot be computed chunk by chunk: {obstacle} does not declare computes_in_chunks, or lacks "
+            "what it promises (of a mixer: summary, and a mix of its own beside its forward); call encode"
         )
     states = _embed(model, wave.to(model.mask_emb.device), chunk)
 
@@ -75,8 +75,13 @@ def chunking_obstacle(model: SpeechEncoder) -> Optional[str]:
     obstacle = find_obstacle(_needed_parts(model), _running_parts(model))
     if obstacle is not None:
         return obstacle
-    kinds = (type(layer.mixer) for layer in model.encoder.layers)
-    return next((kind.__name__ for kind in kinds if "forward" in vars(kind) and "mix" not in vars(kind)), None)
+    mixers = (layer.mixer for layer in model.encoder.layers)
+    return next((type(mixer).__name__ for mixer in mixers if not _mixes_in_chunks(mixer)), None)
+
+
+def _mixes_in_chunks(mixer: nn.Module) -> bool:
+    names = vars(type(mixer))
+    return hasattr(mixer, "summary") and hasattr(mixer, "mix") and ("forward" not in names or "mix" in names)
 
 
 def _running_parts(model: SpeechEncoder) -> Iterator[nn.Module]:

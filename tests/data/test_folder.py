@@ -87,7 +87,7 @@ def test_a_table_of_transcripts_makes_labels_and_unlabelled_recordings_are_repor
     report = (tmp_path / "out" / "report.tsv").read_text()
     assert "speaker7/039.wav\tno transcript\n" in report
     assert "nothing\ttranscript without a recording\n" in report
-    assert "left out: 1 of 40" in summary and "1 other lines" in summary
+    assert "left out: 1 of 40" in summary and "1 other line there" in summary
 
 
 def test_sidecar_texts_make_labels(corpus, tmp_path):

@@ -106,7 +106,7 @@ def test_lines_without_a_recording_are_reported(common_voice, tmp_path):
     summary = make_manifests(common_voice / "clips", tmp_path / "out", **with_lists(common_voice))
     report = (tmp_path / "out" / "report.tsv").read_text()
     assert "clip_0.wav\tlisted in train, without a recording\n" in report and "clip_1.wav\tempty file" in report
-    assert "left out: 1 of 11 recordings" in summary and "1 other lines there" in summary
+    assert "left out: 1 of 11 recordings" in summary and "1 other line there" in summary
 
 
 def test_the_command_line_takes_lists_and_columns(common_voice, tmp_path, capsys):

@@ -181,8 +181,14 @@ def test_neither_does_a_front_end_nor_a_part_whose_call_is_not_its_classs():
 
 
 def test_neither_does_a_mixer_with_the_mix_of_another_forward():
-    with pytest.raises(ValueError, match="DeclaredWithoutMix .* has no mix of its own beside its forward; call encode"):
+    with pytest.raises(ValueError, match="DeclaredWithoutMix .* and a mix of its own beside its forward.; call encode"):
         encode_in_chunks(changed(build(), "mixer", DeclaredWithoutMix), torch.randn(4000), 10)
+
+
+def test_neither_does_a_mixer_without_a_summary():
+    model = build()
+    del model.encoder.layers[0].mixer.summary
+    assert chunking_obstacle(model) == "SummaryMixing"
 
 
 @pytest.mark.parametrize("method", ["extract_normalised", "encode", "_extract"])

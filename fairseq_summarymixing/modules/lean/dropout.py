@@ -35,11 +35,11 @@ def apply_mask(dropout: nn.Dropout, x: Tensor, mask: Optional[Tensor]) -> Tensor
     if mask is None:
         return x
     scale = 1 / (1 - dropout.p) if dropout.p < 1 else 0.0
-    if is_compiling():
-        return x * mask * scale
-    if x.is_cuda:
+    if x.is_cuda and not is_compiling():
         return torch.ops.aten.native_dropout_backward(x, mask, scale)  # x * mask * scale, in one kernel
-    return _Masked.apply(x, mask, scale)
+    if x.device.type == "cpu" and not is_compiling():
+        return _Masked.apply(x, mask, scale)
+    return x * mask * scale
 
 
 class _Masked(torch.autograd.Function):
