@@ -6,6 +6,8 @@ import checkpoint_files
 import pytest
 from tiny import ROOT
 
+from fairseq_summarymixing.modules import build
+
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [
     ROOT / "README.md",
@@ -28,6 +30,12 @@ def test_a_checkpoint_is_loaded_as_shown(tmp_path):
     exec(CHECKPOINT.replace("RUN/checkpoints/checkpoint_best.pt", str(path)), shown)
     assert shown["features"].shape == (1, 49, 32)
     assert [state.shape for state in shown["hidden_states"]] == [(1, 49, 32)] * 3
+
+
+def test_a_mixer_is_a_line_in_the_table_as_shown():
+    name, line = re.search(r'"(\w+)": (Part\(.*\)),', README).groups()
+    shown, found = eval(line, vars(build)), build.MIXERS[name]
+    assert (shown.kind, shown.arguments) == (found.kind, found.arguments)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
