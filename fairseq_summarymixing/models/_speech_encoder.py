@@ -130,7 +130,7 @@ class FairseqSpeechEncoder:
             self._warned_of_bf16 = True
             logger.warning(
                 "this task rounds waveforms to bf16, which changes log-mel features by some percent: use "
-                "common.fp16=true (or amp) instead; the task wav2vec2_summarymixing keeps them exact"
+                "common.fp16=true (or amp) instead, or our tasks, which keep them exact"
             )
 
     def remove_pretraining_modules(self, last_layer: Optional[int] = None) -> None:

@@ -1,7 +1,8 @@
 """Register the task ``audio_finetuning_summarymixing``: fairseq's fine-tuning on real corpora.
 
 Adds to stock ``audio_finetuning`` what ``wav2vec2_summarymixing`` does about files that cannot be used, and counts
-transcripts that are too long for their audio among them. Batches and configuration are stock's. Where fairseq's own
+transcripts that are too long for their audio among them. Batches and configuration are stock's, but log-mel models take
+waveforms in full precision. Where fairseq's own
 commands load us, stock's name stands for this task, with the defaults of its further fields.
 """
 
@@ -15,6 +16,7 @@ from ..errors import exits_in_one_line
 from ..modules.config import check_range
 from ._skipping import SkippingConfig, SkippingTask
 from ._targets import ResilientTargetDataset
+from ._waveforms import unpack
 
 NAME = "audio_finetuning_summarymixing"
 
@@ -44,7 +46,16 @@ class AudioFinetuningSummaryMixingTask(AudioFinetuningTask, SkippingTask):
         pretrained = getattr(getattr(model, "w2v_encoder", None), "w2v_model", None)
         if not self.cfg.autoregressive:
             self._output_lengths = getattr(pretrained, "_get_feat_extract_output_lengths", None)
+        self.keeps_precision = getattr(pretrained, "needs_fp32_source", False)
         return model
+
+    def valid_step(self, sample, model, criterion):
+        """Run stock's step, which may transcribe the batch as well."""
+        return super().valid_step(unpack(sample), model, criterion)
+
+    def inference_step(self, generator, models, sample, prefix_tokens=None, constraints=None):
+        """Transcribe a batch as stock does."""
+        return super().inference_step(generator, models, unpack(sample), prefix_tokens, constraints)
 
     @exits_in_one_line()
     def load_dataset(self, split: str, task_cfg: Any = None, **kwargs: Any) -> None:

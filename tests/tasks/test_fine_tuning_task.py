@@ -9,7 +9,7 @@ import torch
 pytest.importorskip("fairseq", reason="fine-tunes with fairseq")
 
 from processes import fork_pair
-from tiny import assert_same_weights, finetuning, last_checkpoint, tone, train, write_wave
+from tiny import TINY_LOG_MEL, assert_same_weights, finetuning, last_checkpoint, tone, train, write_wave
 
 from fairseq_summarymixing.errors import UserError
 from fairseq_summarymixing.tasks._targets import frames_needed, shortest_audio
@@ -144,6 +144,23 @@ def test_a_recording_that_makes_gradients_nan_is_named_and_can_be_left_out(pretr
     left_out = {**OURS, "task.leave_out": str(tmp_path / "left-out.txt"), "optimization.max_update": 5}
     run(corpus, tmp_path / "run", pretrained, **left_out)
     assert last_checkpoint(tmp_path / "run")["optimizer_history"][-1]["num_updates"] == 5
+
+
+def test_a_log_mel_model_is_fine_tuned_in_bf16_on_waveforms_in_full_precision(tmp_path, monkeypatch):
+    from fairseq_summarymixing.modules.log_mel import LogMel
+
+    corpus = write_corpus(tmp_path / "corpus")
+    pretraining = {**TINY_LOG_MEL, "task.data": str(corpus), "checkpoint.save_dir": str(tmp_path / "first")}
+    train("pretraining", "summarymixing_155m_librilight", pretraining)
+    waves, forward = [], LogMel.forward
+    monkeypatch.setattr(
+        LogMel, "forward", lambda self, wave, lengths: waves.append(wave) or forward(self, wave, lengths)
+    )
+    settings = {**finetuning(corpus, tmp_path / "second", tmp_path / "first/checkpoint_last.pt"), "common.bf16": True}
+    train(*RECIPE, {**settings, "task.normalize": False, "checkpoint.best_checkpoint_metric": "loss"})
+    assert waves and all(wave.dtype == torch.float32 for wave in waves)
+    assert all(torch.equal(wave * 2**15, (wave * 2**15).round()) for wave in waves)  # as 16-bit files hold them
+    assert any((wave != wave.bfloat16()).any() for wave in waves)
 
 
 @pytest.mark.parametrize("label, needed", [([], 0), ([5], 1), ([5, 6, 5], 3), ([5, 5], 3), ([7, 7, 7, 6, 6], 8)])
