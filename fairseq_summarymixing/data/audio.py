@@ -102,7 +102,8 @@ def read_mono(source: str | Path | io.BytesIO, int16_at: int | None = None) -> t
     ``int16_at`` gives (frames,) int16; full scale is 2^15.
 
     Raises:
-        BadAudio: not readable, no samples, samples that are NaN or beyond LARGEST_SAMPLE, or a rate outside RATES.
+        BadAudio: not readable, no samples, samples that are NaN or beyond LARGEST_SAMPLE, a rate outside RATES, or an
+            Ogg file that was cut.
     """
     if isinstance(source, (str, Path)):
         check_kind(source)
@@ -110,6 +111,8 @@ def read_mono(source: str | Path | io.BytesIO, int16_at: int | None = None) -> t
         source = str(source) if isinstance(source, Path) else source
         with soundfile.SoundFile(source) as file:
             rate = file.samplerate
+            if file.format == "OGG" and isinstance(source, str):
+                _check_ogg_end(Path(source))
             # WAV: several times as fast as libsndfile's floats, which are the same
             is_int16 = (file.channels, file.subtype) == (1, "PCM_16") and (rate == int16_at or file.format == "WAV")
             samples = file.read(dtype="int16" if is_int16 else "float32", always_2d=True)

@@ -21,7 +21,7 @@ from ..errors import UserError, one_line
 from ..modules.attention import SelfAttention
 from ..modules.chunks import chunk_bounds
 from ..modules.frontend import ConvFeatureExtractor
-from ..modules.lean.precision import factors_in, takes_bf16_products
+from ..modules.lean.precision import bf16_factors, takes_bf16_products
 from ..modules.long_form import chunking_obstacle, encode_in_chunks, features_in_chunks
 from ..modules.speech_encoder import SpeechEncoder
 from ..plugin.reading import reading_checkpoint
@@ -194,7 +194,7 @@ def pick_dtype(name: str, device: torch.device) -> str:
 
 def products_in(dtype: str) -> contextlib.AbstractContextManager:
     """Return a context in which products' factors are rounded to the dtype, of :func:`pick_dtype`."""
-    return factors_in("bf16") if dtype == "bf16" else contextlib.nullcontext()
+    return bf16_factors() if dtype == "bf16" else contextlib.nullcontext()
 
 
 def load_encoder(

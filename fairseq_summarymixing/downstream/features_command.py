@@ -23,7 +23,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--layers",
         metavar="K,K,...",
-        help="0 is the first layer's input, K the output of layer K; all (default: the last)",
+        help="0 is the first layer's input, K the output of layer K, before the encoder's final norm; all "
+        "(default: the last)",
     )
     parser.add_argument(
         "--format",

@@ -16,7 +16,7 @@ from .chunks import Moments, chunk_bounds, update_in_chunks
 from .frontend import ConvFeatureExtractor, LogMelExtractor
 from .lean.frontend import LeanConvFeatureExtractor
 from .lean.recompute import is_without_gradients
-from .lean.waveform import features_of
+from .lean.waveform import features_of, is_computed_here
 from .log_mel import HOP, WINDOW
 from .speech_encoder import SpeechEncoder
 
@@ -162,7 +162,7 @@ def _waveform_chunks(frontend: ConvFeatureExtractor, wave: Tensor, frames: int, 
 def _compute_features(frontend: ConvFeatureExtractor, wave: Tensor, chunk: int) -> Callable[[Tensor], Tensor]:
     """Return what computes the features (n, C) of a piece of the waveform."""
     is_lean = isinstance(frontend, LeanConvFeatureExtractor) and frontend.parts_are_plain()
-    if is_lean and is_without_gradients(wave):
+    if is_lean and is_without_gradients(wave) and is_computed_here(frontend):
         return features_of(frontend, wave)
     first, *others = frontend.conv_layers
     convolution, _, *norm, activation = first

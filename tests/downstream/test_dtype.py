@@ -12,7 +12,7 @@ from fairseq_summarymixing.downstream import encoder as module
 from fairseq_summarymixing.downstream.emissions import Batching
 from fairseq_summarymixing.downstream.features import extract
 from fairseq_summarymixing.errors import UserError
-from fairseq_summarymixing.modules.lean.precision import LeanLogMel, factors_in, takes_bf16_products
+from fairseq_summarymixing.modules.lean.precision import LeanLogMel, bf16_factors, takes_bf16_products
 from fairseq_summarymixing.modules.log_mel import LogMel
 
 needs_bf16 = pytest.mark.skipif(not takes_bf16_products(), reason="this processor does not multiply bf16")
@@ -46,10 +46,23 @@ def test_log_mel_energies_are_exact_and_settings_are_given_back():
     exact = LogMel()(wave)[0]
     left = torch.randn(200, 200)
     product = left @ left
-    with factors_in("bf16"):
+    with bf16_factors():
         torch.testing.assert_close(LeanLogMel()(wave)[0], exact, atol=0, rtol=0)
         assert (left @ left - product).abs().max() > 1e-3
     torch.testing.assert_close(left @ left, product, atol=0, rtol=0)
+
+
+@needs_bf16
+def test_settings_are_given_back_by_the_last_of_two_threads():
+    settings = torch.backends.mkldnn.matmul
+    before = settings.fp32_precision
+    first, second = bf16_factors(), bf16_factors()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert settings.fp32_precision == "bf16"
+    second.__exit__(None, None, None)
+    assert settings.fp32_precision == before
 
 
 @needs_bf16

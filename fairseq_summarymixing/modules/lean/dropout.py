@@ -5,7 +5,7 @@ lean model drop other elements in training, and their values differ; given the s
 """
 
 import math
-from typing import Any, Optional, Sequence
+from typing import Any, Optional, Sequence, Tuple
 
 import torch
 from torch import Tensor, nn
@@ -47,10 +47,13 @@ class _Masked(torch.autograd.Function):
     eight at a time."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, mask: Tensor, scale: float) -> Tensor:
-        ctx.save_for_backward(mask)
-        ctx.scale = scale
+    def forward(x: Tensor, mask: Tensor, scale: float) -> Tensor:
         return mask.view(torch.uint8).to(x.dtype).mul_(x).mul_(scale)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Tuple[Tensor, Tensor, float], output: Tensor) -> None:
+        _, mask, ctx.scale = inputs
+        ctx.save_for_backward(mask)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor):

@@ -8,7 +8,7 @@ from ..frontend import ConvFeatureExtractor, TransposeLast
 from .convolution import LeanConv1d, convolution
 from .recompute import is_without_gradients, recompute
 from .stepping_aside import is_plain
-from .waveform import convolve
+from .waveform import convolve, is_computed_here
 
 # what may be recomputed: it draws no random numbers
 PARTS = (nn.Sequential, LeanConv1d, nn.Identity, nn.GroupNorm, nn.LayerNorm, TransposeLast, nn.GELU)
@@ -22,7 +22,7 @@ class LeanConvFeatureExtractor(ConvFeatureExtractor):
     def convolve(self, wave: Tensor) -> Tensor:
         if not self.parts_are_plain():
             return super().convolve(wave)
-        if is_without_gradients(wave):
+        if is_without_gradients(wave) and is_computed_here(self):
             return convolve(self, wave)
         x = self.conv_layers[0][0](wave.unsqueeze(1))
         for layer, following in zip(self.conv_layers, self.conv_layers[1:]):

@@ -1,7 +1,8 @@
 """Choose the precision of products' factors on a CPU; numbers in memory, sums and results are fp32 in any case."""
 
 import contextlib
-from typing import Iterator
+import threading
+from typing import Any, Iterator, List, Tuple
 
 import torch
 from torch import Tensor
@@ -18,21 +19,59 @@ def takes_bf16_products() -> bool:
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
+class _Bf16:
+    """Who has asked for bf16. torch has one setting for all threads of a process."""
+
+    lock = threading.RLock()
+    users = 0
+    before: List[str] = []
+
+
 @contextlib.contextmanager
-def factors_in(precision: str) -> Iterator[None]:
-    """Round the factors of products and convolutions inside to "bf16", or leave them as they are, "ieee"."""
-    if is_compiling() or not hasattr(torch.backends.mkldnn, "matmul"):
-        yield
-        return
-    settings = (torch.backends.mkldnn.matmul, torch.backends.mkldnn.conv)
-    before = [setting.fp32_precision for setting in settings]
+def bf16_factors() -> Iterator[None]:
+    """Round the factors of products and convolutions inside to bf16; in other threads, too, until the last leaves."""
+    with _Bf16.lock:
+        if _Bf16.users == 0:
+            _Bf16.before = _precisions()
+        _Bf16.users += 1
+        _set_precisions("bf16", "bf16")
     try:
-        for setting in settings:
-            setting.fp32_precision = precision
         yield
     finally:
-        for setting, value in zip(settings, before):
-            setting.fp32_precision = value
+        with _Bf16.lock:
+            _Bf16.users -= 1
+            if _Bf16.users == 0:
+                _set_precisions(*_Bf16.before)
+
+
+@contextlib.contextmanager
+def exact_factors() -> Iterator[None]:
+    """Leave the factors of products inside as they are, whoever has asked for less."""
+    if is_compiling() or not (_Bf16.users or set(_precisions()) & {"bf16", "tf32"}):
+        yield
+        return
+    with _Bf16.lock:
+        before = _precisions()
+        _set_precisions("ieee", "ieee")
+        try:
+            yield
+        finally:
+            _set_precisions(*before)
+
+
+def _precisions() -> List[str]:
+    return [setting.fp32_precision for setting in _settings()]
+
+
+def _set_precisions(*values: str) -> None:
+    for setting, value in zip(_settings(), values):
+        setting.fp32_precision = value
+
+
+def _settings() -> Tuple[Any, ...]:
+    """Return torch's settings of products and of convolutions on a CPU; before torch 2.9 there are none."""
+    mkldnn = torch.backends.mkldnn
+    return (mkldnn.matmul, mkldnn.conv) if hasattr(mkldnn, "matmul") else ()
 
 
 class LeanLogMel(LogMel):
@@ -42,5 +81,5 @@ class LeanLogMel(LogMel):
     computes_in_chunks = True
 
     def log_energies(self, wave: Tensor) -> Tensor:
-        with factors_in("ieee"), torch.autocast(wave.device.type, enabled=False):
+        with exact_factors(), torch.autocast(wave.device.type, enabled=False):
             return super().log_energies(wave)

@@ -41,6 +41,21 @@ class Layer(NamedTuple):
         return x.as_strided((frames, weight.shape[1]), (self.stride * x.shape[1], 1), x.storage_offset())
 
 
+def is_computed_here(frontend: ConvFeatureExtractor) -> bool:
+    """Return whether the parts of a front end are set as its class sets them; others may stand there."""
+    channels = 1
+    for index, (parts, sizes) in enumerate(zip(frontend.conv_layers, frontend.kernels_and_strides)):
+        convolution, norm, gelu = parts[0], _norm_of(parts), parts[-1]
+        settings = (convolution.in_channels, convolution.kernel_size[0], convolution.stride[0], convolution.groups)
+        is_plain = settings == (channels, *sizes, 1) and (convolution.padding, convolution.dilation) == ((0,), (1,))
+        channels = convolution.out_channels
+        is_per_channel = isinstance(norm, nn.GroupNorm) and index == 0 and norm.num_groups == channels and norm.affine
+        is_norm = is_per_channel or (norm is None or isinstance(norm, nn.LayerNorm))
+        if not (is_plain and is_norm and isinstance(gelu, nn.GELU) and gelu.approximate == "none"):
+            return False
+    return True
+
+
 def convolve(frontend: ConvFeatureExtractor, wave: Tensor) -> Tensor:
     """Compute ``frontend.convolve`` of (B, samples): (B, T, C)."""
     with weights_stay():

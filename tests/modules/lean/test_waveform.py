@@ -1,9 +1,11 @@
 """Are features without gradients those of the front end as it is written, and what is kept of weights given up?"""
 
 import copy
+import threading
 
 import pytest
 import torch
+from torch import nn
 
 from fairseq_summarymixing.modules.build import build_frontend
 from fairseq_summarymixing.modules.config import FrontendConfig
@@ -45,6 +47,23 @@ def test_every_sample_counts_in_a_waveform_that_is_a_view():
     check(plain, lean, torch.randn(2, 6000)[1:, 11:2011])
 
 
+@pytest.mark.parametrize(
+    "layer, part, other",
+    [
+        (0, 2, nn.GroupNorm(2, 8)),
+        (0, 2, nn.GroupNorm(8, 8, affine=False)),
+        (1, -1, nn.GELU("tanh")),
+        (1, 0, nn.Conv1d(8, 16, 3, stride=2, padding=1, bias=False)),
+        (1, 0, nn.Conv1d(8, 16, 3, stride=2, groups=2, bias=False)),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else str(value),
+)
+def test_parts_of_the_same_class_that_are_set_otherwise_take_effect(layer, part, other):
+    plain, _ = pair()
+    plain.conv_layers[layer][part] = other
+    check(plain, make_lean(copy.deepcopy(plain)), torch.randn(2, 3000))
+
+
 def test_gradients_take_the_other_way(monkeypatch):
     _, lean = pair()
     monkeypatch.setattr("fairseq_summarymixing.modules.lean.frontend.convolve", None)
@@ -72,4 +91,26 @@ def test_weights_that_change_are_noticed_unless_they_were_promised_to_stay():
         lean.conv_layers[1][0].weight.data.mul_(2)
         torch.testing.assert_close(lean(wave)[0], first, atol=0, rtol=0)
     plain.conv_layers[1][0].weight.data.mul_(2)
+    check(plain, lean, wave)
+
+
+def test_what_is_promised_in_one_thread_is_not_in_another():
+    inside, leave = threading.Event(), threading.Event()
+
+    def other():
+        with weights_stay():
+            inside.set()
+            leave.wait(10)
+
+    plain, lean = pair()
+    wave = torch.randn(1, 2000)
+    thread = threading.Thread(target=other)
+    with weights_stay():
+        thread.start()
+        assert inside.wait(10)
+    leave.set()
+    thread.join()
+    check(plain, lean, wave)
+    for each in (plain, lean):
+        each.conv_layers[1][0].weight.data.mul_(2)
     check(plain, lean, wave)
