@@ -23,9 +23,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # runs from a chec
 import torch
 from torch import Tensor, nn
 
-from fairseq_summarymixing.bench.candidates import SHAPES, NotHere, Shape
+from fairseq_summarymixing.bench.candidates import SHAPES, NotHere, Shape, check_huggingface
 from fairseq_summarymixing.bench.measure import describe_machine
-from fairseq_summarymixing.compat import mend_torchaudio
 from fairseq_summarymixing.downstream.encoder import MAX_ATTENTION_SECONDS, RecordingEncoder
 from fairseq_summarymixing.downstream.long_form_options import BLOCK_SECONDS
 from fairseq_summarymixing.modules.lean.derived import weights_stay
@@ -56,13 +55,9 @@ def ours(mixer: str, dtype: str = "fp32") -> Callable[[Shape], Run]:
 
 
 def huggingface_model(sizes: Shape) -> nn.Module:
-    mend_torchaudio()
-    try:
-        from transformers import Wav2Vec2Config, Wav2Vec2Model
-    except ImportError as error:
-        raise NotHere(f"transformers cannot be imported ({error})") from error
-    if sizes.frontend.frontend != "waveform":
-        raise NotHere("Hugging Face's wav2vec2 has no log-mel front end")
+    check_huggingface(sizes)
+    from transformers import Wav2Vec2Config, Wav2Vec2Model
+
     encoder = sizes.encoder
     layers = [list(sizes) for sizes in zip(*sizes.frontend.conv_feature_layers)]
     config = Wav2Vec2Config(

@@ -227,15 +227,22 @@ def _fairseq_loss(model: nn.Module, source: Tensor) -> Tensor:
     return _pretraining_loss(logits, diversity, penalty)
 
 
-def _huggingface_step(sizes: Shape):
+def check_huggingface(sizes: Shape) -> None:
+    """Raise a NotHere where transformers cannot be imported, or has no model of this shape."""
     mend_torchaudio()
     try:
-        from transformers import Wav2Vec2Config, Wav2Vec2ForPreTraining
-        from transformers.models.wav2vec2 import modeling_wav2vec2 as helpers
+        import transformers.models.wav2vec2.modeling_wav2vec2  # noqa: F401
     except ImportError as error:
         raise NotHere(f"transformers cannot be imported ({error})") from error
     if sizes.frontend.frontend != "waveform":
         raise NotHere("Hugging Face's wav2vec2 has no log-mel front end")
+
+
+def _huggingface_step(sizes: Shape):
+    check_huggingface(sizes)
+    from transformers import Wav2Vec2Config, Wav2Vec2ForPreTraining
+    from transformers.models.wav2vec2 import modeling_wav2vec2 as helpers
+
     config = Wav2Vec2Config(
         layerdrop=0.0,
         attention_dropout=sizes.encoder.attention_dropout,
