@@ -16,7 +16,15 @@ from ..data.audio import BadAudio
 from ..errors import UserError, counted, one_line
 from ..modules.lean.derived import weights_stay
 from ..plugin.corpora import any_text_in
-from .encoder import RecordingEncoder, check_seconds, load_encoder, pick_device, pick_dtype, products_in
+from .encoder import (
+    RecordingEncoder,
+    check_batch_seconds,
+    check_seconds,
+    load_encoder,
+    pick_device,
+    pick_dtype,
+    products_in,
+)
 from .inputs import read_wave
 from .long_form_options import BLOCK_SECONDS
 from .progress import AudioProgress, warn
@@ -53,8 +61,7 @@ class Batching:
     dtype: str = "fp32"
 
     def __post_init__(self) -> None:
-        if not 0 <= self.batch_seconds < float("inf"):
-            raise UserError(f"`batch_seconds` must be 0 or more; got {self.batch_seconds:g}")
+        check_batch_seconds(self.batch_seconds)
         check_seconds(self.block_seconds, self.window_seconds)
         pick_dtype(self.dtype, pick_device(self.device))
 

@@ -153,6 +153,12 @@ def check_seconds(block_seconds: float, window_seconds: float | None) -> None:
             raise UserError(f"`{name}` must be at least 1 second; got {seconds:g}")
 
 
+def check_batch_seconds(batch_seconds: float) -> None:
+    """Raise a UserError unless it is 0 or a length."""
+    if not 0 <= batch_seconds < float("inf"):
+        raise UserError(f"`batch_seconds` must be 0 or more; got {batch_seconds:g}")
+
+
 def front_end_of(model: nn.Module) -> nn.Module:
     """Return the front end of a pre-trained model, ours or stock's, with ``hop`` and ``first_centre``."""
     frontend = model.feature_extractor

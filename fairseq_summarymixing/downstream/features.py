@@ -20,6 +20,7 @@ from .encoder import (
     SAMPLE_RATE,
     RecordingEncoder,
     UnfitLength,
+    check_batch_seconds,
     load_encoder,
     load_quantising_model,
     normalised,
@@ -27,6 +28,7 @@ from .encoder import (
     pick_dtype,
     quantise,
 )
+from .feature_batches import Encode, encodes_of, group_recordings
 from .feature_files import FeatureFiles, refuse_conflicts, refuse_newcomer, version
 from .feature_formats import FORMATS, Shape, Shapes
 from .inputs import Recording, ReportFailure, file_of, find_recordings, read_length, read_wave
@@ -49,6 +51,7 @@ def extract(
     format: str = "npy",
     report: ReportFailure = warn_of,
     dtype: str = "fp32",
+    batch_seconds: float = 0,
 ) -> str:
     """Write hidden states "layer-K", (T, D) fp32, for each layer asked for, and "times", (T,) fp64 seconds.
 
@@ -66,6 +69,7 @@ def extract(
         format: one of :data:`.feature_formats.FORMATS`.
         report: called with path and reason of each recording that cannot be used.
         dtype: of products' factors, as :func:`.encoder.pick_dtype` takes it; what is written is fp32.
+        batch_seconds: short recordings are computed together, padded, up to so much; values then differ by rounding.
 
     Returns:
         One line for people.
@@ -78,6 +82,7 @@ def extract(
         raise UserError("`out` is empty: name a folder")
     if format not in FORMATS:
         raise UserError(f"`format` must be one of {', '.join(FORMATS)}; got {format}")
+    check_batch_seconds(batch_seconds)
     recordings = find_recordings(audio, report)
     place = pick_device(device)
     dtype = pick_dtype(dtype, place)
@@ -91,17 +96,15 @@ def extract(
         made_of = {"audio": version(file_of(recording.path), recording.path), **made_by}
         files[recording] = FeatureFiles(Path(out), recording.name, made_of, FORMATS[format])
     refuse_conflicts(list(files.values()))
-    written = kept = 0
+    missing = {recording: _missing(encoder, files[recording], wanted, length) for recording, length in lengths.items()}
+    lengths = {recording: length for recording, length in lengths.items() if missing[recording]}
+    written, kept = 0, len(files) - len(lengths)
     with AudioProgress(sum(lengths.values()) / SAMPLE_RATE, "features") as progress, weights_stay():
-        for recording, length in lengths.items():
-            missing = _missing(encoder, files[recording], wanted, length)
-            if not missing:
-                kept += 1
-                progress.add(length / SAMPLE_RATE)
-                continue
-            wave = _read(recording, encoder.check_length, report)
-            if wave is not None:
-                _write(encoder, wave, recording.path, files[recording], missing, progress)
+        for group in group_recordings(encoder, lengths, batch_seconds):
+            read = {recording: _read(recording, encoder.check_length, report) for recording in group}
+            waves = {recording: wave for recording, wave in read.items() if wave is not None}
+            for (recording, wave), encode in zip(waves.items(), encodes_of(encoder, list(waves.values()))):
+                _write(encoder, len(wave), encode, recording, files[recording], missing[recording], progress)
                 written += 1
     were_there = f", {kept} were there" if kept else ""
     return f"{counted(written, 'recording')}{were_there}: {out}"
@@ -222,34 +225,34 @@ def _missing(encoder: RecordingEncoder, files: FeatureFiles, wanted: Sequence[st
 
 def _write(
     encoder: RecordingEncoder,
-    wave: Tensor,
-    name: str,
+    samples: int,
+    encode: Encode,
+    recording: Recording,
     files: FeatureFiles,
     missing: Sequence[str],
     progress: AudioProgress,
 ) -> None:
     """Write what is missing of a recording, all of it or nothing."""
     refuse_newcomer(files)
-    shapes = _shapes(encoder, len(wave))
+    shapes = _shapes(encoder, samples)
     with ExitStack() as stack:
         write = stack.enter_context(files.format.writing(files.base, {array: shapes[array] for array in missing}))
         # Entered last, it is in place first: what a killed run leaves is known to be whose it is
         origin = None if files.are_begun() else stack.enter_context(atomic_write(files.origin))
         if TIMES in missing:
-            write(TIMES, encoder.times(len(wave)).numpy())
-        count = progress.chunks_of(len(wave) / SAMPLE_RATE, encoder.frames(len(wave)), encoder.num_layers + 1)
+            write(TIMES, encoder.times(samples).numpy())
+        count = progress.chunks_of(samples / SAMPLE_RATE, encoder.frames(samples), encoder.num_layers + 1)
 
         def take(number: int, first: int, x: Tensor) -> None:
             if f"layer-{number}" in missing:
                 if not torch.isfinite(x).all():
-                    raise UserError(
-                        f"layer {number} of {name} is not finite from frame {first} on: nothing was written of it"
-                    )
+                    place = f"layer {number} of {recording.path} is not finite from frame {first} on"
+                    raise UserError(f"{place}: nothing was written of it")
                 write(f"layer-{number}", x.float().cpu().numpy())
             count(number, first, x)
 
         if any(array != TIMES for array in missing):
-            encoder.encode(normalised(wave) if encoder.normalize else wave, take)
+            encode(take)
         refuse_newcomer(files)  # that has come while this was computed
         if origin is not None:
-            json.dump({**files.made_of, "samples": len(wave)}, origin, indent=2)
+            json.dump({**files.made_of, "samples": samples}, origin, indent=2)

@@ -38,6 +38,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="write OUT/codes.tsv instead: NAME<TAB>the indices that a pre-trained checkpoint's quantiser chooses for "
         "each frame, such as 12-301 of two groups",
     )
+    parser.add_argument(
+        "--batch-seconds",
+        type=float,
+        default=0,
+        metavar="S",
+        help="compute recordings of like lengths together, padded, up to S seconds, such as 40: faster where they last "
+        "a second or two, with values that differ by rounding (default %(default)g: one at a time)",
+    )
     add_long_form(parser)
     add_dtype(parser)
 
@@ -47,13 +55,16 @@ def run(args: argparse.Namespace) -> None:
 
     failures = Failures(args.parser)
     if args.codes:
-        if args.layers is not None or args.format != "npy" or args.window_seconds is not None or args.dtype != "fp32":
-            raise UserError("--codes writes one table of codes: leave out --layers, --format, --window and --dtype")
+        defaults = {"layers": None, "format": "npy", "window_seconds": None, "dtype": "fp32", "batch_seconds": 0}
+        if any(getattr(args, name) != value for name, value in defaults.items()):
+            raise UserError(
+                "--codes writes one table of codes: leave out --layers, --format, --window, --dtype and --batch-seconds"
+            )
         print(extract_codes(args.checkpoint, args.audio, args.out, args.block_seconds, args.device, failures))
     else:
         lengths = (args.block_seconds, args.window_seconds)
         layers = _layers(args.layers)
-        options = (args.device, args.format, failures, args.dtype)
+        options = (args.device, args.format, failures, args.dtype, args.batch_seconds)
         print(extract(args.checkpoint, args.audio, args.out, layers, *lengths, *options))
     failures.raise_if_any("computed")
 
