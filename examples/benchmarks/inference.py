@@ -2,7 +2,8 @@
 
     python examples/benchmarks/inference.py --out inference --shapes base,155m --seconds 10,60
 
-Random weights of the recipes' sizes, one recording of noise. Hugging Face's wav2vec2 is the strongest rival: attention
+Random weights of the recipes' sizes, --count recordings of noise of each length, one after the other; in one batch by
+`summary_mixing_together`, as `features --batch-seconds` does. Hugging Face's wav2vec2 is the strongest rival: attention
 by torch's fused kernel. Exports (`onnx`, `torch_export`, `huggingface_onnx`) are measured where they are named in
 --candidates. Writes inference.jsonl as records come, and inference.md. Where others use the machine, compare the
 processor's time, with one thread; that of several threads counts their waiting for each other.
@@ -10,6 +11,7 @@ processor's time, with one thread; that of several threads counts their waiting 
 
 import argparse
 import dataclasses
+import functools
 import json
 import statistics
 import sys
@@ -26,6 +28,7 @@ from torch import Tensor, nn
 from fairseq_summarymixing.bench.candidates import SHAPES, NotHere, Shape, check_huggingface
 from fairseq_summarymixing.bench.measure import describe_machine
 from fairseq_summarymixing.downstream.encoder import MAX_ATTENTION_SECONDS, RecordingEncoder
+from fairseq_summarymixing.downstream.feature_batches import encode_together
 from fairseq_summarymixing.downstream.long_form_options import BLOCK_SECONDS
 from fairseq_summarymixing.modules.lean.derived import weights_stay
 from fairseq_summarymixing.modules.lean.precision import takes_bf16_products
@@ -34,6 +37,7 @@ from fairseq_summarymixing.modules.wav2vec2 import Wav2Vec2
 from fairseq_summarymixing.tables import markdown
 
 Run = Callable[[Tensor], Any]
+RunAll = Callable[[Sequence[Tensor]], Any]
 BASELINES = {"base": "huggingface", "155m": "self_attention"}
 
 
@@ -52,6 +56,15 @@ def ours(mixer: str, dtype: str = "fp32") -> Callable[[Shape], Run]:
         return RecordingEncoder(our_model(sizes, mixer), False, BLOCK_SECONDS, None, dtype).encode
 
     return make
+
+
+def together(sizes: Shape) -> RunAll:
+    encoder = RecordingEncoder(our_model(sizes, "summary_mixing"), False, BLOCK_SECONDS, None)
+    return functools.partial(encode_together, encoder)
+
+
+def in_turn(run: Run) -> RunAll:
+    return lambda waves: [run(wave) for wave in waves]
 
 
 def huggingface_model(sizes: Shape) -> nn.Module:
@@ -112,7 +125,7 @@ def huggingface_onnx(sizes: Shape) -> Run:
     return lambda wave: session.run(None, {session.get_inputs()[0].name: wave.unsqueeze(0).numpy()})[0]
 
 
-CANDIDATES: Dict[str, Callable[[Shape], Run]] = {
+ALONE: Dict[str, Callable[[Shape], Run]] = {
     "summary_mixing": ours("summary_mixing"),
     "summary_mixing_bf16": ours("summary_mixing", "bf16"),
     "self_attention": ours("self_attention"),
@@ -123,17 +136,26 @@ CANDIDATES: Dict[str, Callable[[Shape], Run]] = {
     "torch_export": exported("torch"),
     "huggingface_onnx": huggingface_onnx,
 }
+CANDIDATES: Dict[str, Callable[[Shape], RunAll]] = {
+    **{name: lambda sizes, make=make: in_turn(make(sizes)) for name, make in ALONE.items()},
+    "summary_mixing_together": together,
+}
 EXPORTS = ("onnx", "torch_export", "huggingface_onnx")
 IN_CHUNKS = ("summary_mixing", "summary_mixing_bf16")
 """Of long recordings, too."""
 
 
 @torch.no_grad()
-def measure(shape: str, lengths: Sequence[float], names: Sequence[str], repeat: int) -> Iterator[Dict[str, Any]]:
-    """Yield a record for each length and candidate: medians and minima of ``repeat`` turns, after one that is not
-    timed. What is not there, and attention above :data:`MAX_ATTENTION_SECONDS`, is skipped with the reason."""
+def measure(
+    shape: str, lengths: Sequence[float], count: int, names: Sequence[str], repeat: int
+) -> Iterator[Dict[str, Any]]:
+    """Yield a record for each length and candidate, of ``count`` recordings: medians and minima of ``repeat`` turns,
+    after one that is not timed.
+
+    What is not there, and attention above :data:`MAX_ATTENTION_SECONDS`, is skipped with the reason.
+    """
     machine = describe_machine()
-    runs: Dict[str, Run] = {}
+    runs: Dict[str, RunAll] = {}
     skipped: Dict[str, str] = {}
     for name in names:
         torch.manual_seed(1)
@@ -142,24 +164,25 @@ def measure(shape: str, lengths: Sequence[float], names: Sequence[str], repeat: 
         except NotHere as error:
             skipped[name] = str(error)
     for seconds in lengths:
-        wave = torch.randn(round(seconds * 16000))
+        waves = [torch.randn(round(seconds * 16000)) for _ in range(count)]
         reason = f"one pass of more than {MAX_ATTENTION_SECONDS} s"
         too_long = [name for name in runs if seconds > MAX_ATTENTION_SECONDS and name not in IN_CHUNKS]
         left_out = {**skipped, **dict.fromkeys(too_long, reason)}
         with weights_stay():  # as in the commands, of many recordings
-            times = take_turns({name: run for name, run in runs.items() if name not in left_out}, wave, repeat)
+            times = take_turns({name: run for name, run in runs.items() if name not in left_out}, waves, repeat)
         for name in names:
-            record = {"shape": shape, "candidate": name, "seconds": seconds, "repeat": repeat, **machine}
+            about = {"shape": shape, "candidate": name, "seconds": seconds, "count": count}
+            record = {**about, "repeat": repeat, **machine}
             yield {**record, "skipped": left_out[name]} if name in left_out else {**record, **summary(times[name])}
 
 
-def take_turns(runs: Dict[str, Run], wave: Tensor, repeat: int) -> Dict[str, List[Dict[str, float]]]:
+def take_turns(runs: Dict[str, RunAll], waves: Sequence[Tensor], repeat: int) -> Dict[str, List[Dict[str, float]]]:
     """Return seconds by the clock and of the processor, of each turn of each candidate."""
     times: Dict[str, List[Dict[str, float]]] = {name: [] for name in runs}
     for turn in range(repeat + 1):
         for name, run in runs.items():
             begun, used = time.perf_counter(), time.process_time()
-            run(wave)
+            run(waves)
             taken = {"wall": time.perf_counter() - begun, "processor": time.process_time() - used}
             times[name] += [taken] if turn else []
     return times
@@ -192,7 +215,7 @@ def cells(record: Dict[str, Any], base: Any) -> List[str]:
     seconds, name = record["seconds"], record["candidate"]
     if "skipped" in record:
         return [f"{seconds:g}", f"{name}: {record['skipped']}", "–", "–", "–"]
-    costs = [f"{record[clock] / seconds:.4f}" for clock in ("processor", "wall")]
+    costs = [f"{record[clock] / seconds / record['count']:.4f}" for clock in ("processor", "wall")]
     ratio = f"{record['processor'] / base['processor']:.2f}" if base else "–"
     return [f"{seconds:g}", name, *costs, ratio]
 
@@ -203,6 +226,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("inference"), help="folder (default %(default)s)")
     parser.add_argument("--shapes", default="base,155m", help="default %(default)s")
     parser.add_argument("--seconds", default="10,60", help="of audio (default %(default)s)")
+    parser.add_argument("--count", type=int, default=1, help="recordings of each length (default %(default)s)")
     parser.add_argument("--candidates", default=quick, help=f"of {','.join(CANDIDATES)} (default %(default)s)")
     parser.add_argument("--repeat", type=int, default=5, help="turns of each candidate (default %(default)s)")
     parser.add_argument("--threads", type=int, default=1, help="default %(default)s")
@@ -212,16 +236,18 @@ def main() -> None:
         if not set(found) <= set(known):
             parser.error(f"{argument} must be of {', '.join(known)}; got {','.join(found)}")
     torch.set_num_threads(args.threads)
-    run(args.out, shapes, [float(length) for length in args.seconds.split(",")], names, args.repeat)
+    run(args.out, shapes, [float(length) for length in args.seconds.split(",")], args.count, names, args.repeat)
 
 
-def run(out: Path, shapes: Sequence[str], lengths: Sequence[float], names: Sequence[str], repeat: int) -> None:
+def run(
+    out: Path, shapes: Sequence[str], lengths: Sequence[float], count: int, names: Sequence[str], repeat: int
+) -> None:
     """Measure and write the records and the report into ``out``."""
     out.mkdir(parents=True, exist_ok=True)
     records = []
     with open(out / "inference.jsonl", "w", encoding="utf-8") as file:
         for shape in shapes:
-            for record in measure(shape, lengths, names, repeat):
+            for record in measure(shape, lengths, count, names, repeat):
                 print(*cells(record, None), flush=True)
                 file.write(json.dumps(record) + "\n")
                 file.flush()

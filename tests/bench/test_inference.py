@@ -22,7 +22,7 @@ def records(path):
 
 def test_every_candidate_of_both_shapes_is_timed_or_skipped_with_the_reason(tmp_path, tiny_shapes):
     pytest.importorskip("transformers")
-    inference.run(tmp_path, ["base", "155m"], [0.5], QUICK, repeat=1)
+    inference.run(tmp_path, ["base", "155m"], [0.5], 2, QUICK, repeat=1)
     found = records(tmp_path)
     assert [record["candidate"] for record in found] == 2 * QUICK
     skipped = {record["candidate"] for record in found if "skipped" in record}
@@ -36,7 +36,7 @@ def test_every_candidate_of_both_shapes_is_timed_or_skipped_with_the_reason(tmp_
 
 def test_attention_is_left_out_of_long_recordings(tmp_path, tiny_shapes, monkeypatch):
     monkeypatch.setattr(inference, "MAX_ATTENTION_SECONDS", 1)
-    inference.run(tmp_path, ["155m"], [2], ["summary_mixing", "self_attention"], repeat=1)
+    inference.run(tmp_path, ["155m"], [2], 1, ["summary_mixing", "self_attention"], repeat=1)
     chunks, attention = records(tmp_path)
     assert "wall" in chunks and attention["skipped"] == "one pass of more than 1 s"
 
@@ -45,5 +45,5 @@ def test_an_export_is_a_candidate(tmp_path, tiny_shapes, monkeypatch):
     written = {}
     monkeypatch.setattr(graph, "write_onnx", lambda model, file, metadata: written.update(model=model))
     monkeypatch.setattr(graph, "open_onnx", lambda file: written["model"])  # exporting takes seconds; tested elsewhere
-    inference.run(tmp_path, ["base"], [0.5], ["onnx"], repeat=1)
+    inference.run(tmp_path, ["base"], [0.5], 1, ["onnx"], repeat=1)
     assert records(tmp_path)[0]["wall"] > 0
