@@ -128,6 +128,7 @@ DIRECTORIES = {
     "hf-dtype": ("hf-pretrained", {"config.json": entries(fairseq={"dtype": "float99"})}),
     "hf-odd": ("hf-pretrained", {"config.json": entries(conv_dim=[])}),
     "hf-vocab": ("hf-pretrained", {"config.json": entries(vocab_size="x")}),
+    "hf-nameless": ("hf-pretrained", {"config.json": entries(fairseq={"model": {"encoder_layers": 2}})}),
     "hf-shapes": ("hf-pretrained", {"config.json": entries(intermediate_size=64, fairseq=None)}),
     "hf-wider": ("hf-pretrained", {"config.json": entries(intermediate_size=64)}),
     "hf-deeper": ("hf-pretrained", {"config.json": entries(num_hidden_layers=3)}),
