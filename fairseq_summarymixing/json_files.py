@@ -41,6 +41,13 @@ def check_fields(path: Union[str, Path], content: Mapping[str, Any], fields: Map
             raise UserError(f"{path}: {name} is {'not of the right kind' if name in content else 'missing'}; {remedy}")
 
 
+def differences(found: Mapping[str, Any], expected: Mapping[str, Any]) -> str:
+    """Return which of the expected values are others, such as "minutes is 2.0 there, 1.0 here"."""
+    other = [name for name in expected if name not in found or found[name] != expected[name]]
+    listed = [f"{name} is {json.dumps(found.get(name))} there, {json.dumps(expected[name])} here" for name in other]
+    return "; ".join(listed) or "there are more of them"
+
+
 def is_text(value: Any) -> bool:
     return isinstance(value, str)
 

@@ -35,7 +35,8 @@ def read(args: argparse.Namespace) -> PublishedCorpus:
         paths, texts, speakers = (read_map(root / part / name) for name in ("wav.scp", "text", "utt2spk"))
         for name, path in sorted(paths.items()):
             if name not in texts or name not in speakers:
-                raise UserError(f"{root / part}: {name} is in wav.scp, not in text or utt2spk")
+                lacking = "text" if name not in texts else "utt2spk"
+                raise UserError(f"{root / part / lacking} has no line for {name}, which wav.scp names; unpack it again")
             split = choose_split(speakers[name], args.valid_percent, 0) if part == "train" else "test"
             splits[split].append(Utterance(path, args.rules(texts[name])))
         counts.append((f"all of {part}", len(paths), UTTERANCES))

@@ -18,7 +18,7 @@ import numpy as np
 from tqdm import tqdm
 
 from fairseq_summarymixing.data.audio import SAMPLE_RATE, BadAudio, read_mono, resample, write_flac
-from fairseq_summarymixing.data.manifest import Row, write_splits
+from fairseq_summarymixing.data.manifest import Row, check_root, write_splits
 from fairseq_summarymixing.data.page import add_out, check_out
 from fairseq_summarymixing.data.published import PublishedCorpus, check_corpus
 from fairseq_summarymixing.data.splits import choose_split, split_percents
@@ -73,7 +73,7 @@ def join(paths: list, random: np.random.RandomState) -> np.ndarray:
         try:
             parts += [resample(*read_mono(path)), pause()]
         except BadAudio as error:
-            raise UserError(f"{path}: {error}") from error
+            raise UserError(f"cannot use {path}: {error}; copy it again, or remove it") from error
     return np.concatenate(parts)
 
 
@@ -97,6 +97,7 @@ def make(recordings: Path, out: Path, seed: int, passes: int, held_out: list, va
         raise UserError(f"--seed must be from 0 to {2**32 - 1}; got {seed}")
     if "train" not in split_percents(valid_percent, 0):
         raise UserError(f"--valid-percent must leave something to train on; got {valid_percent:g}")
+    check_root(out / "audio")
     splits, plan = {"train": [], "valid": [], "test": []}, []
     for (split, speaker), paths in groups(recordings, held_out, valid_percent).items():
         # A source for each, so that more passes change nothing in valid and test.

@@ -9,6 +9,7 @@ import re
 import runpy
 import shlex
 import socket
+import sys
 
 import pytest
 import tiny
@@ -40,7 +41,9 @@ CIRCUMSTANCES = {
     "# /dev/shm is full": [("fairseq_summarymixing.plugin.loading", "_share", no_room)],
     "# process 1 of two is killed": [TWO_DEVICES, ("torch.multiprocessing", "spawn", spawn_and_lose)],
     "# process 1 is killed": ([], [("fairseq_cli.train", "train", kill_this)]),
+    "# torch finds no GPU": [("torch.cuda", "is_available", bool)],
 }
+NOT_INSTALLED = re.compile(r"# (\w+) is not installed")
 
 
 class Commands:
@@ -60,7 +63,8 @@ class Commands:
         """The error of a command, with DIR for its folder and words for what differs between machines."""
         command, mark, circumstance = line.partition("# ")
         verb, *arguments = shlex.split(command)
-        values = CIRCUMSTANCES[mark + circumstance] if mark else []
+        absent = NOT_INSTALLED.fullmatch(mark + circumstance)
+        values = CIRCUMSTANCES[mark + circumstance] if mark and not absent else []
         if verb in RECIPES:
             message = self._train(verb, arguments)
         elif verb == "fairseq-hydra-train":
@@ -68,9 +72,10 @@ class Commands:
         elif verb == "two-processes":
             message = self._launch_two(arguments, values or ([], []))
         else:
-            is_page = verb.endswith(".py")
-            page = functools.partial(run_page, tiny.ROOT / verb, arguments)
-            message = self._call(page if is_page else functools.partial(main, [verb, *arguments]))
+            with without(absent[1]) if absent else contextlib.nullcontext(), pytest.MonkeyPatch.context() as patch:
+                for module, name, value in values:
+                    patch.setattr(f"{module}.{name}", value)
+                message = self._call(functools.partial(run_verb, verb, arguments))
         message = message.replace(str(self.folder), "DIR").replace(", ".join(EXTENSIONS), "EXTENSIONS")
         message = message.replace("and common.cpu=true:", "and torch finds no GPU here:")  # as it says beside a GPU
         message = message.replace(f"on {socket.gethostname()}", "on HOST")
@@ -81,8 +86,11 @@ class Commands:
         printed = io.StringIO()
         with contextlib.redirect_stderr(printed), contextlib.redirect_stdout(io.StringIO()):
             status = run()
-        errors = [line for line in printed.getvalue().splitlines() if line.startswith("error: ")]
-        assert status == 1 and errors[-1] == printed.getvalue().splitlines()[-1], printed.getvalue()
+        lines = printed.getvalue().splitlines()
+        if status == 2:  # of argparse, below its usage
+            return lines[-1].partition(": error: ")[2]
+        errors = [line for line in lines if line.startswith("error: ")]
+        assert status == 1 and errors[-1] == lines[-1], printed.getvalue()
         return "\n".join(line[len("error: ") :] for line in errors)
 
     def _train(self, verb, overrides):
@@ -135,9 +143,53 @@ def last_error(output):
     return last[len("error: ") :]
 
 
-def run_page(page, arguments):
-    """Run a script in manifests/ in this process; returns its exit status."""
+def run_verb(verb, arguments):
+    """Run a verb, a script or ``python -m MODULE`` in this process; returns its exit status."""
     with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as left:
-        patch.setattr("sys.argv", [str(page), *arguments])
-        runpy.run_path(str(page), run_name="__main__")
+        if verb == "python":
+            patch.setattr("sys.argv", arguments[1:])
+            runpy.run_module(arguments[1], run_name="__main__")
+        elif verb.endswith(".py"):
+            script = tiny.ROOT / verb
+            patch.setattr("sys.argv", [str(script), *arguments])
+            with beside(script.parent):
+                runpy.run_path(str(script), run_name="__main__")
+        else:
+            sys.exit(main([verb, *arguments]))
     return left.value.code
+
+
+@contextlib.contextmanager
+def beside(folder):
+    """Let a script import its neighbours, and forget them after it."""
+    neighbours = {path.stem for path in folder.glob("*.py")}
+    others = {name: sys.modules.pop(name) for name in neighbours & sys.modules.keys()}
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
+        for name in neighbours:
+            sys.modules.pop(name, None)
+        sys.modules.update(others)
+
+
+class Absent:
+    """A finder for which a package is not there."""
+
+    def __init__(self, package):
+        self.package = package
+
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == self.package:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+@contextlib.contextmanager
+def without(package):
+    """Let no import find a package."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+            patch.delitem(sys.modules, name)
+        patch.setattr("sys.meta_path", [Absent(package), *sys.meta_path])
+        yield

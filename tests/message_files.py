@@ -6,6 +6,8 @@ import zipfile
 import tiny
 import torch
 from checkpoint_files import LETTERS, ctc, pretrained
+from message_corpora import write_corpora
+from message_models import write_models
 
 AUDIO = [f"data/audio/{split}-{clip}.wav" for split in ("train", "valid") for clip in (0, 1)]
 TEXTS = {
@@ -74,6 +76,12 @@ DATA = {
     "speechless": {"train.ltr": "\n\n"},
     "special": {"train.ltr": "A <pad>\nA |\n"},
     "odd-trials": {"valid.trials": "1\ta\tb\n"},
+    "no-trials": {"valid.trials": ""},
+    "malformed-trials": {"valid.trials": "a b\n"},
+    "empty-dictionary": {"dict.ltr.txt": ""},
+    "own-dictionary": {"dict.ltr.txt": "<s> 9\n"},
+    "twice-dictionary": {"dict.ltr.txt": "A 9\nA 8\n"},
+    "odd-root": {"train.tsv": "o:dd\na.wav\t1600\n", "train.ltr": "A |\n", "valid.tsv": None, "valid.ltr": None},
 }
 
 
@@ -109,6 +117,8 @@ def write_files(folder):
     for name, content in TEXTS.items():
         write(folder / name, content)
     write_checkpoints(folder)
+    write_corpora(folder)
+    write_models(folder)
 
 
 def write_checkpoints(folder):

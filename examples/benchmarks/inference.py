@@ -26,10 +26,11 @@ import torch
 from torch import Tensor, nn
 
 from fairseq_summarymixing.bench.candidates import SHAPES, NotHere, Shape, check_huggingface
-from fairseq_summarymixing.bench.measure import describe_machine
+from fairseq_summarymixing.bench.measure import check_counts, describe_machine, parse_seconds
 from fairseq_summarymixing.downstream.encoder import MAX_ATTENTION_SECONDS, RecordingEncoder
 from fairseq_summarymixing.downstream.feature_batches import encode_together
 from fairseq_summarymixing.downstream.long_form_options import BLOCK_SECONDS
+from fairseq_summarymixing.errors import UserError, exit_status
 from fairseq_summarymixing.modules.lean.derived import weights_stay
 from fairseq_summarymixing.modules.lean.precision import takes_bf16_products
 from fairseq_summarymixing.modules.lean.replace import make_lean
@@ -220,7 +221,7 @@ def cells(record: Dict[str, Any], base: Any) -> List[str]:
     return [f"{seconds:g}", name, *costs, ratio]
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     quick = ",".join(name for name in CANDIDATES if name not in EXPORTS)
     parser.add_argument("--out", type=Path, default=Path("inference"), help="folder (default %(default)s)")
@@ -231,12 +232,20 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=5, help="turns of each candidate (default %(default)s)")
     parser.add_argument("--threads", type=int, default=1, help="default %(default)s")
     args = parser.parse_args()
+    return exit_status(lambda: measure_all(args), parser)
+
+
+def measure_all(args: argparse.Namespace) -> None:
     shapes, names = args.shapes.split(","), args.candidates.split(",")
     for argument, found, known in (("--shapes", shapes, SHAPES), ("--candidates", names, CANDIDATES)):
         if not set(found) <= set(known):
-            parser.error(f"{argument} must be of {', '.join(known)}; got {','.join(found)}")
+            raise UserError(f"{argument} must be of {', '.join(known)}; got {','.join(found)}")
+    if args.threads < 1:
+        raise UserError(f"--threads must be at least 1; got {args.threads}")
+    lengths = parse_seconds(args.seconds)
+    check_counts(lengths, args.count, args.repeat)
     torch.set_num_threads(args.threads)
-    run(args.out, shapes, [float(length) for length in args.seconds.split(",")], args.count, names, args.repeat)
+    run(args.out, shapes, lengths, args.count, names, args.repeat)
 
 
 def run(
@@ -257,4 +266,4 @@ def run(
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

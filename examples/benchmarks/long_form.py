@@ -11,14 +11,16 @@ import argparse
 import json
 import multiprocessing
 import resource
+import sys
 import time
 
 import torch
 
 from fairseq_summarymixing.bench.candidates import SHAPES
-from fairseq_summarymixing.bench.measure import describe_machine
+from fairseq_summarymixing.bench.measure import check_counts, describe_machine, parse_seconds
 from fairseq_summarymixing.downstream.encoder import RecordingEncoder
 from fairseq_summarymixing.downstream.long_form_options import BLOCK_SECONDS
+from fairseq_summarymixing.errors import exit_status
 from fairseq_summarymixing.modules.lean.replace import make_lean
 from fairseq_summarymixing.modules.wav2vec2 import Wav2Vec2
 
@@ -37,14 +39,19 @@ def measure(shape: str, seconds: float, block_seconds: float) -> dict:
     return {"seconds": seconds, "taken": taken, "taken_per_second": taken / seconds, "peak_gb": peak}
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", default="60,600,3600")
     parser.add_argument("--shape", choices=SHAPES, default="base")
     parser.add_argument("--block-seconds", type=float, default=BLOCK_SECONDS)
     args = parser.parse_args()
+    return exit_status(lambda: measure_all(args), parser)
+
+
+def measure_all(args: argparse.Namespace) -> None:
+    lengths = [1.0, *parse_seconds(args.seconds)]
+    check_counts(lengths, 1, 1)
     print(json.dumps(describe_machine()))
-    lengths = [1.0, *map(float, args.seconds.split(","))]
     context = multiprocessing.get_context("spawn")
     for length in lengths:
         with context.Pool(1) as pool:
@@ -52,4 +59,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -2,8 +2,6 @@
 
 import argparse
 
-from ..errors import UserError
-
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     kinds = parser.add_subparsers(dest="kind", metavar="KIND", required=True)
@@ -47,18 +45,14 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _measure(args: argparse.Namespace) -> str:
-    from .measure import run
+    from .measure import parse_seconds, run
 
-    try:
-        seconds = [float(text) for text in args.seconds.split(",")]
-    except ValueError as error:
-        raise UserError(f"--seconds must be numbers with commas between; got {args.seconds}") from error
     names = args.names.split(",") if args.names else None
     return run(
         args.out,
         work=args.work,
         shape=args.shape,
-        seconds=seconds,
+        seconds=parse_seconds(args.seconds),
         names=names,
         batch=args.batch,
         repeat=args.repeat,

@@ -52,7 +52,7 @@ def measure(
         UserError: a name is unknown, or the device is not there.
     """
     _check(work, shape, names, device, dtype)
-    _check_counts(seconds, batch, repeat)
+    check_counts(seconds, batch, repeat)
     return _measure(work, shape, seconds, names or CANDIDATES[work], batch, repeat, device, dtype, compiled)
 
 
@@ -148,10 +148,19 @@ def _check(work: str, shape: str, names: Iterable[str] | None, device: str, dtyp
         if name not in CANDIDATES[work]:
             raise UserError(f"`names` of {work} are {', '.join(CANDIDATES[work])}; got {name}")
     if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("`device` cuda: this torch sees no GPU")
+        raise UserError("`device` cuda: torch finds no GPU here; measure on the CPU, `device` cpu")
 
 
-def _check_counts(seconds: Sequence[float], batch: int, repeat: int) -> None:
+def parse_seconds(text: str) -> list[float]:
+    """Return lengths of audio that are written with commas between; a UserError where one is no number."""
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError as error:
+        raise UserError(f"`seconds` must be numbers with commas between; got {text}") from error
+
+
+def check_counts(seconds: Sequence[float], batch: int, repeat: int) -> None:
+    """Raise a UserError where there is nothing to measure."""
     for length in seconds:
         if not 0.1 <= length < float("inf"):
             raise UserError(f"`seconds` must be at least 0.1; got {length:g}")
@@ -261,4 +270,4 @@ def _append(out: str | Path, text: str) -> None:
         with open(out, "a", encoding="utf-8") as file:
             file.write(text)
     except OSError as error:
-        raise UserError(f"cannot write {out}: {error.strerror}") from error
+        raise UserError(f"cannot write {out}: {error.strerror}; name a file in a folder that is there") from error

@@ -16,6 +16,7 @@ GROUP = ("work", "shape", "batch", "dtype", "device", "compiled")
 """Records that are alike in these stand in one table."""
 # Fields in records of earlier versions, and their names now
 FORMER_NAMES = {"saved_bytes": "activation_bytes"}
+OF_ALL = ("machine", "threads", "torch", "commit", "date", "repeat")
 MEASURED = (
     "step",
     "fastest_step",
@@ -23,8 +24,6 @@ MEASURED = (
     "activation_bytes",
     "peak_bytes",
     "floor_seconds",
-    "machine",
-    "commit",
 )
 
 
@@ -39,10 +38,9 @@ def read_records(paths: Sequence[str | Path]) -> list[Record]:
             try:
                 record = json.loads(line, object_hook=_renamed)
                 key = (*(record[name] for name in GROUP), record["seconds"], record["candidate"])
-                if "skipped" not in record:
-                    [record[name] for name in MEASURED]
+                [record[name] for name in (*OF_ALL, *(() if "skipped" in record else MEASURED))]
             except (ValueError, LookupError, TypeError, RecursionError) as error:
-                raise UserError(f"{path}:{number}: expected a record of bench run") from error
+                raise UserError(f"{path}:{number}: expected a record of bench run; found {line[:60]!r}") from error
             records[key] = record
     if not records:
         named = ", ".join(map(str, paths))

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from ..compat import require
-from ..errors import UserError, one_line
+from ..errors import UserError
 from ..input_files import check_file, no_folder
 from ..json_files import read_json
 from .field_names import NORMS
@@ -124,18 +124,18 @@ def _checked(path: Path, read: Callable[[Path], dict[str, Tensor]]) -> dict[str,
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    require("hf", "safetensors")
+    require("hf", "safetensors", purpose=str(path))
     from safetensors.torch import load_file
 
     check_file(path)
     try:
         return load_file(str(path))
     except Exception as error:  # a header that is damaged may hold anything
-        raise UserError(f"{path} is damaged or no safetensors file: {one_line(error)}; copy it again") from error
+        raise UserError(f"{path} is damaged, cut short or no safetensors file; copy it again") from error
 
 
 def _read_pickle(path: Path) -> dict[str, Tensor]:
     state = read_torch_file(path)
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise UserError(f"{path} holds something else than parameters by name")
+        raise UserError(f"{path} holds something else than parameters by name; save the model again")
     return state

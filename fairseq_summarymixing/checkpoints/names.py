@@ -113,6 +113,9 @@ def hf_names(ours: bool, extractor_mode: str) -> Table:
     return SHARED_NAMES + HF_ENCODER_NAMES + HF_ENCODER_NORM_NAMES[extractor_mode]
 
 
+NUM_LISTED = 3
+
+
 def reverse(table: Table) -> Table:
     return tuple((right, left) for left, right in table)
 
@@ -121,7 +124,7 @@ def rename(names: Iterable[str], table: Table, *, strict: bool = True) -> Dict[s
     """Return the new name of each name, by the first pair whose left side fits; without ``strict`` unknown names stay.
 
     Raises:
-        ValueError: names that no pair knows, all of them; or two that would become one.
+        ValueError: names that no pair knows; or two that would become one.
     """
     pairs = [(_pattern(left), right) for left, right in table]
     renamed: Dict[str, str] = {}
@@ -133,18 +136,23 @@ def rename(names: Iterable[str], table: Table, *, strict: bool = True) -> Dict[s
             unknown.append(name)
         renamed[name] = name if found is None else found[1].format(**found[0].groupdict())
     if unknown and strict:
-        raise ValueError(f"unknown parameters: {', '.join(unknown)}")
+        raise ValueError(f"unknown parameters: {_some(unknown)}")
     if len(set(renamed.values())) < len(renamed):
         twice = sorted(new for new in set(renamed.values()) if list(renamed.values()).count(new) > 1)
-        raise ValueError(f"several parameters would become {', '.join(twice)}")
+        raise ValueError(f"several names are of one parameter: {_some(twice)}")
     return renamed
 
 
+def _some(names: List[str]) -> str:
+    more = f" and {len(names) - NUM_LISTED} more" if len(names) > NUM_LISTED else ""
+    return ", ".join(names[:NUM_LISTED]) + more
+
+
 def check_names(found: Iterable[str], expected: Iterable[str], where: str) -> None:
-    """Raise a ValueError that lists all missing and all unknown names, where there are any."""
+    """Raise a ValueError that lists missing and unknown names, where there are any."""
     found, expected = set(found), set(expected)
     missing, unknown = sorted(expected - found), sorted(found - expected)
-    listed = [f"{kind} {', '.join(names)}" for kind, names in (("missing", missing), ("unknown", unknown)) if names]
+    listed = [f"{kind} {_some(names)}" for kind, names in (("missing", missing), ("unknown", unknown)) if names]
     if listed:
         raise ValueError(f"the parameters of {where} do not fit: {'; '.join(listed)}")
 

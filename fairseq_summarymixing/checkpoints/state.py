@@ -82,7 +82,9 @@ def _check_state(path: Path, state: Any) -> None:
             "expected a checkpoint that fairseq saved, with 'model' and 'cfg'"
         )
     if "model" in state:
-        raise UserError(f"{path}: 'model' holds no parameters but {str(state['model'])[:40]!r}")
+        raise UserError(
+            f"{path}: 'model' holds no parameters but {str(state['model'])[:40]!r}; expected a checkpoint of fairseq's"
+        )
     found = ", ".join(map(str, list(state)[:6])) or "nothing"
     raise UserError(f"{path} is no fairseq checkpoint: expected 'model' and 'cfg', found {found}")
 
@@ -104,7 +106,10 @@ def _check_kinds(path: Path, state: Mapping[str, Any], config: Mapping[str, Any]
         found.append(("task_state.target_dictionary", task_state.get("target_dictionary"), safe_classes()[0]))
     for name, value, kind in found:
         if value is not None and not isinstance(value, kind):
-            raise UserError(f"{path}: {name} is not what fairseq saves there but {str(value)[:40]!r}")
+            raise UserError(
+                f"{path}: {name} is not what fairseq saves there but {str(value)[:40]!r}; copy it again, or name "
+                "another checkpoint"
+            )
 
 
 def _of_groups(name: str, config: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:

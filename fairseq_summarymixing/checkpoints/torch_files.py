@@ -46,10 +46,10 @@ def read_torch_file(path: str | Path, classes: tuple[type, ...] = ()) -> Any:
             return _read(path, classes)
     except pickle.UnpicklingError as error:
         raise UserError(f"{path} {_refusal(str(error))}") from error
-    except Exception as error:  # torch and pickle raise any kind for damaged files
-        raise UserError(
-            f"{path} is damaged, cut short or no checkpoint: {_first_line(error)}; copy or save it again"
-        ) from error
+    except Exception as error:  # torch and pickle raise any kind for damaged files, in words for programmers
+        if isinstance(error, MemoryError) or "allocate memory" in str(error):
+            raise UserError(f"there is not enough memory to read {path}, or it is damaged") from error
+        raise UserError(f"{path} is damaged, cut short or no checkpoint; copy or save it again") from error
 
 
 def read_head(path: Path) -> bytes:
@@ -87,7 +87,7 @@ def _check_zip(path: Path) -> None:
     except zipfile.BadZipFile as error:
         raise UserError(f"{path} is cut short ({os.path.getsize(path):,} bytes): copy or save it again") from error
     except Exception as error:  # zipfile, struct and zlib likewise
-        raise UserError(f"{path} is damaged: {_first_line(error)}; copy or save it again") from error
+        raise UserError(f"{path} is damaged: it cannot be unpacked; copy or save it again") from error
     if "data.pkl" not in names:
         raise UserError(f"{path} is a zip archive but no checkpoint: it has no data.pkl")
     if "constants.pkl" in names:  # before torch 2.6, torch.load hands these on, in spite of weights_only
@@ -153,12 +153,6 @@ def _refusal(message: str) -> str:
             f"wants to load {found[1]}, which is none of the classes a checkpoint needs; "
             "it was refused and nothing in it was run"
         )
-    unsupported = re.search(r"WeightsUnpickler error:\s*(Unsupported [^\n]+)", message)
-    if unsupported:
-        return f"is no checkpoint: a pickle of another kind ({unsupported[1]}); nothing in it was run"
-    return f"is damaged or no checkpoint: {_first_line(message)}; copy or save it again"
-
-
-def _first_line(error: Any) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return re.split(r"\. This |; this ", lines[0])[0][:160]
+    if re.search(r"WeightsUnpickler error:\s*Unsupported ", message):
+        return "is no checkpoint: a pickle of another kind; nothing in it was run"
+    return "is damaged or no checkpoint; copy or save it again"

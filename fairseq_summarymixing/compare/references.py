@@ -30,7 +30,7 @@ def read_reference(name: str | Path) -> Run:
     path = SHIPPED / f"{name}.jsonl" if str(name) in shipped() else Path(name)
     if not path.is_file():
         names = ", ".join(shipped())
-        raise UserError(f"`references`: {name} is neither a file nor the name of curves that ship: {names}")
+        raise UserError(f"`references`: {name} is neither a file nor one of the curves that ship: {names}")
     run = read_curves(path)
     run.name = f"reference {run.name}"
     run.notes.append(run.about.get("description") or f"curves of {path}")
@@ -46,7 +46,8 @@ def read_references(names: Sequence[str | Path], runs: Sequence[Run]) -> list[Ru
     found = [read_reference(name) for name in names]
     for number, reference in enumerate(found):
         if reference.kind not in {run.kind for run in runs}:
-            raise UserError(f"`references`: {names[number]} is of {reference.kind}, and none of the runs is")
+            kinds = ", ".join(sorted({run.kind for run in runs}))
+            raise UserError(f"`references`: {names[number]} is of {reference.kind}, and the runs are of {kinds}")
         if reference.name in [other.name for other in found[:number]]:
-            raise UserError(f"`references`: {reference.name} is there twice")
+            raise UserError(f"`references`: {names[number]} is given twice, or named as another: name each once")
     return found

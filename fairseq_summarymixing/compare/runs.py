@@ -10,6 +10,7 @@ from typing import Any
 
 from ..checkpoints import Checkpoint
 from ..errors import UserError
+from ..input_files import no_folder
 from ..text_files import read_text
 from .logs import read_logs
 from .probe_results import is_probe
@@ -26,7 +27,7 @@ def read_runs(folders: Sequence[str | Path], names: Sequence[str] | None = None)
     resolved = [path.resolve() for path in paths]
     twice = [str(path) for index, path in enumerate(paths) if resolved[index] in resolved[:index]]
     if twice:
-        raise UserError(f"the run {twice[0]} is given twice")
+        raise UserError(f"the run {twice[0]} is given twice; name each once")
     if names is None:
         names = unique_names(resolved)
     if len(names) != len(paths):
@@ -55,7 +56,7 @@ def read_run(folder: str | Path, name: str) -> Run:
     """
     run = Run(name, Path(folder))
     if not run.folder.is_dir():
-        raise UserError(f"there is no run folder {folder}")
+        raise UserError(f"{no_folder(folder)}; expected a run's, with the training's *.log")
     read_logs(run)
     _read_checkpoint(run)
     _read_decodes(run)

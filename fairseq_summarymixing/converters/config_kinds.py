@@ -11,9 +11,11 @@ from ..checkpoints.field_names import NORMS
 from ..models._hf_config import MASKS, field_names
 from ..plugin.field_kinds import in_words, is_of_kind
 
+CONVOLUTIONS = ("conv_dim", "conv_kernel", "conv_stride")
 # Of the part "fairseq", which export hf writes
 EXPORTED = {name: dict for name in ("model", "task", "ctc_model", "ctc_task")}
-EXPORTED.update(dtype=str, num_updates=int, post_process=Optional[str])
+DTYPES = Enum("Dtypes", {name: name for name in ("float32", "float16", "bfloat16", "float64")})
+EXPORTED.update(dtype=DTYPES, num_updates=int, post_process=Optional[str])
 
 Kinds = Mapping[str, Any]
 
@@ -29,6 +31,9 @@ def check_kinds(config: Mapping[str, Any], ours: bool) -> None:
         for name, kind in kinds.items():
             if name in values and not is_of_kind(values[name], kind):
                 raise ValueError(f"config.json: {prefix}{name} must be {in_words(kind)}; got {values[name]!r:.60}")
+    lengths = [len(config[name]) for name in CONVOLUTIONS if name in config]
+    if len(set(lengths)) > 1 or 0 in lengths:
+        raise ValueError(f"config.json: {', '.join(CONVOLUTIONS)} must be of one length, 1 or more; got {lengths}")
 
 
 def _parts(config: Mapping[str, Any], ours: bool) -> Iterator[tuple[str, Mapping[str, Any], Kinds]]:
@@ -38,7 +43,7 @@ def _parts(config: Mapping[str, Any], ours: bool) -> Iterator[tuple[str, Mapping
     ours_of = {field.name: field.type for field in fields(Wav2Vec2SummaryMixingConfig)}
     kinds = {theirs: ours_of[name] for name, theirs in field_names(ours).items()}
     kinds.update({theirs: float if name.endswith("prob") else int for name, theirs in MASKS})
-    kinds.update({name: List[int] for name in ("conv_dim", "conv_kernel", "conv_stride")})
+    kinds.update({name: List[int] for name in CONVOLUTIONS})
     norms = Enum("Norms", {name: name for name in NORMS})
     yield "", config, {**kinds, "feat_extract_norm": norms, "fairseq": Optional[dict]}
     exported = config.get("fairseq") or {}

@@ -48,7 +48,7 @@ def export_hf(
     Raises:
         UserError: the checkpoint cannot be exported, transformers is missing, or outputs or texts differ.
     """
-    require("hf", "transformers", "safetensors")
+    require("hf", "transformers", "safetensors", purpose="export hf")
     source = read_export_source(Checkpoint.read(checkpoint), data)
     with atomic_folder(folder) as temporary:
         config = write(source, temporary, spec_augment)
@@ -170,7 +170,8 @@ def load(source: ExportSource, folder: Path) -> torch.nn.Module:
         model, loading = getattr(code, _class_name(source)).from_pretrained(str(folder), output_loading_info=True)
     wrong = {kind: sorted(map(str, names)) for kind, names in loading.items() if names}
     if wrong:
-        raise UserError(f"the exported parameters do not fit: {wrong}")
+        listed = "; ".join(f"{kind.replace('_', ' ')} {', '.join(names)}" for kind, names in wrong.items())
+        raise UserError(f"transformers reads other parameters than were converted ({listed}): nothing was written")
     return model.eval()
 
 

@@ -149,7 +149,10 @@ def _check_stock(source: ExportSource) -> None:
     except ValueError as error:
         raise UserError(f"{path} cannot be exported: {str(error).split(':')[0]}") from error
     if activation not in ACTIVATIONS:
-        raise UserError(f"{path} cannot be exported: activation_fn={activation}, not {', '.join(ACTIVATIONS)}")
+        raise UserError(
+            f"{path} cannot be exported: expected an activation_fn that Hugging Face has too, "
+            f"{', '.join(ACTIVATIONS)}; found {activation}"
+        )
 
 
 def _is_wav2vec2(source: ExportSource) -> bool:
@@ -170,7 +173,11 @@ def _recipe(checkpoint: Checkpoint) -> dict[str, dict[str, Any]]:
 
     def known(values: dict[str, Any], registry: dict[str, Any]) -> dict[str, Any]:
         if values.get("_name") not in registry:
-            raise UserError(f"{checkpoint.path} is of {values.get('_name')!r}, which is not installed here")
+            what = "model" if registry is MODEL_DATACLASS_REGISTRY else "task"
+            raise UserError(
+                f"{checkpoint.path} was trained with the {what} {values.get('_name', 'without a name')}, which fairseq "
+                "does not know here: install the package that brings it"
+            )
         names = {field.name for field in fields(registry[values["_name"]])} - PATHS | {"_name"}
         return {name: value for name, value in plain(values).items() if name in names}
 

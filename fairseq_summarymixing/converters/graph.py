@@ -62,7 +62,7 @@ def export_onnx(checkpoint: str | Path, file: str | Path, data: str | Path | Non
     Raises:
         UserError: a package is missing, the checkpoint cannot be exported, or the outputs differ from fairseq's.
     """
-    require("onnx", "onnx", "onnxscript", "onnxruntime")
+    require("onnx", "onnx", "onnxscript", "onnxruntime", purpose="export onnx")
     return _export(checkpoint, file, data, write_onnx, open_onnx, ONNX_TOLERANCE)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import MISSING, fields
 from pathlib import Path
@@ -34,10 +35,10 @@ from ..checkpoints.names import (
     reverse,
 )
 from ..compat import quiet_fairseq, require
-from ..errors import UserError, one_line
+from ..errors import UserError, counted, one_line
 from ..files import atomic_file
 from ..json_files import read_json
-from ..models._hf_config import STOCK_CHOICES, from_hf, mask_fields_from_hf
+from ..models._hf_config import STOCK_CHOICES, field_names, from_hf, mask_fields_from_hf
 from ..plugin.reading import reading_checkpoint
 from . import parity
 from .config_kinds import check_kinds
@@ -63,7 +64,7 @@ def import_hf(folder: str | Path, checkpoint: str | Path) -> str:
         UserError: the directory is no such model, its parameters do not fit its configuration, or its vocabulary
             does not begin as fairseq's.
     """
-    require("hf", "transformers", "safetensors")
+    require("hf", "transformers", "safetensors", purpose="import hf")
     folder = Path(folder)
     read_config(folder)
     with atomic_file(checkpoint) as temporary, quiet_fairseq():
@@ -97,7 +98,13 @@ def _one_line(folder: Path) -> Iterator[None]:
             "model again"
         ) from error
     except Exception as error:
-        raise UserError(f"{folder} cannot be imported: {one_line(error)}") from error
+        raise UserError(f"{folder} cannot be imported: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """Return an error's message as a line; of transformers' own about a field, which field it is."""
+    field = re.search(r"[Ff]ield '(\w+)'", str(error))
+    return f"config.json: {field[1]} is of a kind that transformers does not take" if field else one_line(error)
 
 
 def _config(folder: Path) -> dict[str, Any]:
@@ -170,10 +177,20 @@ def _model(config: dict[str, Any], origin: dict[str, Any]) -> dict[str, Any]:
     ours = config["model_type"] == HF_OUR_MODEL
     found = from_hf(config, ours)
     if origin.get("model"):
+        _check_sizes(found, origin["model"], field_names(ours))
         return {**origin["model"], **{name: found[name] for name in DROPOUTS if name in found}}
     if not ours:
         del found["mixer"]
     return {"_name": OUR_MODEL if ours else STOCK_MODEL, **found}
+
+
+def _check_sizes(found: dict[str, Any], origin: dict[str, Any], names: dict[str, str]) -> None:
+    """Refuse a configuration whose sizes are not those of the export that it was made by."""
+    for name, value in found.items():
+        if type(value) is int and origin.get(name, value) != value:
+            raise ValueError(
+                f"config.json: {names[name]} is {value}, and fairseq.model.{name} {origin[name]}: expected one number"
+            )
 
 
 def _expected(model: dict[str, Any], is_ctc: bool) -> dict[str, torch.Size]:
@@ -252,15 +269,17 @@ def _dictionary(folder: Path, classes: int, rule: str | None) -> Any:
 
     path = folder / "vocab.json"
     if not path.is_file():
-        raise UserError(f"{folder} has a CTC head but no vocab.json")
+        raise UserError(f"{folder} has a CTC head but no vocab.json: save the tokenizer there too")
     ids = read_json(path)
-    if not all(isinstance(number, int) for number in ids.values()):
-        raise UserError(f"{path} must give each symbol a number")
+    odd = [symbol for symbol, number in ids.items() if not isinstance(number, int)]
+    if odd:
+        raise UserError(f"{path} must give each symbol a number; found {ids[odd[0]]!r:.60} for {odd[0]!r:.60}")
     symbols = sorted(ids, key=ids.get)
     if symbols[:4] != SPECIAL or [ids[symbol] for symbol in symbols] != list(range(classes)):
         raise UserError(
             f"{path} must number {classes} symbols from 0 on, first {', '.join(SPECIAL)}, as fairseq does; "
-            f"found {', '.join(symbols[:4])} first, {len(symbols)} in all. The encoder alone: model.init_from={folder}"
+            f"found {', '.join(symbols[:4])} first, {counted(len(symbols), 'symbol')} up to number "
+            f"{max(ids.values(), default=0)}. The encoder alone: model.init_from={folder}"
         )
     dictionary = Dictionary()
     for symbol in symbols[4:]:

@@ -79,13 +79,15 @@ def compare(
         other = found.get(name)
         if other is None or other.shape != output.shape:
             shape = None if other is None else tuple(other.shape)
-            raise UserError(f"the exported model's {name} has shape {shape}, fairseq's {tuple(output.shape)}")
+            raise UserError(
+                f"the converted model's {name} has shape {shape}, fairseq's {tuple(output.shape)}: nothing was written"
+            )
         if padding_mask is not None:
             output, other = output[~padding_mask], other[~padding_mask]
         difference = ((output - other.float()).abs().max() / output.abs().max().clamp(min=1)).item()
         if not difference <= tolerance:
             raise UserError(
-                f"the exported model's {name} differs from fairseq's by {difference:.1e}, more than {tolerance:g}: "
+                f"the converted model's {name} differs from fairseq's by {difference:.1e}, more than {tolerance:g}: "
                 "nothing was written"
             )
         differences[name] = difference

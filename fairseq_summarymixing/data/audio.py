@@ -62,13 +62,13 @@ def probe(path: str | Path) -> AudioInfo:
         raise BadAudio("its name holds a NUL character, which no file's does")
     try:
         if path.stat().st_size == 0:
-            raise BadAudio("empty file (0 bytes)")
+            raise BadAudio("empty file")
         with soundfile.SoundFile(str(path)) as file:
             info = AudioInfo(file.frames, file.samplerate, file.channels)
             if info.frames <= 0:
                 raise BadAudio("no samples")
             _check_rate(info.sample_rate)
-            _check_wav_length(file.extra_info, info)
+            _check_wav_length(file.extra_info)
             if file.format == "OGG":
                 _check_ogg_end(path)
             # A cut FLAC file keeps its header; its last frame is what is missing.
@@ -78,13 +78,19 @@ def probe(path: str | Path) -> AudioInfo:
             except soundfile.LibsndfileError:
                 last = ()
             if len(last) != 1:
-                raise BadAudio(f"truncated: the header gives {info.frames} frames, the last is not there")
+                raise BadAudio(
+                    f"truncated: its header gives {info.frames} frames, the last is not there; copy it again"
+                )
     except soundfile.LibsndfileError as error:
-        reason = f"not readable as audio: {error.error_string}"
-        raise BadAudio(f"{reason} If it is a recording, {how_to_convert(str(path))}") from error
+        raise BadAudio(f"{not_audio(error)}. If it is a recording, {how_to_convert(str(path))}") from error
     except OSError as error:
         raise BadAudio(f"not readable: {error.strerror or error}") from error
     return info
+
+
+def not_audio(error: soundfile.LibsndfileError) -> str:
+    """Return what to say of a file that libsndfile does not read."""
+    return f"not readable as audio: {error.error_string.rstrip('.')}"
 
 
 def is_whole(path: str | Path, frames: int) -> bool:
@@ -119,7 +125,7 @@ def read_mono(source: str | Path | io.BytesIO, int16_at: int | None = None) -> t
     except MemoryError as error:
         raise BadAudio("its header gives more samples than memory holds") from error
     except soundfile.LibsndfileError as error:
-        raise BadAudio(f"not readable as audio: {error.error_string}") from error
+        raise BadAudio(not_audio(error)) from error
     except OSError as error:
         raise BadAudio(f"not readable: {error.strerror or error}") from error
     if len(samples) == 0:
@@ -176,13 +182,13 @@ def _check_rate(rate: int) -> None:
         raise BadAudio(f"a sample rate of {rate} Hz; expected {RATES[0]} to {RATES[1]} Hz, so its header is wrong")
 
 
-def _check_wav_length(log: str, info: AudioInfo) -> None:
+def _check_wav_length(log: str) -> None:
     """Refuse a cut WAV, which libsndfile shortens to what is there with only a note in its log."""
     found = re.search(r"^data : (\d+) \(should be (\d+)\)", log, flags=re.MULTILINE)
     if found:
         declared, present = map(int, found.groups())
         if present < declared < STREAMED_SIZE:
-            raise BadAudio(f"truncated: {present} of {declared} bytes of samples ({info.seconds:.2f} s) are there")
+            raise BadAudio(f"truncated: {present} of {declared} bytes of samples are there; copy it again")
 
 
 def _check_ogg_end(path: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import soundfile
 
 from ..errors import UserError, counted
-from .audio import SAMPLE_RATE, BadAudio, write_flac
+from .audio import SAMPLE_RATE, BadAudio, not_audio, write_flac
 from .folder_options import check_places, refuse_leftovers
 from .manifest import Row, file_names, write_splits
 from .parallel import map_in_threads
@@ -42,7 +42,7 @@ class Recording:
         try:
             return self.files[kind]()
         except BAD_ZIP as error:
-            raise BadAudio(f"not readable: {error}") from error
+            raise BadAudio(why_not(error)) from error
 
 
 def find_recordings(corpus: Path, report: Report) -> list[Recording]:
@@ -53,14 +53,24 @@ def find_recordings(corpus: Path, report: Report) -> list[Recording]:
             try:
                 add_zip(partial(open, path, "rb"), recordings)
             except BAD_ZIP as error:
-                report.add(str(path.relative_to(corpus)), f"not readable: {error}")
+                report.add(str(path.relative_to(corpus)), why_not(error))
         elif path.is_file():
             add_file(path.name, path.read_bytes, recordings)
+    if not recordings and report.entries:
+        raise UserError(f"no recording in {corpus} can be read{report.such_as()}")
     if not recordings:
         raise UserError(
             f"{corpus} holds neither s01.zip and so on nor s0101a.wav and so on; expected the Buckeye corpus"
         )
     return [recordings[name] for name in sorted(recordings)]
+
+
+def why_not(error: Exception) -> str:
+    """Return why a file, or a zip or a part of one, cannot be read."""
+    if isinstance(error, OSError):
+        return f"not readable: {error.strerror or error}"
+    known = isinstance(error, RuntimeError)  # encrypted, or packed in a way that Python does not know
+    return f"not readable: {error if known else 'damaged or cut short; copy it again'}"
 
 
 def add_file(name: str, read: Callable[[], bytes], recordings: dict[str, Recording]) -> None:
@@ -137,7 +147,7 @@ def cut(
     except BadAudio as problem:
         return problem
     except soundfile.LibsndfileError as error:
-        return BadAudio(f"not readable as audio: {error.error_string}")
+        return BadAudio(not_audio(error))
     return rows or BadAudio(f"no run of {min_words} words in {min_seconds:g} s")
 
 
@@ -173,7 +183,12 @@ def write_segments(
     report_path = report.write(out)
     for split, rows in splits.items():
         if not rows:
-            raise UserError(f"no recording of {split} in {corpus} can be used; see {report_path}")
+            speakers = ", ".join(one for one, of in SPLIT_OF.items() if of == split) or "all others"
+            names = {one.name for one in recordings if SPLIT_OF.get(one.name[:3], "train") == split}
+            raise UserError(
+                f"no recording of {split} (speakers: {speakers}) in {corpus} can be used"
+                f"{report.such_as(names)}; see {report_path}"
+            )
     write_splits(out, out / "audio", splits)
     lines = []
     for split, rows in splits.items():

@@ -67,18 +67,23 @@ def describe(
         else:
             lists[split] = read_list(path)
     if columns and not tables:
-        raise UserError(f"no list has the columns {', '.join(columns.values())}, and there is no table; see `columns`")
+        raise UserError(
+            f"no file of `split_lists` has the column {columns['path']!r} in its first line: mend `columns`, or "
+            "name the table in `transcripts`"
+        )
+    table_of: dict[str, str] = {}
     for name, entries in tables.items():
-        paired, unused = match_table(_unique(name, entries), index)
+        paired, unused = match_table(_unique(name, entries), index, name)
         _check_fit(name, paired, unused, index)
         for path, entry in paired.items():
+            first = table_of.setdefault(path, name)
             if described.entries.setdefault(path, entry) != entry:
-                raise UserError(f"{name} and another table differ about {path}")
+                raise UserError(f"{first} and {name} differ about {path}: let one of them alone name it")
         if name == str(transcripts):
             for key in unused:
                 report.add(key, "transcript without a recording")
     for split, keys in lists.items():
-        paths = [(key, index.find(key)) for key in keys]
+        paths = [(key, index.find(key, str(split_lists[split]))) for key in keys]
         described.members[split] = [path for _, path in paths if path is not None]
         missing = [key for key, path in paths if path is None]
         _check_fit(str(split_lists[split]), described.members[split], missing, index)
@@ -98,7 +103,7 @@ def read_list(path: str | Path) -> list[str]:
             )
         keys += [line.strip()] if line.strip() else []
     if not keys:
-        raise UserError(f"{path} names no recordings")
+        raise UserError(f"{path} names no recordings; expected one per line")
     return keys
 
 
@@ -123,10 +128,10 @@ def read_entries(path: str | Path, columns: Mapping[str, str]) -> list[tuple[str
         values = {what: clean(cells[place]) for what, place in places.items()}
         key = values.pop("path")
         if not key:
-            raise UserError(f"{path}:{number}: the column {columns['path']!r} is empty")
+            raise UserError(f"{path}:{number}: expected a recording in the column {columns['path']!r}; found nothing")
         entries.append((key, Entry(**values)))
     if not entries:
-        raise UserError(f"{path} holds a header only")
+        raise UserError(f"{path} holds a header only; expected a line for each recording")
     return entries
 
 
@@ -169,7 +174,10 @@ def _cells(path: str | Path, lines: Sequence[str], delimiter: str):
             yield number, cells
             number = reader.line_num + 1
     except csv.Error as error:
-        raise UserError(f"{path}:{reader.line_num}: {error}") from error
+        most = csv.field_size_limit()
+        raise UserError(
+            f"{path}:{reader.line_num}: a cell of more than {most:,} characters; is a quote not closed?"
+        ) from error
 
 
 def _read_table(path: str | Path, columns: Mapping[str, str] | None) -> list[tuple[str, Entry]]:
@@ -182,7 +190,7 @@ def _unique(name: str, entries: Sequence[tuple[str, Entry]]) -> dict[str, Entry]
     table: dict[str, Entry] = {}
     for key, entry in entries:
         if table.setdefault(key, entry) != entry:
-            raise UserError(f"{name} has two different lines for {key!r}")
+            raise UserError(f"{name} has two different lines for {key!r}: remove one")
     return table
 
 

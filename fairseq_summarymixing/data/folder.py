@@ -116,7 +116,8 @@ def make_manifests(
         splits = assign_by_hash(recordings, percents, split_by)
     for split, content in splits.items():
         if not content:
-            raise empty_split(split, split_by, percents[split], recordings, report_path)
+            why = report.such_as(described.members.get(split, ()))
+            raise empty_split(split, split_by, percents[split], recordings, why, report_path)
     root = out / "audio" if resample else source
     write_splits(out, root, {split: [one.row for one in content] for split, content in splits.items()})
     considered, unlisted = len(wanted) + len(passed_over), len(found) - len(wanted)

@@ -10,8 +10,7 @@ from ..errors import UserError
 from ..input_files import no_folder
 from .audio import SAMPLE_RATE
 from .described import FIELDS
-from .manifest import unwritable
-from .report import printable
+from .manifest import check_root
 from .splits import SPLITS
 
 
@@ -65,9 +64,7 @@ def check_places(source: Path, out: Path, resample: int | None) -> None:
     """Raise a UserError when SRC is no folder, or when this or the next run would mix up SRC and OUT."""
     if not source.is_dir():
         raise UserError(f"{no_folder(source)}; expected a folder of recordings")
-    root = str(out / "audio" if resample else source)
-    if unwritable(root):
-        raise UserError(f"{printable(root)} cannot stand in a manifest: {unwritable(root)}")
+    check_root(out / "audio" if resample else source)
     real_source, real_out = source.resolve(), out.resolve()
     if real_source == real_out or real_source in real_out.parents:
         raise UserError(

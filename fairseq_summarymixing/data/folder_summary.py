@@ -66,23 +66,21 @@ def nothing_left(source: Path, count: int, problems: Mapping, report: Report, re
     if len(problems) == count and all(isinstance(problem, WrongRate) for problem in problems.values()):
         path, problem = next(iter(problems.items()))
         return UserError(
-            f"none of the {count} recordings is at {SAMPLE_RATE} Hz ({path}: {problem}): "
-            f"`resample` {SAMPLE_RATE} makes copies that are"
+            f"no recording in {source} is at {SAMPLE_RATE} Hz, as fairseq needs ({printable(path)}: "
+            f"{str(problem).split(',')[0]}): `resample` {SAMPLE_RATE} makes copies that are"
         )
-    path, reason = report.entries[-1]
-    return UserError(
-        f"none of the {count} audio files in {source} can be used ({printable(path)}: {reason}); see {report_path}"
-    )
+    return UserError(f"no recording in {source} can be used, of {count}{report.such_as()}; see {report_path}")
 
 
 def empty_split(
-    split: str, split_by: str, percent: float | None, recordings: Mapping[str, Recording], report_path: Path
+    split: str, split_by: str, percent: float | None, recordings: Mapping[str, Recording], why: str, report_path: Path
 ) -> UserError:
-    """Return the error for a split without a recording. percent: None where a list makes the split."""
+    """Return the error for a split without a recording. percent: None where a list makes the split; why: a recording of
+    that list, with the reason."""
     if percent is None:
-        return UserError(f"no recording of the list of {split} can be used; see {report_path}")
+        return UserError(f"no recording of the list of {split} can be used{why}; see {report_path}")
     keys = {one.speaker if split_by == "speaker" else one.path for one in recordings.values()}
-    what = f"none of the {len(keys)} {split_by}s fell into {split}"
+    what = f"no {split_by} of {len(keys)} fell into {split}"
     if split == "train":
         return UserError(f"{what}; nothing to train on: lower `valid_percent` and `test_percent`")
     return UserError(f"{what} at `{split}_percent` {percent:g}; raise it, or pass 0 for no {split} manifest")

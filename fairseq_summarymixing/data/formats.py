@@ -65,7 +65,7 @@ def why_passed_over(path: str, extensions: Collection[str]) -> str:
 def how_to_convert(path: str) -> str:
     """Return the command that makes a WAV file of a recording that libsndfile does not read."""
     extension, name = extension_of(path), PurePath(path).name
-    target = f"{PurePath(path).stem}.wav"
+    target = f"{PurePath(path).stem}{'-16k' if extension == 'wav' else ''}.wav"
     if extension in SOX:
         return f"convert it, with its own rate and format: sox -t raw -r 8000 -e mu-law -c 1 {name} {target}"
     if extension in SPH2PIPE:

@@ -58,7 +58,7 @@ def read_trials(manifest: str | Path, paths: Collection[str]) -> list[Trial]:
             raise UserError(f"{path}:{number}: {unknown[0]} is not in {manifest}")
         trials.append(Trial(same == "1", *pair))
     if not trials:
-        raise UserError(f"{path} holds no trials")
+        raise UserError(f"{path} holds no trials; expected '0 or 1<TAB>path<TAB>path' per line")
     return trials
 
 

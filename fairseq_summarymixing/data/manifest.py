@@ -12,6 +12,7 @@ from pathlib import Path
 from ..errors import UserError
 from ..files import atomic_write
 from ..text_files import read_lines
+from .report import printable
 from .transcripts import dictionary, letters, symbol
 
 ZIP_PART = re.compile(r"^(?P<zip>.*\.zip):(?P<offset>\d{1,18}):(?P<length>\d{1,18})$")
@@ -51,6 +52,13 @@ def unwritable(path: str) -> str | None:
     return None
 
 
+def check_root(root: str | Path) -> None:
+    """Raise a UserError where a manifest cannot hold the folder that its paths are relative to."""
+    reason = unwritable(os.path.abspath(root))
+    if reason:
+        raise UserError(f"{printable(os.path.abspath(root))} cannot stand in a manifest: {reason}")
+
+
 def write_splits(
     folder: str | Path,
     root: str | Path,
@@ -75,7 +83,8 @@ def write_splits(
     """
     root = os.path.abspath(root)
     rows = [row for split in splits.values() for row in split]
-    for path in [root, *(row.path for row in rows)]:
+    check_root(root)
+    for path in (row.path for row in rows):
         if unwritable(path):
             raise UserError(f"{path!r} cannot stand in a manifest: {unwritable(path)}")
     has_text, has_label = _all_or_none("transcript", rows, "text"), _all_or_none("label", rows, "label")

@@ -12,7 +12,7 @@ from ..tables import aligned
 from .audio import SAMPLE_RATE
 from .copies import Copies
 from .folder_options import refuse_leftovers
-from .manifest import Trial, file_names, write_splits
+from .manifest import Trial, check_root, file_names, write_splits
 from .parallel import map_in_threads
 from .recordings import Recording, examine
 from .report import Report, printable
@@ -61,8 +61,11 @@ def write_corpus(corpus: PublishedCorpus, out: Path, workers: int | None = None)
     are needed, are made once for all splits, under OUT/audio.
 
     Raises:
-        UserError: no recording of a split can be used, OUT holds other manifests or cannot be written.
+        UserError: no manifest can name the folder of the recordings, none of a split can be used, OUT holds other
+            manifests or cannot be written.
     """
+    root = out / "audio" if corpus.resample else corpus.root
+    check_root(root)
     utterances = {one.path: one for split in corpus.splits.values() for one in split}
     has_text, has_label = (any(getattr(one, what) is not None for one in utterances.values()) for what in KINDS)
     refuse_leftovers(out, file_names(corpus.splits, has_text, has_label, corpus.trials))
@@ -79,9 +82,10 @@ def write_corpus(corpus: PublishedCorpus, out: Path, workers: int | None = None)
     report_path = report.write(out)
     for name, split in rows.items():
         if not split:
-            raise UserError(f"no recording of {name} in {corpus.root} can be used; see {report_path}")
+            why = report.such_as({one.path for one in corpus.splits[name]})
+            raise UserError(f"no recording of {name} in {corpus.root} can be used{why}; see {report_path}")
     trials = {name: _usable(some, recordings) for name, some in corpus.trials.items()}
-    write_splits(out, out / "audio" if corpus.resample else corpus.root, rows, trials)
+    write_splits(out, root, rows, trials)
     lines = [
         f"{name}: {sum(row.frames for row in split) / SAMPLE_RATE / 3600:.2f} hours, {counted(len(split), 'recording')}"
         for name, split in rows.items()

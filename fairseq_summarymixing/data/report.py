@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from ..files import atomic_write
@@ -15,6 +16,13 @@ class Report:
 
     def add(self, path: str, reason: str) -> None:
         self.entries.append((path, reason))
+
+    def such_as(self, paths: Collection[str] | None = None) -> str:
+        """Return " (PATH: REASON)" of the last entry, or of the last one of these paths; "" without any."""
+        for path, reason in reversed(self.entries):
+            if paths is None or path in paths:
+                return f" ({printable(path)}: {printable(reason)})"
+        return ""
 
     def write(self, folder: Path) -> Path:
         """Write FOLDER/report.tsv, sorted, names with odd characters escaped; returns its path."""

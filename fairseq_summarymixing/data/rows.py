@@ -34,9 +34,5 @@ def read_rows(source: Path, workers: int | None, report: Report) -> tuple[str, l
         else:
             report.add(str(source / path), str(result))
     if not rows:
-        raise UserError(f"{source} holds no recording that can be used" + _why(report))
+        raise UserError(f"{source} holds no recording that can be used{report.such_as()}")
     return str(source), rows
-
-
-def _why(report: Report) -> str:
-    return f" ({report.entries[-1][1]})" if report.entries else ""

@@ -72,7 +72,7 @@ class Sources:
                 if file.write(text.encode("utf-8")) < len(text.encode("utf-8")):
                     raise OSError(0, "not the whole line was written")
         except OSError as error:
-            raise UserError(f"cannot write {self._path}: {error.strerror}") from error
+            raise UserError(f"cannot write {self._path}: {error.strerror}; choose another OUT") from error
 
 
 def identity(path: Path) -> tuple[int, int]:

@@ -64,10 +64,10 @@ def read_table(path: str | Path) -> dict[str, str]:
                 f"{line.strip()[:60]!r}: of a table with a header, name the columns in `columns`"
             )
         if key in table:
-            raise UserError(f"{path}:{number}: {key!r} has a transcript in an earlier line already")
+            raise UserError(f"{path}:{number}: {key!r} has a transcript in an earlier line already: remove one")
         table[key] = clean(text)
     if not table:
-        raise UserError(f"{path} holds no transcripts")
+        raise UserError(f"{path} holds no transcripts; expected 'recording<TAB>text' per line")
     return table
 
 
@@ -92,11 +92,11 @@ class RecordingIndex:
             for index, key in zip(self._spellings, keys):
                 index[key].append(path)
 
-    def find(self, key: str) -> str | None:
+    def find(self, key: str, where: str) -> str | None:
         """Return the path of a recording, None where no recording fits.
 
         Raises:
-            UserError: several fit.
+            UserError: several fit; ``where``, the file that holds the key, stands in the message.
         """
         parts = PurePosixPath(unicodedata.normalize("NFC", key)).parts
         # SRC being /data/cy/clips: a.mp3, clips/a.mp3, cy/clips/a.mp3 and /data/cy/clips/a.mp3 are one recording
@@ -105,27 +105,27 @@ class RecordingIndex:
         fitting = next((index[name] for name in names for index in self._spellings if name in index), [])
         if len(fitting) > 1:
             raise UserError(
-                f"{key!r} fits {len(fitting)} recordings, such as {fitting[0]} and {fitting[1]}; "
-                "name recordings in tables and lists by their relative paths"
+                f"{where}: {key!r} fits {len(fitting)} recordings, such as {fitting[0]} and {fitting[1]}; "
+                "name recordings by their relative paths"
             )
         return fitting[0] if fitting else None
 
 
-def match_table(table: Mapping[str, Value], index: RecordingIndex) -> tuple[dict[str, Value], list[str]]:
+def match_table(table: Mapping[str, Value], index: RecordingIndex, where: str) -> tuple[dict[str, Value], list[str]]:
     """Pair a table's keys with recordings; returns ({path: value}, [keys that fit no recording]).
 
     Raises:
-        UserError: a key fits several recordings, or two keys fit one.
+        UserError: a key fits several recordings, or two keys fit one; ``where``, the file, stands in the message.
     """
     values: dict[str, Value] = {}
     key_of: dict[str, str] = {}
     unused = []
     for key, value in table.items():
-        path = index.find(key)
+        path = index.find(key, where)
         if path is None:
             unused.append(key)
             continue
         if path in key_of:
-            raise UserError(f"two lines fit {path}: those of {key_of[path]!r} and {key!r}")
+            raise UserError(f"{where}: two lines fit {path}, those of {key_of[path]!r} and {key!r}: remove one")
         key_of[path], values[path] = key, value
     return values, unused

@@ -117,7 +117,10 @@ def main() -> None:
 
         from .. import hf  # noqa: F401 (registers our classes)
     except ImportError as error:
-        raise UserError(f"this needs speechbrain and transformers: {error}") from error
+        raise UserError(
+            f"this needs speechbrain and transformers ({error}): "
+            "pip install -r tests/ecosystem/requirements-speechbrain.txt"
+        ) from error
     encoders: list[nn.Module] = []
     on_each_encoder(encoders.append)
     if args.use_lengths:

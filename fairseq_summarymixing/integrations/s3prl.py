@@ -100,7 +100,7 @@ def main() -> None:
         register()
         from s3prl.run_downstream import main as run_downstream
     except ImportError as error:
-        raise UserError(f"this needs s3prl, which cannot be imported: {error}") from error
+        raise UserError(f"this needs s3prl ({error}): pip install -r tests/ecosystem/requirements-s3prl.txt") from error
     run_downstream()
 
 

@@ -69,5 +69,5 @@ def test_everything_unknown_is_listed_at_once():
 
 
 def test_two_names_that_would_become_one_are_refused():
-    with pytest.raises(ValueError, match="several parameters would become y"):
+    with pytest.raises(ValueError, match="several names are of one parameter: y"):
         rename(["x", "y"], (("x", "y"),), strict=False)

@@ -45,16 +45,16 @@ def test_a_reference_that_cannot_be_drawn_is_a_one_line_error(write, tmp_path, c
     (tmp_path / "table.jsonl").write_text('{"step": 1}\n')
     curves = str(tmp_path / "out" / "curves" / "pre.jsonl")
     for names, message in [
-        (["nowhere"], "--reference: nowhere is neither a file nor the name of curves that ship"),
+        (["nowhere"], "--reference: nowhere is neither a file nor one of the curves that ship"),
         ([str(tmp_path / "table.jsonl")], "table.jsonl holds no curves: expected JSON lines of which the first is an"),
-        ([curves], "pre.jsonl is of pre-training, and none of the runs is"),
+        ([curves], "pre.jsonl is of pre-training, and the runs are of fine-tuning"),
     ]:
         options = [option for name in names for option in ("--reference", name)]
         assert main(["compare", str(tuned), "--out", str(tmp_path / "tuned"), *options]) == 1
         error = capsys.readouterr().err
         assert message in error and error.count("\n") == 1
     assert not (tmp_path / "tuned").exists()
-    with pytest.raises(UserError, match="`references`: reference pre is there twice"):
+    with pytest.raises(UserError, match="`references`: .*pre.jsonl is given twice, or named as another"):
         compare([pretraining], tmp_path / "twice", references=[curves, curves])
 
 

@@ -54,7 +54,7 @@ def test_decode_results_are_found_and_broken_ones_noted(write):
 
 
 def test_missing_and_empty_folders_are_one_clear_error(write, tmp_path):
-    with pytest.raises(UserError, match="there is no run folder .*nowhere"):
+    with pytest.raises(UserError, match="there is no folder .*nowhere; expected a run.s"):
         read_run(tmp_path / "nowhere", "run")
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=r"empty has no \*.log file; .* tee -a .*empty/train.log or common.log_file="):

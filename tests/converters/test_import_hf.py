@@ -183,8 +183,18 @@ def test_no_code_of_a_directory_is_run(exported, tmp_path):
         ({"conv_dim": [16, 1.5]}, "config.json: conv_dim must be a list, each a whole number; got .16, 1.5."),
         ({"hidden_act": ["gelu"]}, "config.json: hidden_act must be a text; got .'gelu'."),
         ({"fairseq": {"model": {"latent_temp": True}}}, "fairseq.model.latent_temp must be a list, each a number"),
-        ({"fairseq": {"dtype": []}}, "config.json: fairseq.dtype must be a text; got ..$"),
-        ({"fairseq": {"dtype": "half a byte"}}, "a value in its JSON files is none that transformers writes there"),
+        (
+            {"fairseq": {"dtype": []}},
+            "config.json: fairseq.dtype must be one of float32, float16, bfloat16, float64; got ..$",
+        ),
+        (
+            {"fairseq": {"dtype": "half a byte"}},
+            "config.json: fairseq.dtype must be one of float32, .*; got 'half a byte'",
+        ),
+        (
+            {"fairseq": {"model": {"encoder_layers": 2}}},
+            "a value in its JSON files is none that transformers writes there",
+        ),
     ],
     ids=str,
 )

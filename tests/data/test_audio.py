@@ -52,7 +52,7 @@ def test_a_wav_written_into_a_pipe_is_fine_though_its_header_declares_no_real_le
 
 
 @pytest.mark.parametrize(
-    "content, reason", [(b"", "0 bytes"), (b"this is text\n" * 50, "not readable"), (None, "No such file")]
+    "content, reason", [(b"", "empty file"), (b"this is text\n" * 50, "not readable"), (None, "No such file")]
 )
 def test_what_is_no_audio_is_refused_with_the_reason(tmp_path, content, reason):
     if content is not None:

@@ -63,26 +63,31 @@ def test_a_missing_table_is_one_clear_error(tmp_path):
 
 @pytest.mark.parametrize("key", ["s/a.wav", "./s/a.wav", "s/a", "a.wav", "a"])
 def test_a_recording_may_be_named_four_ways(key):
-    assert match_table({key: "ONE"}, RecordingIndex(["s/a.wav", "s/b.wav"])) == ({"s/a.wav": "ONE"}, [])
+    assert match_table({key: "ONE"}, RecordingIndex(["s/a.wav", "s/b.wav"]), "t.tsv") == ({"s/a.wav": "ONE"}, [])
 
 
 @pytest.mark.parametrize("key", ["a.mp3", "clips/a.mp3", "cy/clips/a", "/data/cy/clips/a.mp3"])
 def test_a_path_may_begin_with_the_folders_of_its_root(key):
     index = RecordingIndex(["a.mp3", "b/a.mp3"], "/data/cy/clips")
-    assert index.find(key) == "a.mp3"
-    assert index.find("b/a.mp3") == index.find("/data/cy/clips/b/a") == "b/a.mp3"
-    assert index.find("eu/clips/a.mp3") is index.find("/data/a.mp3") is index.find("data/cy/a.mp3") is None
+    assert index.find(key, "t.tsv") == "a.mp3"
+    assert index.find("b/a.mp3", "t.tsv") == index.find("/data/cy/clips/b/a", "t.tsv") == "b/a.mp3"
+    assert (
+        index.find("eu/clips/a.mp3", "t.tsv")
+        is index.find("/data/a.mp3", "t.tsv")
+        is index.find("data/cy/a.mp3", "t.tsv")
+        is None
+    )
 
 
 def test_transcripts_without_a_recording_are_handed_back():
-    assert match_table({"a": "ONE", "z": "TWO"}, RecordingIndex(["a.wav"])) == ({"a.wav": "ONE"}, ["z"])
+    assert match_table({"a": "ONE", "z": "TWO"}, RecordingIndex(["a.wav"]), "t.tsv") == ({"a.wav": "ONE"}, ["z"])
 
 
 def test_a_name_that_fits_two_recordings_asks_for_relative_paths():
     with pytest.raises(UserError, match="fits 2 recordings, such as s/a.wav and t/a.wav.*relative paths"):
-        match_table({"a": "ONE"}, RecordingIndex(["s/a.wav", "t/a.wav"]))
+        match_table({"a": "ONE"}, RecordingIndex(["s/a.wav", "t/a.wav"]), "t.tsv")
 
 
 def test_two_transcripts_for_one_recording_are_refused():
-    with pytest.raises(UserError, match="two lines fit a.wav: those of 'a' and 'a.wav'"):
-        match_table({"a": "ONE", "a.wav": "TWO"}, RecordingIndex(["a.wav"]))
+    with pytest.raises(UserError, match="t.tsv: two lines fit a.wav, those of 'a' and 'a.wav'"):
+        match_table({"a": "ONE", "a.wav": "TWO"}, RecordingIndex(["a.wav"]), "t.tsv")

@@ -64,6 +64,9 @@ class Trainings:
         if self.checkpoint(run).exists() and not folder.exists():
             show_text(f"{self.checkpoint(run)} is there")
             return
+        manifest = self.data / "pretraining" / "train.tsv"
+        if not manifest.exists():
+            raise UserError(f"there is no {manifest}: run the stage prepare first")
         settings = [
             *model.overrides,
             f"task.data={self.data / 'pretraining'}",

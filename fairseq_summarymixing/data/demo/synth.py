@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from ...errors import UserError, counted
 from ...files import atomic_folder, atomic_write
+from ...json_files import differences
 from ..audio import SAMPLE_RATE, resample, write_flac
 from .espeak import Espeak
 from .vocabulary import VOCABULARY
@@ -69,11 +70,16 @@ def _is_finished(out: Path, settings: dict) -> bool:
     try:
         found = json.loads((out / SETTINGS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
+        found = None
+    if not isinstance(found, dict):
         if any(out.iterdir()):
-            raise UserError(f"{out} is not empty and holds no finished demo corpus; choose another folder") from None
+            raise UserError(f"{out} is not empty and holds no finished demo corpus; choose another folder")
         return False
     if found != settings:
-        raise UserError(f"{out} holds a demo corpus with other settings, {found}; choose another folder or remove it")
+        raise UserError(
+            f"{out} holds a demo corpus with other settings ({differences(found, settings)}); choose another folder or "
+            "remove it"
+        )
     return True
 
 

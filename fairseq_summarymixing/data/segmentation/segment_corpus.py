@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ...errors import UserError
 from ...files import atomic_write
-from ...json_files import read_json
+from ...json_files import differences, read_json
 from ..audio import SAMPLE_RATE
 from ..manifest import write_splits
 from ..parallel import map_in_threads
@@ -70,7 +70,7 @@ def make_segments(
     report_path = report.write(out)
     rows = sorted((row for result in results for row in result.rows), key=lambda row: row.path)
     if not rows:
-        raise UserError(f"none of the {len(results)} recordings can be used; see {report_path}")
+        raise UserError(f"no recording can be used, of {len(results)}{report.such_as()}; see {report_path}")
     summary = summarize(results)
     with atomic_write(out / "summary.json") as file:
         json.dump(summary, file, indent=1)
@@ -88,7 +88,9 @@ def keep_settings(out: Path, settings: dict) -> None:
         return
     begun = read_json(path)
     if begun != settings:
-        raise UserError(f"{out} was begun with other settings, {begun}; choose another OUT or remove it")
+        raise UserError(
+            f"{out} was begun with other settings ({differences(begun, settings)}); choose another OUT or remove it"
+        )
 
 
 def _in_samples(min_seconds: float, max_seconds: float) -> tuple[int, int]:

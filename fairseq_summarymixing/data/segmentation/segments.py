@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from ..audio import SAMPLE_RATE, BadAudio, is_whole, probe, write_flac
+from ..audio import SAMPLE_RATE, BadAudio, is_whole, not_audio, probe, write_flac
 from ..manifest import Row, unwritable
 from ..sources import Sources, identity
 from .stitching import Stretch, stitch
@@ -162,7 +162,7 @@ def _copy(recording: Path, targets: Mapping[Path, Sequence[Stretch]]) -> None:
             target.unlink(missing_ok=True)
         if isinstance(error, BadAudio):
             raise
-        raise BadAudio(f"not readable as audio: {error.error_string}") from error
+        raise BadAudio(not_audio(error)) from error
 
 
 def _read(file: soundfile.SoundFile, start: int, stop: int) -> np.ndarray:
