@@ -119,7 +119,7 @@ def read_mono(source: str | Path | io.BytesIO, int16_at: int | None = None) -> t
     except MemoryError as error:
         raise BadAudio("its header gives more samples than memory holds") from error
     except soundfile.LibsndfileError as error:
-        raise BadAudio(f"not readable as audio: {error.error_string}") from error
+        raise BadAudio(f"not readable as audio: {error.error_string.rstrip('.')}") from error
     except OSError as error:
         raise BadAudio(f"not readable: {error.strerror or error}") from error
     if len(samples) == 0:

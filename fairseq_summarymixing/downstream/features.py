@@ -243,7 +243,8 @@ def _write(
             if f"layer-{number}" in missing:
                 if not torch.isfinite(x).all():
                     raise UserError(
-                        f"layer {number} of {name} is not finite from frame {first} on: nothing was written of it"
+                        f"layer {number} of {name} is not finite from frame {first} on: the checkpoint's training had "
+                        "diverged; use an earlier one. Nothing was written of this recording"
                     )
                 write(f"layer-{number}", x.float().cpu().numpy())
             count(number, first, x)
