@@ -6,6 +6,8 @@ import zipfile
 import tiny
 import torch
 from checkpoint_files import LETTERS, ctc, pretrained
+from message_model_files import write_model_files
+from message_mp3s_files import write_mp3s_files
 
 AUDIO = [f"data/audio/{split}-{clip}.wav" for split in ("train", "valid") for clip in (0, 1)]
 TEXTS = {
@@ -109,6 +111,8 @@ def write_files(folder):
     for name, content in TEXTS.items():
         write(folder / name, content)
     write_checkpoints(folder)
+    write_model_files(folder, write)
+    write_mp3s_files(folder, write)
 
 
 def write_checkpoints(folder):
