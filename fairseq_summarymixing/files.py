@@ -99,6 +99,16 @@ def atomic_file(path: Union[str, Path]) -> Iterator[Path]:
             os.replace(around / path.name, path)
 
 
+def make_folder(folder: Union[str, Path]) -> None:
+    """Make a folder for files that are still to be computed.
+
+    Raises:
+        UserError: it cannot be made; the message names the reason.
+    """
+    with _one_line(Path(folder)):
+        _prepare(Path(folder))
+
+
 def sweep_leftovers(folder: Union[str, Path], unlocked: Sequence[str] = ()) -> List[Path]:
     """Remove the temporary files and folders that killed processes left in ``folder``, and not below it.
 
@@ -130,8 +140,10 @@ def _prepare(folder: Path) -> None:
     """Make the folder, and sweep it once: looking through a folder for each of its 100,000 files would take hours."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except FileExistsError as error:
-        raise NotADirectoryError(errno.ENOTDIR, f"{folder} is no folder") from error
+    except (FileExistsError, NotADirectoryError) as error:
+        around = (path for path in (folder, *folder.parents) if path.exists() and not path.is_dir())
+        file = next(around, folder)
+        raise NotADirectoryError(errno.ENOTDIR, f"{file} is no folder") from error
     name = os.path.abspath(folder)
     if name not in _swept:
         _swept.add(name)
@@ -238,6 +250,11 @@ def _one_line(path: Path) -> Iterator[None]:
         raise UserError(f"cannot write {path}: {error.strerror or error}; nothing was changed") from error
 
 
+def says_no_room(error: BaseException) -> bool:
+    """Return whether the words of a library's error mean that there is no room for a file."""
+    return not isinstance(error, UserError) and _NO_ROOM_WORDS.search(str(error)) is not None
+
+
 @contextlib.contextmanager
 def _room_for(path: Path) -> Iterator[None]:
     """Report in one line that there is no room for what a library writes inside the block."""
@@ -246,7 +263,7 @@ def _room_for(path: Path) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
             raise UserError(f"cannot write {path}: {error.strerror}; nothing was changed") from error
-        if _NO_ROOM_WORDS.search(str(error)) and not isinstance(error, UserError):
+        if says_no_room(error):
             raise UserError(
                 f"cannot write {path}: the disk is full, or files may not be so large; nothing was changed"
             ) from error

@@ -8,8 +8,10 @@ import io
 import re
 import runpy
 import shlex
+import shutil
 import socket
 import sys
+import types
 
 import pytest
 import tiny
@@ -18,6 +20,7 @@ from forked import Forked, kill_this
 from processes import met_by_hand
 from torch.multiprocessing import ProcessExitedException
 
+from fairseq_summarymixing import __version__
 from fairseq_summarymixing.cli import main
 from fairseq_summarymixing.data.formats import EXTENSIONS
 
@@ -34,16 +37,48 @@ def spawn_and_lose(**kwargs):
     raise ProcessExitedException("", error_index=1, error_pid=7, exit_code=-9, signal_name="SIGKILL")
 
 
+def full_disk(path):
+    return shutil._ntuple_diskusage(10**6, 10**6, 0)
+
+
+DOWNSTREAM = "fairseq_summarymixing.downstream"
 QUICK = [("fairseq_summarymixing.plugin.failures", f"{name}_SECONDS", 0.2) for name in ("POLL", "MESSAGE")]
 TWO_DEVICES = ("torch.cuda", "device_count", functools.partial(int, 2))
 # What follows a command as a comment: what is set in its process before, in which of two
 CIRCUMSTANCES = {
     "# /dev/shm is full": [("fairseq_summarymixing.plugin.loading", "_share", no_room)],
     "# process 1 of two is killed": [TWO_DEVICES, ("torch.multiprocessing", "spawn", spawn_and_lose)],
+    "# there is no GPU": [("torch.cuda", "is_available", functools.partial(bool, False))],
+    "# the processor lacks bf16": [(f"{DOWNSTREAM}.encoder", "takes_bf16_products", functools.partial(bool, False))],
+    "# the disk is full": [(f"{DOWNSTREAM}.probe.hidden_states.shutil", "disk_usage", full_disk)],
     "# process 1 is killed": ([], [("fairseq_cli.train", "train", kill_this)]),
     "# torch finds no GPU": [("torch.cuda", "is_available", bool)],
 }
-NOT_INSTALLED = re.compile(r"# (\w+) is not installed")
+NOT_INSTALLED = " is not installed"
+
+
+@contextlib.contextmanager
+def set_for_a_while(values):
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name, value in values:
+            patch.setattr(f"{module}.{name}", value)
+        yield
+
+
+@contextlib.contextmanager
+def absent(package):
+    """Let a package be not installed."""
+
+    def find_spec(finder, name, *args):
+        return None if name.partition(".")[0] == package else finder.find_spec(name, *args)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(sys.modules):
+            if name.partition(".")[0] == package:
+                patch.delitem(sys.modules, name)
+        finders = [functools.partial(find_spec, finder) for finder in sys.meta_path]
+        patch.setattr("sys.meta_path", [types.SimpleNamespace(find_spec=find) for find in finders])
+        yield
 
 
 class Commands:
@@ -63,22 +98,22 @@ class Commands:
         """The error of a command, with DIR for its folder and words for what differs between machines."""
         command, mark, circumstance = line.partition("# ")
         verb, *arguments = shlex.split(command)
-        absent = NOT_INSTALLED.fullmatch(mark + circumstance)
-        values = CIRCUMSTANCES[mark + circumstance] if mark and not absent else []
+        package, is_absent, _ = circumstance.partition(NOT_INSTALLED)
+        values = CIRCUMSTANCES[mark + circumstance] if mark and not is_absent else []
         if verb in RECIPES:
-            message = self._train(verb, arguments)
+            with absent(package) if is_absent else set_for_a_while(values):
+                message = self._train(verb, arguments)
         elif verb == "fairseq-hydra-train":
             message = self._launch(arguments, values)
         elif verb == "two-processes":
             message = self._launch_two(arguments, values or ([], []))
         else:
-            with without(absent[1]) if absent else contextlib.nullcontext(), pytest.MonkeyPatch.context() as patch:
-                for module, name, value in values:
-                    patch.setattr(f"{module}.{name}", value)
+            with absent(package) if is_absent else set_for_a_while(values):
                 message = self._call(functools.partial(run_verb, verb, arguments))
         message = message.replace(str(self.folder), "DIR").replace(", ".join(EXTENSIONS), "EXTENSIONS")
         message = message.replace("and common.cpu=true:", "and torch finds no GPU here:")  # as it says beside a GPU
         message = message.replace(f"on {socket.gethostname()}", "on HOST")
+        message = re.sub(r"(?<=bytes, )[-\d: ]+(?=\))", "TIME", message.replace(__version__, "VERSION"))
         return re.sub(r"[\d,]+ bytes|has [\d.e+]+ GB", lambda found: re.sub(r"\d\S*", "N", found[0]), message)
 
     @staticmethod
@@ -172,24 +207,3 @@ def beside(folder):
         for name in neighbours:
             sys.modules.pop(name, None)
         sys.modules.update(others)
-
-
-class Absent:
-    """A finder for which a package is not there."""
-
-    def __init__(self, package):
-        self.package = package
-
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] == self.package:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-
-
-@contextlib.contextmanager
-def without(package):
-    """Let no import find a package."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [name for name in sys.modules if name.partition(".")[0] == package]:
-            patch.delitem(sys.modules, name)
-        patch.setattr("sys.meta_path", [Absent(package), *sys.meta_path])
-        yield

@@ -7,7 +7,9 @@ import tiny
 import torch
 from checkpoint_files import LETTERS, ctc, pretrained
 from message_corpora import write_corpora
+from message_model_files import write_model_files
 from message_models import write_models
+from message_mp3s_files import write_mp3s_files
 
 AUDIO = [f"data/audio/{split}-{clip}.wav" for split in ("train", "valid") for clip in (0, 1)]
 TEXTS = {
@@ -119,6 +121,8 @@ def write_files(folder):
     write_checkpoints(folder)
     write_corpora(folder)
     write_models(folder)
+    write_model_files(folder, write)
+    write_mp3s_files(folder, write)
 
 
 def write_checkpoints(folder):

@@ -2,7 +2,7 @@
 
 import re
 
-from ..errors import one_line
+from ..errors import UserError, one_line
 
 SIZES = re.compile(
     r"size mismatch for (\S+): copying a param with shape torch\.Size\(\[(.*?)\]\) .*? torch\.Size\(\[(.*?)\]\)"
@@ -12,10 +12,17 @@ KINDS = {"Missing": "is missing", "Unexpected": "is not of this model"}
 NUM_LISTED = 3
 
 
+class Misfit(UserError):
+    """An error: parameters are of another model than the one that loads them, which knows not of which file they are:
+    who does adds it."""
+
+
 def misfit(error: BaseException) -> str:
     """Return what torch's error of loading parameters lists: the first few, and how many there are; of another error
-    its first line."""
+    its first line, of a :class:`Misfit` all."""
     text = str(error)
+    if isinstance(error, Misfit):
+        return text
     found = [f"{name.strip()[1:-1]} {KINDS[kind]}" for kind, names in NAMES.findall(text) for name in names.split(",")]
     found += [f"{name} is ({there}), here ({here})" for name, there, here in SIZES.findall(text)]
     more = f" and {len(found) - NUM_LISTED} more" if len(found) > NUM_LISTED else ""

@@ -47,6 +47,8 @@ def check_language_model(path: str | Path) -> None:
             )
     if order == 0:
         raise UserError(f"`lm` {path} declares no n-grams: expected lines 'ngram 1=COUNT' after \\data\\")
+    if order == 1:
+        raise UserError(f"`lm` {path} declares single words alone: KenLM needs 'ngram 2=COUNT' as well, pairs of words")
 
 
 def _is_possible(line: str, order: int, most: int) -> bool:

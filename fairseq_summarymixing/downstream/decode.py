@@ -18,7 +18,7 @@ from tqdm import tqdm
 from .. import __version__
 from ..checkpoints import Checkpoint
 from ..errors import UserError, counted
-from ..files import atomic_write
+from ..files import atomic_write, make_folder
 from .beam_search import BeamDecoder, BeamSearch, tune
 from .decoder import make_decoder
 from .emissions import Batching, EmissionModel, compute_emissions
@@ -67,6 +67,7 @@ def decode(
     if folder.exists() and not folder.is_dir():
         raise UserError(f"`out` {folder} is a file; expected a folder")
     inputs = _read(Checkpoint.read(checkpoint), data, split, batching)
+    make_folder(folder)  # before hours of work
     answers = _compute(inputs, beam_search)
     result = {**_score(inputs, answers), **_describe(inputs, answers), **answers.settings}
     _write(folder, inputs, answers, nbest=beam_search is not None and beam_search.nbest > 1, timestamps=timestamps)

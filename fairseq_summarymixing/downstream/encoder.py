@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..checkpoints import Checkpoint
-from ..checkpoints.misfit import misfit
+from ..checkpoints.misfit import Misfit, misfit
 from ..checkpoints.names import PRETRAINED_MODELS, STOCK_MODEL
 from ..compat import quiet_fairseq
 from ..errors import UserError, one_line
@@ -259,6 +259,8 @@ def _load_weights(model: Any, checkpoint: Checkpoint, weights: dict[str, Tensor]
     try:
         model.upgrade_state_dict_named(weights, "")
         model.load_state_dict(weights, strict=True)
+    except Misfit as error:
+        raise UserError(f"{checkpoint.path}: {error}") from error
     except (RuntimeError, ValueError) as error:
         raise UserError(f"{checkpoint.path}: parameters and configuration do not fit: {misfit(error)}") from error
 

@@ -246,8 +246,10 @@ def _write(
         def take(number: int, first: int, x: Tensor) -> None:
             if f"layer-{number}" in missing:
                 if not torch.isfinite(x).all():
-                    place = f"layer {number} of {recording.path} is not finite from frame {first} on"
-                    raise UserError(f"{place}: nothing was written of it")
+                    raise UserError(
+                        f"layer {number} of {recording.path} is not finite from frame {first} on: the checkpoint's "
+                        "training had diverged; use an earlier one. Nothing was written of this recording"
+                    )
                 write(f"layer-{number}", x.float().cpu().numpy())
             count(number, first, x)
 

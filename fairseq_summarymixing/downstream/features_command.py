@@ -75,4 +75,4 @@ def _layers(text: Optional[str]) -> Union[List[int], str, None]:
     try:
         return [int(number) for number in text.split(",")]
     except ValueError as error:
-        raise UserError(f"--layers must be numbers with commas between, or all; got {text}") from error
+        raise UserError(f"--layers must be numbers with commas between, or all; got {text!r}") from error

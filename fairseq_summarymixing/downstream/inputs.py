@@ -76,7 +76,7 @@ def read_length(path: str) -> int:
         try:
             info = soundfile.info(source)
         except soundfile.LibsndfileError as error:
-            raise BadAudio(f"not readable as audio: {error.error_string}") from error
+            raise BadAudio(f"not readable as audio: {error.error_string.rstrip('.')}") from error
         frames, rate = info.frames, info.samplerate
     return -(-frames * SAMPLE_RATE // rate)
 

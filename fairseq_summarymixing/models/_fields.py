@@ -95,7 +95,8 @@ def parse_conv_layers(text: str, name: str = "conv_feature_layers") -> ConvLayer
     """Read fairseq's ``conv_feature_layers``, e.g. ``[(512, 10, 5)] + [(512, 3, 2)] * 4``, without ``eval``.
 
     Raises:
-        ValueError: the text is anything but lists of integer triples, joined by + and repeated by *.
+        ValueError: the text is anything but lists of triples of integers above 0, joined by + and repeated by *, or
+            they are too many.
     """
 
     def value(node: ast.expr) -> Any:
@@ -105,17 +106,20 @@ def parse_conv_layers(text: str, name: str = "conv_feature_layers") -> ConvLayer
             left, right = value(node.left), value(node.right)
             sizes = [side if isinstance(side, int) else len(side) for side in (left, right)]
             if sizes[0] * sizes[1] > MOST_LAYERS:
-                raise ValueError("too many layers")
+                raise ValueError  # before it fills the memory
             return left * right
         return ast.literal_eval(node)
 
     try:
         layers = tuple(tuple(int(number) for number in layer) for layer in value(ast.parse(text, mode="eval").body))
-        if layers and all(len(layer) == 3 for layer in layers):
+        if layers and all(len(layer) == 3 and min(layer) > 0 for layer in layers):
             return layers
     except (SyntaxError, TypeError, ValueError, RecursionError, MemoryError):
         pass
-    raise ValueError(f"{name} must be a list such as '[(512, 10, 5)] + [(512, 3, 2)] * 4'; got {text!r}")
+    raise ValueError(
+        f"{name} must be a list of at most {MOST_LAYERS} layers, each (channels, kernel size, stride), all above 0, as "
+        f"in '[(512, 10, 5)] + [(512, 3, 2)] * 4'; got {text!r}"
+    )
 
 
 def check_unread_fields(cfg: Any, config_class: type, configs: Iterable[type] = CONFIGS) -> None:

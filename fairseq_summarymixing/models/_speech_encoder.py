@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from ..checkpoints.former_lite import refuse_lite_with_combiner
+from ..checkpoints.misfit import Misfit
 from ..checkpoints.names import STOCK_LAYER_NAMES, rename
-from ..errors import UserError, exits_in_one_line
+from ..errors import exits_in_one_line
 from ..modules.compiling import compile_layers
 from ..modules.lean.replace import make_lean
 from ..plugin.memory import check_memory_to_build
@@ -143,7 +144,7 @@ class FairseqSpeechEncoder:
         """Accept stock ``wav2vec2`` weights: rename the parts that are the same.
 
         Raises:
-            ValueError: the weights are of self-attention and the model is not, or of a SummaryMixing-lite that has a
+            Misfit: the weights are of self-attention and the model is not, or of a SummaryMixing-lite that has a
                 combiner.
         """
         super().upgrade_state_dict_named(state_dict, name)
@@ -154,13 +155,12 @@ class FairseqSpeechEncoder:
         for key, whole in own.items():
             state_dict[prefix + ours[key]] = state_dict.pop(whole)
 
-    @exits_in_one_line()
     def _refuse_another_mixer(self, names: Dict[str, str]) -> None:
         """Refuse the weights of another mixer; names: ours, by those of the checkpoint."""
         if self.cfg.mixer != "self_attention" and any(
             ours != name and ".mixer." in ours for name, ours in names.items()
         ):
-            raise ValueError(
+            raise Misfit(
                 f"the checkpoint holds self-attention, the model has mixer={self.cfg.mixer}: "
                 "load it with model.mixer=self_attention, or start from it with model.init_from"
             )
@@ -168,4 +168,4 @@ class FairseqSpeechEncoder:
             try:
                 refuse_lite_with_combiner(names)
             except ValueError as error:
-                raise UserError(f"the checkpoint cannot be loaded: {error}") from error
+                raise Misfit(str(error)) from error

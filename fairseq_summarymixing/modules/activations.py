@@ -12,5 +12,5 @@ ACTIVATIONS = {"gelu": F.gelu, "relu": F.relu, "swish": F.silu, "tanh": torch.ta
 def get_activation(name: str) -> Callable[[Tensor], Tensor]:
     """Return the element-wise function called ``name``; raises ValueError for an unknown name."""
     if name not in ACTIVATIONS:
-        raise ValueError(f"activation must be one of {', '.join(ACTIVATIONS)}; got {name!r}")
+        raise ValueError(f"activation_fn must be one of {', '.join(ACTIVATIONS)}; got {name!r}")
     return ACTIVATIONS[name]

@@ -1,9 +1,11 @@
 """Check the configuration of a run: what it names exists, nothing that it must name is missing, its numbers make sense
 and the machine can do what it asks."""
 
+import ast
 import contextlib
 import difflib
 import importlib.util
+import re
 from typing import Any, Iterator, Optional
 
 from omegaconf import OmegaConf
@@ -22,8 +24,8 @@ from .ranges import check_numbers
 EVALUATED = {
     "optimizer.adam_betas": "(0.9, 0.98)",
     "optimizer.adamax_betas": "(0.9, 0.999)",
-    "optimizer.adafactor_eps": "(1e-30, 1e-3)",
     "optimizer.lamb_betas": "(0.9, 0.999)",
+    "optimizer.adafactor_eps": "(1e-30, 1e-3)",
     "model.conv_feature_layers": "[(512, 10, 5)] + [(512, 3, 2)] * 4",
 }
 """Texts that fairseq evaluates while it builds, with an example."""
@@ -113,11 +115,23 @@ def _check_log_file(path: Optional[str]) -> None:
 
 def check_evaluated(cfg: Any) -> None:
     """Check the texts that fairseq evaluates, such as ``optimizer.adam_betas``; raises UserError for the first that is
-    no list of numbers."""
+    no list of numbers, or that an optimizer cannot use."""
     for name, example in EVALUATED.items():
         value = OmegaConf.select(cfg, name) if OmegaConf.is_config(cfg.get(name.split(".")[0])) else None
         if isinstance(value, str) and not is_literal(value):
             raise UserError(f"{name} must be numbers in brackets, such as {example}; got {value!r}")
+        if isinstance(value, str) and name.startswith("optimizer.") and not _is_pair(value):
+            raise UserError(f"{name} must be two numbers from 0 to below 1, such as {example}; got {value!r}")
+
+
+def _is_pair(text: str) -> bool:
+    """Return whether a literal is a pair of numbers in [0, 1)."""
+    try:
+        pair = ast.literal_eval(text)
+    except ValueError:  # of a sum, for instance
+        return False
+    is_pair = isinstance(pair, (list, tuple)) and len(pair) == 2
+    return is_pair and all(isinstance(number, (int, float)) and 0 <= number < 1 for number in pair)
 
 
 @contextlib.contextmanager
@@ -154,7 +168,13 @@ def complete_config(*args, **kwargs) -> Iterator[None]:
     try:
         yield
     except OmegaConfBaseException as error:
-        raise UserError(f"the configuration is not complete: {first_line(error)}") from error
+        line = first_line(error)
+        missing = re.search(r"Missing mandatory value: (\S+)", line)
+        raise UserError(
+            f"{missing[1]} is left open (???): give it a value in the recipe or on the command line"
+            if missing
+            else f"the configuration is not complete: {line}"
+        ) from error
 
 
 @contextlib.contextmanager

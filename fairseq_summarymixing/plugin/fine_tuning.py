@@ -4,7 +4,7 @@ import contextlib
 from typing import Any, Iterator
 
 from ..checkpoints import Checkpoint
-from ..checkpoints.misfit import misfit
+from ..checkpoints.misfit import Misfit, misfit
 from ..checkpoints.names import PRETRAINED_MODELS
 from ..errors import UserError
 from .configuration import complete_config
@@ -41,6 +41,8 @@ def fitting_pretrained_model(cfg: Any, task: Any = None, from_checkpoint: bool =
             raise UserError("model.w2v_path is empty: name the pre-trained checkpoint to fine-tune")
         try:
             yield
+        except Misfit as error:
+            raise UserError(f"model.w2v_path={path}: {error}") from error
         except (AssertionError, AttributeError, KeyError, RuntimeError) as error:
             if not path:
                 raise

@@ -8,6 +8,7 @@ import atexit
 import contextlib
 import functools
 import queue
+import re
 import threading
 import time
 from typing import Any, Callable, Iterator, List
@@ -21,6 +22,8 @@ from .messages import is_about, last_line
 
 END_SECONDS = 10.0  # for a thread to load its last batch
 ADVICE = "enlarge it (docker run --shm-size=8g, or --ipc=host), or set dataset.num_workers to a smaller number or 0"
+
+MORE_FILES = "raise their number (ulimit -n 65536), or set dataset.num_workers to a smaller number or 0"
 
 
 def install() -> None:
@@ -66,7 +69,9 @@ def collate_shared(collate: Callable, samples: List[Any]) -> Any:
     try:
         _share(batch)
     except (RuntimeError, OSError) as error:
-        raise UserError(f"/dev/shm is full, through which loaded batches go: {ADVICE} ({last_line(error)})") from error
+        if "open files" in str(error):
+            raise UserError(f"loaded batches hold too many files open: {MORE_FILES}") from error
+        raise UserError(f"/dev/shm is full, through which loaded batches go: {ADVICE}") from error
     return batch
 
 
@@ -91,7 +96,8 @@ def loaded_batch(*args, **kwargs) -> Iterator[None]:
     except RuntimeError as error:
         if not is_about(error, "a killed worker"):
             raise
+        signal = re.search(r"signal: (\w[\w ]*)", str(error))
         raise UserError(
-            f"a process that loads data was killed ({last_line(error)}), for want of memory or of shared memory, "
-            f"/dev/shm: {ADVICE}"
+            f"a process that loads data was killed{f' ({signal[1]})' if signal else ''}, for want of memory or of "
+            f"shared memory, /dev/shm: {ADVICE}"
         ) from error

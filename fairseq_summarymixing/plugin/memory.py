@@ -3,6 +3,7 @@ step."""
 
 import contextlib
 import os
+import re
 from pathlib import Path
 from typing import Any, Callable, Iterator, Optional
 
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 
 from ..errors import UserError
-from .messages import first_line, is_about
+from .messages import is_about
 
 CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 COPIES = 4  # of a parameter: itself, its gradient and, with Adam, two moments
@@ -42,8 +43,11 @@ def allocated_model(*args, **kwargs) -> Iterator[None]:
     except RuntimeError as error:
         if not is_about(error, "no memory"):
             raise
+        asked = re.search(r"allocate (\d+) bytes", str(error))
+        which = f", of which a part takes {gigabytes(int(asked[1]))}" if asked else ""
         raise UserError(
-            f"there is not enough memory for the model: take a smaller one ({first_line(error)})"
+            f"there is not enough memory for the model{which}: take a smaller one (model.encoder_layers, "
+            "model.encoder_embed_dim, model.encoder_ffn_embed_dim)"
         ) from error
 
 
@@ -57,8 +61,9 @@ def enough_memory(cfg: Any, trainer: Any, task: Any, epoch_itr: Any) -> Iterator
         2 if is_half else 4
     )
     if limit is not None and needed > limit:
+        machine = "this machine" if trainer.device.type == "cpu" else trainer.device
         raise UserError(
-            f"this run needs at least {gigabytes(needed)} of memory, and {trainer.device} has {gigabytes(limit)}: "
+            f"this run needs at least {gigabytes(needed)} of memory, and {machine} has {gigabytes(limit)}: "
             f"lower dataset.max_tokens={cfg.dataset.max_tokens} (and raise optimization.update_freq), or take a "
             "smaller model"
         )

@@ -8,6 +8,7 @@ from typing import Any, Dict, Iterator, Tuple
 
 from omegaconf import OmegaConf
 
+from ..data.audio import RATES
 from ..errors import UserError
 from ..modules.config import MOST_LAYERS, check_range
 
@@ -20,9 +21,9 @@ RANGES: Dict[Tuple[float, float], str] = {
         dataset.max_tokens dataset.batch_size dataset.max_tokens_valid dataset.batch_size_valid
         dataset.required_batch_size_multiple dataset.validate_interval dataset.num_shards
         optimization.update_freq checkpoint.save_interval checkpoint.checkpoint_shard_count
-        lr_scheduler.total_num_update""",
+        lr_scheduler.total_num_update task.max_sample_size""",
     (0, math.inf): """
-        task.max_sample_size task.min_sample_size
+        task.min_sample_size
         common.empty_cache_freq common.amp_batch_retries common.min_loss_scale
         distributed_training.distributed_rank distributed_training.device_id
         dataset.num_workers dataset.data_buffer_size dataset.validate_interval_updates dataset.validate_after_updates
@@ -38,6 +39,7 @@ RANGES: Dict[Tuple[float, float], str] = {
     (0, 1024): "dataset.num_workers",
     (1, MOST_LAYERS): "model.encoder_layers",
     (0, 1): "common.fp16_scale_tolerance lr_scheduler.phase_ratio",
+    RATES: "task.sample_rate",
     (0, 2**32 - 1): "common.seed dataset.fixed_validation_seed",  # numpy's seeds
 }
 LARGEST = 2**53  # beyond, floats skip whole numbers and integers of 64 bits overflow in products
@@ -52,6 +54,7 @@ def check_numbers(cfg: Any) -> None:
         UserError: the first number that is out of its range, by its field; a run that has no batch size or no end.
     """
     _check_end(cfg)
+    _check_all_of_their_kind(cfg)
     for (lowest, highest), names in RANGES.items():
         for name in names.split():
             for value in _numbers(cfg, name):
@@ -71,6 +74,20 @@ def check_numbers(cfg: Any) -> None:
         raise UserError("lr_scheduler.max_update must be at least 1, over which the three shares are laid out; got 0")
     if cfg.dataset.max_tokens is None and cfg.dataset.batch_size is None:
         raise UserError("no batch size is given: set dataset.max_tokens, in samples, or dataset.batch_size")
+
+
+def _check_all_of_their_kind(cfg: Any) -> None:
+    """Check the numbers that a field's kind bounds, in any group: none is NaN, and a dropout lies in 0 to 1."""
+    for group in cfg:
+        if not OmegaConf.is_config(cfg.get(group)):
+            continue
+        for field in cfg[group]:
+            name = f"{group}.{field}"
+            for value in () if OmegaConf.is_missing(cfg[group], field) else _numbers(cfg, name):
+                if math.isnan(value):
+                    raise UserError(f"{name} must be a number; got {value}")
+                if "drop" in field and not 0 <= value <= 1:
+                    raise UserError(f"{name} must lie between 0 and 1; got {value}")
 
 
 def _check_end(cfg: Any) -> None:

@@ -7,6 +7,7 @@ import logging
 import os
 from typing import Any, Callable, Dict, Iterator, Optional, Sequence
 
+from ..checkpoints.misfit import Misfit
 from ..checkpoints.weights import check_optimizer_state
 from ..errors import UserError, exits_in_one_line
 from .guard import guard
@@ -33,12 +34,12 @@ def fitting_checkpoint(cfg: Any, *args, **kwargs) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # what the trainer raises
-        text = first_line(error)
+        text = first_line(error).split(";")[0]
         if is_about(error, "another model's checkpoint"):
-            if isinstance(error.__context__, UserError):  # the model knows what is wrong
-                raise error.__context__ from None
+            if isinstance(error.__context__, Misfit):  # the model knows what is wrong
+                raise UserError(f"{text}: {error.__context__}") from None
             raise UserError(
-                f"{text.split(';')[0]}: it is of another model than the recipe's; name another checkpoint or, to "
+                f"{text}: it is of another model than the recipe's; name another checkpoint or, to "
                 "train from scratch, an empty checkpoint.save_dir"
             ) from error
         if is_about(error, "other batches"):

@@ -41,7 +41,10 @@ def hold_save_dir(save_dir: str) -> None:
         # not through a link, which would be somebody's file
         file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644), "r+", encoding="utf-8")
     except OSError as error:
-        raise UserError(f"cannot write to checkpoint.save_dir={save_dir}: {error.strerror}") from error
+        raise UserError(
+            f"cannot write to checkpoint.save_dir={save_dir}, its file {LOCK}: {error.strerror}; remove that file, or "
+            "name another folder"
+        ) from error
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:

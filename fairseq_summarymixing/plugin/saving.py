@@ -7,7 +7,7 @@ import shutil
 from typing import Any, Iterator
 
 from ..errors import UserError, exits_in_one_line
-from ..files import atomic_write
+from ..files import atomic_write, says_no_room
 from .guard import guard
 from .messages import first_line
 from .save_dir import hold_save_dir
@@ -44,7 +44,8 @@ def room_on_disk(obj: Any, filename: str, *args, **kwargs) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or first_line(error)
+        no_room = "the disk is full, or files may not be so large"  # torch names the place in its source alone
+        reason = getattr(error, "strerror", None) or (no_room if says_no_room(error) else first_line(error))
         with contextlib.suppress(OSError):
             os.unlink(f"{filename}.tmp")  # fairseq's, and as large as what had room
         raise UserError(

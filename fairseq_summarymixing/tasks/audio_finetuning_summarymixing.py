@@ -41,7 +41,7 @@ class AudioFinetuningSummaryMixingTask(AudioFinetuningTask, SkippingTask):
     @exits_in_one_line()
     def build_model(self, model_cfg: Any, from_checkpoint: bool = False):
         """Build the model as stock does."""
-        check_range("task.max_skipped", getattr(self.cfg, "max_skipped", None) or 0, 0, 1)
+        check_numbers(self.cfg)
         model = super().build_model(model_cfg, from_checkpoint)
         pretrained = getattr(getattr(model, "w2v_encoder", None), "w2v_model", None)
         if not self.cfg.autoregressive:
@@ -69,3 +69,8 @@ class AudioFinetuningSummaryMixingTask(AudioFinetuningTask, SkippingTask):
     def reduce_metrics(self, logging_outputs, criterion) -> None:
         """Log stock's metrics of batches that have a transcript: stock divides by the number of its symbols."""
         super().reduce_metrics([logged for logged in logging_outputs if logged.get("ntokens", 1)], criterion)
+
+
+def check_numbers(cfg: Any) -> None:
+    """Check the numbers that are no other task's; raises ValueError by name."""
+    check_range("task.max_skipped", getattr(cfg, "max_skipped", None) or 0, 0, 1)

@@ -21,6 +21,7 @@ from fairseq.tasks import register_task
 from omegaconf import II
 
 from ..checkpoints.names import OUR_MODEL
+from ..data.audio import RATES
 from ..errors import UserError, exits_in_one_line
 from ..modules.config import check_range, is_default
 from ..modules.lean.activation_memory import count_activation_bytes
@@ -44,7 +45,7 @@ RANGES = {
     "max_skipped": (0, 1),
     "hours_per_update": (0, math.inf),
     "health_patience": (1, math.inf),
-    "sample_rate": (1, math.inf),
+    "sample_rate": RATES,
     "min_sample_size": (0, math.inf),
     "max_sample_size": (1, math.inf),
 }
@@ -80,6 +81,7 @@ class Wav2Vec2SummaryMixingTask(SkippingTask):
 
     cfg: Wav2Vec2SummaryMixingTaskConfig
     starts_warm = True
+    shortest = 400  # samples of one frame of wav2vec 2.0, and of one window of log-mel features
 
     def __init__(self, cfg: Wav2Vec2SummaryMixingTaskConfig):
         super().__init__(cfg)

@@ -58,7 +58,7 @@ def test_conv_layers_are_read_without_running_code():
     text = "[(512, 10, 5)] + [(512, 3, 2)] * 2 + 1 * [(4, 2, 2)]"
     assert parse_conv_layers(text) == ((512, 10, 5), (512, 3, 2), (512, 3, 2), (4, 2, 2))
     for bad in ("__import__('os').getcwd()", "[(1, 2)]", "[]", "[(1, 2, 3)", "512", "[(1, 2, 'x')]"):
-        with pytest.raises(ValueError, match="conv_feature_layers must be a list such as"):
+        with pytest.raises(ValueError, match="conv_feature_layers must be a list of at most 1000 layers"):
             parse_conv_layers(bad)
 
 

@@ -131,7 +131,7 @@ def test_positions_are_as_long_as_the_input_and_weight_norm_is_its_formula():
         ({"encoder_layers": 10**6}, "encoder_layers must be at most 1000; got 1000000"),
         ({"encoder_embed_dim": 10**9}, "encoder_embed_dim must be at most 1048576; got 1000000000"),
         ({"encoder_layers": "12"}, "encoder_layers must be a number; got '12'"),
-        ({"activation_fn": "gleu"}, "activation must be one of"),
+        ({"activation_fn": "gleu"}, "activation_fn must be one of"),
     ],
 )
 def test_a_configuration_that_cannot_be_built_is_an_error(change, message):

@@ -75,7 +75,7 @@ def test_defaults_are_accepted(tmp_path):
         (dict(health_patience=0), "task.health_patience must be at least 1; got 0"),
         (dict(hours_per_update=-1.0), "task.hours_per_update must be at least 0; got -1.0"),
         (dict(hours_per_update=math.inf), "task.hours_per_update must be at least 0 and finite; got inf"),
-        (dict(sample_rate=0), "task.sample_rate must be at least 1; got 0"),
+        (dict(sample_rate=0), "task.sample_rate must lie between 1000 and 768000; got 0"),
         (dict(min_sample_size=-1), "task.min_sample_size must be at least 0; got -1"),
         (dict(max_sample_size=0), "task.max_sample_size must be at least 1; got 0"),
         (dict(min_sample_size=9, max_sample_size=8), "task.min_sample_size=9 is above task.max_sample_size=8"),

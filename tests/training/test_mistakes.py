@@ -93,7 +93,7 @@ def test_resume_from_an_unusable_checkpoint(how, corpus, pretrained, tmp_path, m
 def test_fields_left_open(corpus, tmp_path):
     with pytest.raises(UserError, match="task.data is missing: give the folder"):
         train(*PRETRAINING, pretraining("???", tmp_path))
-    with pytest.raises(UserError, match="the configuration is not complete: .*w2v_path"):
+    with pytest.raises(UserError, match="model.w2v_path is left open .*: give it a value"):
         train(*FINETUNING, finetuning(corpus, tmp_path, "???"))
 
 

@@ -55,14 +55,14 @@ def finished(folder: Path, settings: Mapping[str, Any]) -> dict[str, Any] | None
         try:
             content = read_json(folder / name)
         except UserError as error:
-            raise UserError(f"{error}; it is damaged: remove {folder}") from error
+            raise UserError(f"{str(error).partition(';')[0]}; remove {folder}, and run it again") from error
         before = content.get("settings") if name == RESULT else content
         if not isinstance(before, dict):
-            raise UserError(f"{folder / name} holds no settings; it is damaged: remove {folder}")
+            raise UserError(f"{folder / name} holds no settings, so it is damaged; remove {folder}, and run it again")
         changed = [key for key in {**before, **settings} if before.get(key) != settings.get(key)]
         if changed:
             raise UserError(
-                f"{folder} was run with another {' and '.join(changed)}: choose another `out`, or remove that folder"
+                f"{folder} was run with another {', '.join(changed)}: choose another `out`, or remove that folder"
             )
         if name == RESULT:
             return content
@@ -97,12 +97,14 @@ def run_cell(
     with open(folder / OUTPUT, "ab") as log:
         status = _run(command, where, log, _Follower(folder / TRAIN_LOG, report))
     if status:
-        raise UserError(f"status {status}, {_last_line(folder / OUTPUT)}; see {folder / OUTPUT}")
+        raise UserError(f"it ended with status {status}: {_last_line(folder / OUTPUT)}; see {folder / OUTPUT}")
     try:
         scores = read_scores(folder, cell.recipe)
         weights = json.loads(read_text(folder / LAYER_WEIGHTS))
     except ValueError as error:
-        raise UserError(f"status 0, but {error}: {_last_line(folder / OUTPUT)}; see {folder / OUTPUT}") from error
+        raise UserError(
+            f"it ended with status 0, but {error}; its last line: {_last_line(folder / OUTPUT)}; see {folder / OUTPUT}"
+        ) from error
     of_cell = {"task": cell.task, "model": cell.model, "seed": cell.seed, "speaker": cell.speaker}
     result = {**of_cell, "scores": scores, "layer_weights": weights, "seconds": round(time.monotonic() - begin, 1)}
     result.update(about, settings=settings)

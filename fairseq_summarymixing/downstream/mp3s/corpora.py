@@ -13,7 +13,8 @@ import yaml
 
 from ...data.buckeye import SPEAKERS, find_recordings
 from ...data.report import Report
-from ...errors import UserError
+from ...errors import UserError, one_line
+from ...input_files import no_folder
 from ...tables import aligned
 from ...text_files import read_lines, read_text
 
@@ -74,14 +75,18 @@ def _slurp(root: Path) -> list[Count]:
             raise UserError(f"{root} holds no {needed}, which the recipe prepares, though it does not train on it")
     counts, there = [], {path.name for path in (root / "slurp_real").glob("*.flac")}
     for name, published in SLURP.items():
-        try:
-            entries = [json.loads(line) for line in read_lines(root / f"{name}.jsonl")]
-            files = [one["file"] for entry in entries for one in entry["recordings"]]
-            missing = sum(file not in there for file in files)
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise UserError(f"{root / name}.jsonl: expected an entry with recordings on each line ({error})") from error
-        counts.append(Count(name, len(files), published, missing))
+        lines = enumerate(read_lines(root / f"{name}.jsonl"), start=1)
+        files = [file for number, line in lines for file in _recordings(line, f"{root / name}.jsonl:{number}")]
+        counts.append(Count(name, len(files), published, sum(file not in there for file in files)))
     return counts
+
+
+def _recordings(line: str, place: str) -> list[str]:
+    """Return the files of an entry of SLURP; the place is for the UserError where it is none."""
+    try:
+        return [str(recording["file"]) for recording in json.loads(line)["recordings"]]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise UserError(f"{place}: expected an object of JSON with recordings; found {line[:60]!r}") from error
 
 
 def _voxceleb1(root: Path) -> list[Count]:
@@ -142,7 +147,9 @@ def read_corpora(path: str | Path) -> dict[str, Path]:
     except UserError:
         raise
     except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: of a date that is none
-        raise UserError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None) or one_line(error)
+        place = f"{path}:{mark.line + 1}" if mark else path
+        raise UserError(f"{place}: expected YAML, a line 'corpus: folder' for each corpus; {problem}") from error
     if not isinstance(content, dict) or not all(isinstance(folder, str) for folder in content.values()):
         raise UserError(f"{path}: expected a line 'corpus: folder' for each of {', '.join(CHECKS)}")
     for name in content:
@@ -158,9 +165,9 @@ def look(name: str, corpora: Mapping[str, Path]) -> list[Count]:
         UserError: it is not named, or not there, or not as the recipe can read it.
     """
     if name not in corpora:
-        raise UserError(f"corpora.yaml names no folder for {name}")
+        raise UserError(f"`corpora` names no folder for {name}: add a line '{name}: FOLDER' to that file")
     if not corpora[name].is_dir():
-        raise UserError(f"{corpora[name]} is not a folder")
+        raise UserError(f"{no_folder(corpora[name])}; expected that of {name}, as `corpora` names it")
     return CHECKS[name](corpora[name])
 
 

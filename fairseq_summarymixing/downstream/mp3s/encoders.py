@@ -107,7 +107,9 @@ def name_checkpoints(checkpoints: Sequence[str | Path], names: Sequence[str] | N
         raise UserError(f"`names`: expected {len(paths)}, one per checkpoint, with commas between; found {len(names)}")
     for name in names:
         if names.count(name) > 1 or not name or name.startswith(".") or "/" in name:
-            raise UserError(f"`names`: every checkpoint needs a name of its own; found {name!r}; choose with `names`")
+            raise UserError(
+                f"every checkpoint needs a name of its own, for a folder; found {name!r}: choose with `names`"
+            )
     return dict(zip(names, paths))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 from collections.abc import Collection
 from pathlib import Path
@@ -70,7 +71,7 @@ def read_versions(python: str, packages: Collection[str]) -> dict[str, str]:
     except OSError as error:
         raise UserError(f"`python` {python} cannot be run: {error.strerror}") from error
     if result.returncode:
-        reason = (result.stderr.strip().splitlines() or ["no message"])[-1]
+        reason = re.sub(r"^[\w.]+Error: ", "", (result.stderr.strip().splitlines() or ["no message"])[-1])
         raise UserError(
             f"`python` {python} needs {', '.join(names)} and, without its dependencies, this package "
             f"(pip install --no-deps .): {reason}"

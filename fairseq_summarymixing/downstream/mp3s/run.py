@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -54,6 +55,8 @@ def run(
     """
     if epochs is not None and epochs < 1:
         raise UserError(f"`epochs` must be 1 or more; got {epochs}")
+    if os.sep in python:  # recipes run in folders of their own
+        python = os.path.abspath(python)
     out, recipes, named = Path(out).absolute(), choose(tasks), name_checkpoints(checkpoints, names)
     benchmark, where = find_benchmark(benchmarks), read_corpora(corpora)
     counts = {recipe.corpus: look(recipe.corpus, where) for recipe in recipes.values()}

@@ -20,7 +20,7 @@ from ... import __version__
 from ...checkpoints import Checkpoint
 from ...data.audio import BadAudio
 from ...errors import UserError
-from ...files import atomic_write
+from ...files import atomic_write, make_folder
 from ...json_files import read_json
 from ..encoder import SAMPLE_RATE, RecordingEncoder, load_encoder, normalised, pick_device
 from ..feature_files import version
@@ -211,7 +211,7 @@ def _read(encoder: RecordingEncoder, path: str) -> Tensor:
 def _check_disk(encoder: RecordingEncoder, seconds: float, folder: Path) -> None:
     states, width = encoder.num_layers + 1, len(encoder.model.mask_emb)
     needed = int(seconds * encoder.frames_per_second * states * width * DTYPE.itemsize)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise UserError(

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...errors import UserError
+from ...errors import UserError, counted
 
 
 def different_names(checkpoints: Sequence[str | Path], names: Sequence[str] | None) -> list[str]:
@@ -28,6 +28,7 @@ def different_names(checkpoints: Sequence[str | Path], names: Sequence[str] | No
     names = [name.strip() for name in names]
     if len(names) != len(paths) or not all(names) or len(set(names)) < len(names):
         raise UserError(
-            f"`names` must be {len(paths)} different names, one for each checkpoint; got {', '.join(names)}"
+            f"`names`: expected {counted(len(paths), 'name')}, one of its own for each checkpoint, commas between; "
+            f"got {','.join(names)}"
         )
     return names

@@ -6,12 +6,14 @@ other user directories errors stay as they are. The package itself is not import
 from another folder.
 """
 
+import contextlib
 import functools
 import importlib
 import logging
 import os
+import re
 import sys
-from typing import Any, Callable, List, NoReturn, Optional, Union
+from typing import Any, Callable, Iterator, List, NoReturn, Optional, Union
 
 USER_DIR = "fairseq_summarymixing"
 SWITCH = "FAIRSEQ_SUMMARYMIXING_PLUGIN"  # as in plugin/__init__.py
@@ -107,7 +109,8 @@ def going_on(hydra_main: Callable) -> Callable:
     @functools.wraps(hydra_main)
     def run(cfg: Any, **kwargs):
         try:
-            return hydra_main(cfg, **kwargs)
+            with complete(cfg):
+                return hydra_main(cfg, **kwargs)
         except SystemExit as end:
             number = job_number()
             if number is None or not is_ours(cfg) or not isinstance(end.code, str):
@@ -116,6 +119,31 @@ def going_on(hydra_main: Callable) -> Callable:
             _failed.append(number)
 
     return run
+
+
+@contextlib.contextmanager
+def complete(cfg: Any) -> Iterator[None]:
+    """Report in one line a field that is left open (``???``), or made of another field or a variable that is not there:
+    fairseq resolves the whole configuration before it loads its user directory."""
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        yield
+    except OmegaConfBaseException as error:
+        if not is_ours(cfg):
+            raise
+        raise SystemExit(f"error: {without_value(error)}") from None
+
+
+def without_value(error: Exception) -> str:
+    """Say which field has no value, and why, of what OmegaConf says in several lines."""
+    reason = re.sub(r"^\w+ (raised )?while resolving interpolation: ", "", str(error).splitlines()[0]).strip('"')
+    missing = re.fullmatch(r"Missing mandatory value: (?P<field>\S+)", reason)
+    if missing:
+        return f"{missing['field']} is left open (???): give it a value in the recipe or on the command line"
+    reason = re.sub(r"^Interpolation key '(.*)' not found$", r"there is no field \1", reason)
+    field = getattr(error, "full_key", None) or "the configuration"
+    return f"{field} has no value: {reason}; mend it in the recipe or on the command line"
 
 
 def job_number() -> Optional[int]:

@@ -55,7 +55,7 @@ def test_blank_lines_and_odd_names_of_lists_are_no_recordings(corpora, capsys):
     assert check(path) == 1
     out, error = capsys.readouterr()
     assert ["librispeech", "dev-clean", "3", "2703", "1"] in map(str.split, out.splitlines())
-    assert "devel.jsonl: expected an entry with recordings on each line" in error and error.count("\n") == 1
+    assert "devel.jsonl:1: expected an object of JSON with recordings; found " in error and error.count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -85,10 +85,10 @@ def test_a_newer_common_voice_is_refused_since_the_recipe_reads_columns_by_place
 @pytest.mark.parametrize(
     "text, message",
     [
-        ("librispeech: /nowhere\n", "/nowhere is not a folder"),
+        ("librispeech: /nowhere\n", "there is no folder /nowhere; expected that of librispeech, as `corpora` names it"),
         ("librespeech: /nowhere\n", "expected librispeech, .*; found librespeech"),
         ("- librispeech\n", "expected a line 'corpus: folder'"),
-        ("librispeech: [\n", "is no YAML"),
+        ("librispeech: [\n", "expected YAML, a line 'corpus: folder' for each corpus; "),
     ],
 )
 def test_a_mistake_in_the_file_is_one_line(tmp_path, text, message):

@@ -217,7 +217,10 @@ def test_labels_that_cannot_be_used_are_one_line_errors(task, change, message, c
         (["--hidden-size", "9" * 14], "--hidden-size must be from 1 to 4096; got 9999"),
         (["--batch-seconds", "0"], "--batch-seconds must be from 1 to 1000000; got 0"),
         (["--batch-seconds", "1e308"], "--batch-seconds must be from 1 to 1000000; got 1e+308"),
-        (["--names", "a,b"], "--names must be 1 different names, one for each checkpoint; got a, b"),
+        (
+            ["--names", "a,b"],
+            "--names: expected 1 name, one of its own for each checkpoint, commas between; got a,b",
+        ),
         (["--labels", "emotion"], "there are no labels"),
         (["--window", "30"], "--window is for self-attention"),
     ],
