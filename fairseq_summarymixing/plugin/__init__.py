@@ -22,6 +22,7 @@ INSTALL_ORDER = (
     "corpora",
     "not_finite",
     "saving",
+    "same_run",
     "interrupts",
     "jobs",
     "failures",

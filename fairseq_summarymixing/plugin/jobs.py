@@ -21,6 +21,7 @@ READ_PATHS = (
     "model.w2v_path",
     "model.init_from",
     "checkpoint.restore_file",
+    "checkpoint.continue_once",
     "checkpoint.finetune_from_model",
 )
 LAST_CHECKPOINT = "checkpoint_last.pt"  # checkpoint.restore_file's default, in checkpoint.save_dir
