@@ -81,9 +81,9 @@ def test_the_wait_ends_in_one_line_with_torchs_limit(tmp_path):
     port, other = free_port(), free_port()
     alone, first, out = outcomes(tmp_path, (1, 3, port, 1.2), (0, 2, other, 1.2), (2, 2, port, 1.2))
     assert alone == (
-        f"error: process 1 of 3 waits at tcp://localhost:{port} for process 0, which is to listen there; nobody came in "
-        "0.02 minutes: start these, or set distributed_training.distributed_world_size to the number of processes that "
-        "are started"
+        f"error: process 1 of 3 waits at tcp://localhost:{port} for process 0, which is to listen there; nobody came "
+        "in 0.02 minutes: start these, or set distributed_training.distributed_world_size to the number of processes "
+        "that are started"
     )
     assert first.startswith(f"error: process 0 of 2 waits at tcp://localhost:{other} for the others; nobody came in")
     assert out == (

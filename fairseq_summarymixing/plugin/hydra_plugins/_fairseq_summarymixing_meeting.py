@@ -135,8 +135,8 @@ class Waiting(threading.Thread):
 
     def _of_a_taken_port(self) -> str:
         return (
-            f"error: port {self.address[1]} of distributed_training.distributed_init_method is taken, by another run or "
-            "by a second process with distributed_training.distributed_rank=0: choose another port, or the rank"
+            f"error: port {self.address[1]} of distributed_training.distributed_init_method is taken, by another run "
+            "or by a second process with distributed_training.distributed_rank=0: choose another port, or the rank"
         )
 
     def _leave(self) -> None:

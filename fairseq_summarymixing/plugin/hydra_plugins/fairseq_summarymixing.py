@@ -27,7 +27,6 @@ def install() -> None:
     import fairseq_cli.hydra_train
     from fairseq.distributed import utils
     from hydra.core.plugins import Plugins
-
     from hydra_plugins._fairseq_summarymixing_meeting import meeting
 
     for name in ("hydra", "core_plugins.basic_launcher"):
