@@ -22,6 +22,7 @@ from .encoder import (
     UnfitLength,
     load_encoder,
     load_quantising_model,
+    memory_for_recording,
     normalised,
     pick_device,
     pick_dtype,
@@ -99,8 +100,10 @@ def extract(
                 kept += 1
                 progress.add(length / SAMPLE_RATE)
                 continue
-            wave = _read(recording, encoder.check_length, report)
-            if wave is not None:
+            with memory_for_recording(recording.path, encoder):
+                wave = _read(recording, encoder.check_length, report)
+                if wave is None:
+                    continue
                 _write(encoder, wave, recording.path, files[recording], missing, progress)
                 written += 1
     were_there = f", {kept} were there" if kept else ""
@@ -139,11 +142,12 @@ def extract_codes(
     path, written = Path(out) / CODES, 0
     with AudioProgress(sum(lengths.values()) / SAMPLE_RATE, "codes") as progress, atomic_write(path) as file:
         for recording in lengths:
-            wave = _read(recording, encoder.check_frames, report)
-            if wave is None:
-                continue
-            file.write(printable(recording.name) + "\t")
-            file.writelines(_spelled(quantise(encoder, normalised(wave) if encoder.normalize else wave)))
+            with memory_for_recording(recording.path, encoder):
+                wave = _read(recording, encoder.check_frames, report)
+                if wave is None:
+                    continue
+                file.write(printable(recording.name) + "\t")
+                file.writelines(_spelled(quantise(encoder, normalised(wave) if encoder.normalize else wave)))
             file.write("\n")
             written += 1
             progress.add(len(wave) / SAMPLE_RATE)

@@ -21,6 +21,7 @@ INSTALL_ORDER = (
     "unused",
     "corpora",
     "not_finite",
+    "memory",
     "saving",
     "same_run",
     "interrupts",
