@@ -28,7 +28,7 @@ from .encoder import (
     pick_dtype,
     quantise,
 )
-from .feature_files import FeatureFiles, refuse_conflicts, refuse_newcomer, version
+from .feature_files import FeatureFiles, refuse_conflicts, refuse_newcomer, refuse_other_dtype, version
 from .feature_formats import FORMATS, Shape, Shapes
 from .inputs import Recording, ReportFailure, file_of, find_recordings, read_length, read_wave
 from .long_form_options import BLOCK_SECONDS
@@ -73,7 +73,7 @@ def extract(
 
     Raises:
         UserError: an argument or the checkpoint cannot be used, features of something else stand in ``out`` under the
-            same name, features are not finite, or the disk is full.
+            same name, or of any recording in another dtype, features are not finite, or the disk is full.
     """
     if not str(out):
         raise UserError("`out` is empty: name a folder")
@@ -92,6 +92,7 @@ def extract(
         made_of = {"audio": version(file_of(recording.path), recording.path), **made_by}
         files[recording] = FeatureFiles(Path(out), recording.name, made_of, FORMATS[format])
     refuse_conflicts(list(files.values()))
+    refuse_other_dtype(Path(out), dtype)
     written = kept = 0
     with AudioProgress(sum(lengths.values()) / SAMPLE_RATE, "features") as progress, weights_stay():
         for recording, length in lengths.items():
