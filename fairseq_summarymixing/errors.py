@@ -43,7 +43,9 @@ def exit_status(work: Callable[[], None], parser: Optional[argparse.ArgumentPars
         return 1
     except BrokenPipeError:  # of ``... | head``
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except MemoryError:
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
         print("error: there is not enough memory: give less at once, or use a larger machine", file=sys.stderr)
         return 1
     except OSError as error:
@@ -62,6 +64,27 @@ def shortened(message: str) -> str:
     half = LONGEST // 2 - 3
     lines = [line if len(line) <= LONGEST else f"{line[:half]} ... {line[-half:]}" for line in message.split("\n")]
     return "\n".join(lines)
+
+
+NO_MEMORY = re.compile("can't allocate memory|not enough memory|[Oo]ut of memory")  # torch, of an allocation
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether memory, of the machine or of a GPU, could not be had."""
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and NO_MEMORY.search(str(error)) is not None
+    )
+
+
+@contextlib.contextmanager
+def enough_memory_for(what: str, remedy: str) -> Iterator[None]:
+    """Turn the error of an allocation inside into a UserError; others pass."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise UserError(f"there is not enough memory for {what}: {remedy}") from error
 
 
 def counted(number: int, noun: str) -> str:

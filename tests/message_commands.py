@@ -15,6 +15,7 @@ import types
 
 import pytest
 import tiny
+import torch
 import yaml
 from forked import Forked, kill_this
 from processes import met_by_hand
@@ -33,6 +34,10 @@ def no_room(*args):
     raise RuntimeError("unable to resize file </torch_7_1> to the right size: No space left on device (28)")
 
 
+def no_memory(*args, **kwargs):
+    torch.empty(2**57)
+
+
 def spawn_and_lose(**kwargs):
     raise ProcessExitedException("", error_index=1, error_pid=7, exit_code=-9, signal_name="SIGKILL")
 
@@ -47,6 +52,7 @@ TWO_DEVICES = ("torch.cuda", "device_count", functools.partial(int, 2))
 # What follows a command as a comment: what is set in its process before, in which of two
 CIRCUMSTANCES = {
     "# /dev/shm is full": [("fairseq_summarymixing.plugin.loading", "_share", no_room)],
+    "# memory holds no batch": [("torch.nn.functional", "cross_entropy", no_memory)],
     "# process 1 of two is killed": [TWO_DEVICES, ("torch.multiprocessing", "spawn", spawn_and_lose)],
     "# there is no GPU": [("torch.cuda", "is_available", functools.partial(bool, False))],
     "# the processor lacks bf16": [(f"{DOWNSTREAM}.encoder", "takes_bf16_products", functools.partial(bool, False))],

@@ -63,10 +63,11 @@ def train_pair(folder, name, settings):
     assert statuses == [0, 0], (statuses, *(output[-3000:] for output in outputs))
 
 
-def fork_pair(folder, name, settings, values=()):
+def fork_pair(folder, name, settings, values=(), of_rank=({}, {})):
     """Train in two processes that are forked off one that has imported fairseq already: the quickest way.
 
     Args:
+        of_rank: settings of each rank alone.
         values: as of :func:`~forked.set_values`, set in both before.
 
     Returns:
@@ -77,7 +78,7 @@ def fork_pair(folder, name, settings, values=()):
     with tempfile.TemporaryDirectory() as logs:
         files = [os.path.join(logs, str(rank)) for rank in (0, 1)]
         processes = [
-            context.Process(target=_train, args=(folder, name, settings, rank, file, values))
+            context.Process(target=_train, args=(folder, name, {**settings, **of_rank[rank]}, rank, file, values))
             for rank, file in enumerate(files)
         ]
         for process in processes:

@@ -189,11 +189,17 @@ def check_there(path: str | Path) -> None:
         )
 
 
+start_folders: list[str] = []
+"""The folder in which the command was given, where its work is done in another, as in hydra's sweeps; else empty."""
+
+
 def checked_root(path: str | Path, line: str) -> str:
-    """Return the root that the first line of a manifest names."""
+    """Return the root that the first line of a manifest names, which may be relative to where the command was given."""
     root = line.strip()
     if not root or "\t" in root:
         raise UserError(f"{path}:1: expected the folder that the paths are relative to; found {root[:60]!r}")
+    from_start = [found for found in (os.path.join(start, root) for start in start_folders) if os.path.isdir(found)]
+    root = from_start[0] if from_start else root
     if not os.path.isdir(root):
         raise UserError(f"{path}:1: the folder {root} does not exist; make the manifest again where the audio is now")
     return root

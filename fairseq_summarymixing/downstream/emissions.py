@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 from ..checkpoints import Checkpoint
 from ..compat import quiet_fairseq
 from ..data.audio import BadAudio
-from ..errors import UserError, counted, one_line
+from ..errors import UserError, counted, enough_memory_for, one_line
 from ..modules.lean.derived import weights_stay
 from ..plugin.corpora import any_text_in
 from .encoder import (
@@ -21,6 +21,7 @@ from .encoder import (
     check_batch_seconds,
     check_seconds,
     load_encoder,
+    memory_for_recording,
     pick_device,
     pick_dtype,
     products_in,
@@ -85,7 +86,7 @@ class EmissionModel:
             self._long_encoder()  # which refuses windows where there is no need
 
     @torch.no_grad()
-    def compute(self, waves: Sequence[Tensor], progress: AudioProgress) -> list[Tensor]:
+    def compute(self, waves: Sequence[Tensor], names: Sequence[str], progress: AudioProgress) -> list[Tensor]:
         """Compute the emissions (T, V), in fp32 on the CPU, of waveforms (samples,) as the model was trained on them.
 
         What is too short for a frame has no emissions, (0, V).
@@ -93,14 +94,15 @@ class EmissionModel:
         Lengths are those that :meth:`check_length` takes.
 
         Raises:
-            UserError: not enough GPU memory.
+            UserError: not enough memory; of a long waveform with its name.
         """
         emissions = [torch.zeros(0, len(self.recogniser.symbols))] * len(waves)
         together = []
         for index, wave in enumerate(waves):
             seconds = len(wave) / self.rate
             if self.is_long(len(wave)):
-                emissions[index] = self._compute_long(wave, progress)
+                with memory_for_recording(names[index], self._long_encoder()):
+                    emissions[index] = self._compute_long(wave, progress)
             elif seconds >= SHORT_SECONDS:
                 together.append(index)
             else:
@@ -140,6 +142,8 @@ class EmissionModel:
     def _compute_short(self, wave: Tensor) -> Tensor:
         try:
             return self._compute_batch([wave])[0]
+        except UserError:
+            raise
         except (RuntimeError, ValueError):
             return torch.zeros(0, len(self.recogniser.symbols))
 
@@ -149,16 +153,9 @@ class EmissionModel:
         source = pad_sequence(list(waves), batch_first=True)
         lengths = torch.tensor([len(wave) for wave in waves])
         padding_mask = torch.arange(source.shape[1]) >= lengths.unsqueeze(1)
-        try:
-            with products_in(self.dtype):
-                output = model(source=source.to(device), padding_mask=padding_mask.to(device))
-        except RuntimeError as error:
-            if "out of memory" not in str(error):
-                raise
-            seconds = source.numel() / self.rate
-            raise UserError(
-                f"out of GPU memory in a batch of {seconds:.0f} s; use a smaller `batch_seconds`"
-            ) from error
+        what = f"a batch of {source.numel() / self.rate:.0f} s"
+        with enough_memory_for(what, "use a smaller `batch_seconds`"), products_in(self.dtype):
+            output = model(source=source.to(device), padding_mask=padding_mask.to(device))
         emissions = model.get_logits(output).transpose(0, 1).float().cpu()  # (T, B, V) -> (B, T, V)
         padding_mask = output["padding_mask"]
         lengths = torch.full((emissions.size(0),), emissions.size(1))
@@ -179,9 +176,10 @@ def compute_emissions(model: EmissionModel, test_set: TestSet, split: str) -> tu
     with AudioProgress(sum(test_set.samples) / model.rate, split) as progress, weights_stay():
         for batch in plan_batches(test_set.samples, model.batching.batch_seconds * model.rate):
             waves = [read(index) for index in batch]
-            for index, wave in zip(batch, waves):
-                model.check_length(len(wave), os.path.join(test_set.root, test_set.paths[index]))
-            for index, wave, found in zip(batch, waves, model.compute(waves, progress)):
+            paths = [os.path.join(test_set.root, test_set.paths[index]) for index in batch]
+            for path, wave in zip(paths, waves):
+                model.check_length(len(wave), path)
+            for index, wave, found in zip(batch, waves, model.compute(waves, paths, progress)):
                 emissions[index] = found
                 if not len(found):
                     notes.append(

@@ -17,7 +17,7 @@ from ..checkpoints import Checkpoint
 from ..checkpoints.misfit import Misfit, misfit
 from ..checkpoints.names import PRETRAINED_MODELS, STOCK_MODEL
 from ..compat import quiet_fairseq
-from ..errors import UserError, one_line
+from ..errors import UserError, enough_memory_for, one_line
 from ..modules.attention import SelfAttention
 from ..modules.chunks import chunk_bounds
 from ..modules.frontend import ConvFeatureExtractor
@@ -144,6 +144,12 @@ class RecordingEncoder:
                 on_chunk(number, start, state[0, keep])
             parts.append(result.x[:, keep])
         return torch.cat(parts, dim=1)
+
+
+def memory_for_recording(name: str, encoder: RecordingEncoder) -> contextlib.AbstractContextManager:
+    """Return a context in which a lack of memory is a UserError that names the recording and what to lower."""
+    smaller = "a smaller `block_seconds`" if encoder.is_linear else "`window_seconds` 30, or less,"
+    return enough_memory_for(name, f"use {smaller} or cut the recording")
 
 
 def check_seconds(block_seconds: float, window_seconds: float | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
@@ -9,10 +10,11 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from ..errors import enough_memory_for
 from ..modules.long_form import PASSED_OVER
 from ..modules.speech_encoder import SpeechEncoder
 from .emissions import plan_batches
-from .encoder import SAMPLE_RATE, ChunkCallback, RecordingEncoder, normalised, products_in
+from .encoder import SAMPLE_RATE, ChunkCallback, RecordingEncoder, memory_for_recording, normalised, products_in
 from .inputs import Recording
 
 Encode = Callable[[ChunkCallback], object]
@@ -31,6 +33,15 @@ def group_recordings(
     groups = plan_batches([lengths[recording] for recording in short], batch_seconds * SAMPLE_RATE)
     alone = [[recording] for recording, length in lengths.items() if length > longest]
     return alone + [[short[index] for index in group] for group in groups]
+
+
+def memory_for_group(encoder: RecordingEncoder, group: Sequence[Recording]) -> contextlib.AbstractContextManager:
+    """Return a context in which a lack of memory is a UserError that names the recordings and what to lower."""
+    if len(group) == 1:
+        return memory_for_recording(group[0].path, encoder)
+    return enough_memory_for(
+        f"{len(group)} recordings together, such as {group[0].path}", "use a smaller `batch_seconds`"
+    )
 
 
 def encodes_of(encoder: RecordingEncoder, waves: Sequence[Tensor]) -> Iterator[Encode]:

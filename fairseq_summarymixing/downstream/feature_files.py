@@ -101,6 +101,31 @@ def refuse_conflicts(recordings: Sequence[FeatureFiles]) -> None:
         raise _refusal(*conflicts[0], len(conflicts) - 1)
 
 
+def refuse_other_dtype(out: Path, dtype: str) -> None:
+    """Raise a UserError where features in ``out``, of any recording, were made with another dtype: their files look the
+    same. The first ones are looked at, for all that stand there have one."""
+    found = (
+        (name, _recorded_dtype(Path(folder) / f"{name}.json"))
+        for folder, _, _ in os.walk(out)
+        for name in sorted(_names_in(Path(folder)))
+    )
+    name, there = next(((name, there) for name, there in found if there is not None), ("", dtype))
+    if there != dtype:
+        raise UserError(
+            f"{out} holds features of {name} made of {_describe('dtype', there)}, not of {_describe('dtype', dtype)}: "
+            f"use `dtype` {there}, or name another folder"
+        )
+
+
+def _recorded_dtype(origin: Path) -> str | None:
+    """Return the dtype that OUT/NAME.json records; None where it is not ours."""
+    try:
+        found = read_json(origin)
+    except UserError:
+        return None
+    return found.get("dtype", "fp32") if {"audio", "checkpoint"} <= found.keys() else None
+
+
 def refuse_newcomer(files: FeatureFiles) -> None:
     """Raise a UserError where another process has made these files of something else in the meantime."""
     conflict = files.conflict(files.format.path(files.base, "times").exists())

@@ -23,13 +23,14 @@ from .encoder import (
     check_batch_seconds,
     load_encoder,
     load_quantising_model,
+    memory_for_recording,
     normalised,
     pick_device,
     pick_dtype,
     quantise,
 )
-from .feature_batches import Encode, encodes_of, group_recordings
-from .feature_files import FeatureFiles, refuse_conflicts, refuse_newcomer, version
+from .feature_batches import Encode, encodes_of, group_recordings, memory_for_group
+from .feature_files import FeatureFiles, refuse_conflicts, refuse_newcomer, refuse_other_dtype, version
 from .feature_formats import FORMATS, Shape, Shapes
 from .inputs import Recording, ReportFailure, file_of, find_recordings, read_length, read_wave
 from .long_form_options import BLOCK_SECONDS
@@ -76,7 +77,7 @@ def extract(
 
     Raises:
         UserError: an argument or the checkpoint cannot be used, features of something else stand in ``out`` under the
-            same name, features are not finite, or the disk is full.
+            same name, or of any recording in another dtype, features are not finite, or the disk is full.
     """
     if not str(out):
         raise UserError("`out` is empty: name a folder")
@@ -96,16 +97,18 @@ def extract(
         made_of = {"audio": version(file_of(recording.path), recording.path), **made_by}
         files[recording] = FeatureFiles(Path(out), recording.name, made_of, FORMATS[format])
     refuse_conflicts(list(files.values()))
+    refuse_other_dtype(Path(out), dtype)
     missing = {recording: _missing(encoder, files[recording], wanted, length) for recording, length in lengths.items()}
     lengths = {recording: length for recording, length in lengths.items() if missing[recording]}
     written, kept = 0, len(files) - len(lengths)
     with AudioProgress(sum(lengths.values()) / SAMPLE_RATE, "features") as progress, weights_stay():
         for group in group_recordings(encoder, lengths, batch_seconds):
-            read = {recording: _read(recording, encoder.check_length, report) for recording in group}
-            waves = {recording: wave for recording, wave in read.items() if wave is not None}
-            for (recording, wave), encode in zip(waves.items(), encodes_of(encoder, list(waves.values()))):
-                _write(encoder, len(wave), encode, recording, files[recording], missing[recording], progress)
-                written += 1
+            with memory_for_group(encoder, group):
+                read = {recording: _read(recording, encoder.check_length, report) for recording in group}
+                waves = {recording: wave for recording, wave in read.items() if wave is not None}
+                for (recording, wave), encode in zip(waves.items(), encodes_of(encoder, list(waves.values()))):
+                    _write(encoder, len(wave), encode, recording, files[recording], missing[recording], progress)
+                    written += 1
     were_there = f", {kept} were there" if kept else ""
     return f"{counted(written, 'recording')}{were_there}: {out}"
 
@@ -142,11 +145,12 @@ def extract_codes(
     path, written = Path(out) / CODES, 0
     with AudioProgress(sum(lengths.values()) / SAMPLE_RATE, "codes") as progress, atomic_write(path) as file:
         for recording in lengths:
-            wave = _read(recording, encoder.check_frames, report)
-            if wave is None:
-                continue
-            file.write(printable(recording.name) + "\t")
-            file.writelines(_spelled(quantise(encoder, normalised(wave) if encoder.normalize else wave)))
+            with memory_for_recording(recording.path, encoder):
+                wave = _read(recording, encoder.check_frames, report)
+                if wave is None:
+                    continue
+                file.write(printable(recording.name) + "\t")
+                file.writelines(_spelled(quantise(encoder, normalised(wave) if encoder.normalize else wave)))
             file.write("\n")
             written += 1
             progress.add(len(wave) / SAMPLE_RATE)

@@ -112,7 +112,7 @@ class Transcriber:
         """Yield the transcript of each recording that can be used, in order.
 
         Raises:
-            UserError: emissions are not finite, or there is not enough GPU memory.
+            UserError: emissions are not finite, or there is not enough memory.
         """
         lengths = {}
         for recording in recordings:
@@ -139,7 +139,7 @@ class Transcriber:
         budget = self.model.batching.batch_seconds * SAMPLE_RATE
         for batch in plan_batches([lengths[recording] for recording in group], budget):
             waves = self._read([group[index] for index in batch], report)
-            emissions = self.model.compute(list(waves.values()), progress)
+            emissions = self.model.compute(list(waves.values()), [recording.path for recording in waves], progress)
             check_finite(emissions, [recording.path for recording in waves], self.model.checkpoint)
             for (recording, wave), scores in zip(waves.items(), emissions):
                 if not len(scores):

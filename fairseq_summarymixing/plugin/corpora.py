@@ -77,10 +77,12 @@ def existing_manifest(task: Any, split: str, task_cfg: Any = None, **kwargs) -> 
     stored_elsewhere = getattr(cfg, "binarized_dataset", False) or getattr(cfg, "multi_corpus_keys", None)
     if not stored_elsewhere and not os.path.isfile(path):
         raise UserError(f"there is no manifest {path}: expected task.data to be a folder that holds {split}.tsv")
-    if not stored_elsewhere:
-        read_manifest_arrays(path)
+    root = None if stored_elsewhere else read_manifest_arrays(path)[0]
     with any_text_in(raw_audio_dataset):
         yield
+    dataset = task.datasets.get(split)
+    if root is not None and isinstance(dataset, raw_audio_dataset.FileAudioDataset):
+        dataset.root_dir = root
 
 
 @contextlib.contextmanager

@@ -97,6 +97,12 @@ def watch_other_processes() -> None:
     atexit.register(_Watch.current.end)
 
 
+def fail_alike() -> None:
+    """Stop to watch: all processes of this run end with an error that each of them knows and reports itself."""
+    if _Watch.current is not None:
+        _Watch.current.ends_by_itself.set()
+
+
 @contextlib.contextmanager
 def failing_together() -> Iterator[None]:
     """Note that this process has failed where an error leaves the block: the others get a message when it ends."""

@@ -2,12 +2,14 @@
 
 import contextlib
 import logging
+import multiprocessing
 import os
 from typing import Any, Dict, Iterator, Optional
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf, open_dict
 
+from ..data.manifest import start_folders
 from ..errors import UserError
 from .guard import guard
 
@@ -21,6 +23,7 @@ READ_PATHS = (
     "model.w2v_path",
     "model.init_from",
     "checkpoint.restore_file",
+    "checkpoint.continue_once",
     "checkpoint.finetune_from_model",
 )
 LAST_CHECKPOINT = "checkpoint_last.pt"  # checkpoint.restore_file's default, in checkpoint.save_dir
@@ -38,8 +41,11 @@ def install() -> None:
 
 @contextlib.contextmanager
 def paths_from_the_start(cfg: Any) -> Iterator[None]:
-    """Let a relative path that is not in hydra's folder be one in the folder where the command was given."""
+    """Let a relative path that is not in hydra's folder be one in the folder where the command was given, and so the
+    relative root of a manifest."""
     start = start_folder()
+    if os.path.realpath(start) != os.getcwd() and is_in_hydras_folder():
+        start_folders[:] = [start]
     for name in READ_PATHS:
         path = OmegaConf.select(cfg, name) if OmegaConf.is_config(cfg.get(name.split(".")[0])) else None
         if not isinstance(path, str) or path in ("", LAST_CHECKPOINT) or os.path.exists(path):
@@ -50,6 +56,11 @@ def paths_from_the_start(cfg: Any) -> Iterator[None]:
             with open_dict(cfg):
                 OmegaConf.update(cfg, name, found, merge=False)
     yield
+
+
+def is_in_hydras_folder() -> bool:
+    """Return whether this process is a job of hydra's, or one of those that it has spawned."""
+    return HydraConfig.initialized() or multiprocessing.parent_process() is not None
 
 
 def start_folder() -> str:

@@ -10,11 +10,54 @@ from typing import Any, Callable, Iterator, Optional
 import numpy as np
 import torch
 
-from ..errors import UserError
-from .messages import is_about
+from ..errors import UserError, counted, enough_memory_for, is_out_of_memory
+from .guard import guard
 
 CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 COPIES = 4  # of a parameter: itself, its gradient and, with Adam, two moments
+
+
+def install() -> None:
+    """Guard the steps of a training, outside of what fairseq does itself: it passes over a batch that a GPU cannot
+    hold."""
+    from fairseq.data.iterators import CountingIterator
+    from fairseq.trainer import Trainer
+
+    guard(Trainer, "train_step", memory_for_batches)
+    guard(Trainer, "valid_step", memory_for_batches)
+    guard(CountingIterator, "__next__", memory_to_load)
+
+
+@contextlib.contextmanager
+def memory_for_batches(trainer: Any, samples: Any, *args, **kwargs) -> Iterator[None]:
+    """Report in one line that a step does not fit into memory, with its batch and the fields to lower."""
+    cfg = trainer.cfg
+    longest = getattr(cfg.task, "max_sample_size", None)
+    remedy = (
+        f"lower dataset.max_tokens={cfg.dataset.max_tokens}, in validation dataset.max_tokens_valid="
+        f"{cfg.dataset.max_tokens_valid}, or task.max_sample_size={longest}; earlier checkpoints are kept"
+    )
+    with enough_memory_for(described(samples), remedy):
+        yield
+
+
+@contextlib.contextmanager
+def memory_to_load(*args, **kwargs) -> Iterator[None]:
+    """Report in one line that a batch could not be loaded."""
+    with enough_memory_for(
+        "the next batch", "lower dataset.max_tokens, dataset.num_workers or dataset.data_buffer_size"
+    ):
+        yield
+
+
+def described(samples: Any) -> str:
+    """Describe the largest of a step's batches, as fairseq's trainer takes them."""
+    batches = samples if isinstance(samples, (list, tuple)) else [samples]
+    sources = [batch["net_input"]["source"] for batch in batches if batch and "source" in batch.get("net_input", {})]
+    if not sources:
+        return "a step"
+    shape = max(sources, key=lambda source: source.numel()).shape
+    return f"a batch of {counted(shape[0], 'utterance')} of {shape[-1]} samples"
 
 
 def check_memory_to_build(build: Callable[[], torch.nn.Module]) -> None:
@@ -40,8 +83,8 @@ def allocated_model(*args, **kwargs) -> Iterator[None]:
     """Report in one line that the memory for a model could not be had."""
     try:
         yield
-    except RuntimeError as error:
-        if not is_about(error, "no memory"):
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
             raise
         asked = re.search(r"allocate (\d+) bytes", str(error))
         which = f", of which a part takes {gigabytes(int(asked[1]))}" if asked else ""

@@ -18,8 +18,6 @@ WORDS: Dict[str, Tuple[Errors, str]] = {
     "no model to load": (OSError, "^Model file not found"),
     # torch, of a process that loads data and was killed; not of a process that raised an error
     "a killed worker": (RuntimeError, "DataLoader worker(?!.*Original Traceback)"),
-    # torch, of an allocation
-    "no memory": (RuntimeError, "can't allocate memory|not enough memory|[Oo]ut of memory"),
     # gloo and NCCL, where another process of the run is gone
     "a lost process": (RuntimeError, "gloo/transport|by peer|[Bb]roken pipe|ncclRemoteError|remote process exited"),
 }

@@ -98,6 +98,22 @@ def test_features_of_another_dtype_stay_as_they_are(checkpoint, recording, tmp_p
         extract(*arguments, dtype="bf16", device="cpu")
 
 
+@needs_bf16
+@pytest.mark.parametrize("format", ["npy", "npz"])
+def test_one_folder_holds_one_dtype(format, checkpoint, recording, tmp_path):
+    other = tmp_path / "in/folder/two.wav"
+    tiny.write_wave(other, tiny.tone(1.2))
+    out = tmp_path / "out"
+    extract(checkpoint("summary_mixing"), [tmp_path / "in"], out, dtype="bf16", device="cpu", format=format)
+    before = sorted(out.rglob("*"))
+    message = "holds features of two made of products in bf16, not of products in fp32: use `dtype` bf16, or name anoth"
+    with pytest.raises(UserError, match=message):
+        extract(checkpoint("summary_mixing"), [recording], out, format=format)
+    assert sorted(out.rglob("*")) == before
+    extract(checkpoint("summary_mixing"), [recording], out, dtype="bf16", device="cpu", format=format)
+    assert json.loads((out / "one.json").read_text())["dtype"] == "bf16"
+
+
 def test_where_there_is_no_bf16(checkpoint, recording, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(module, "takes_bf16_products", lambda: False)
     assert module.pick_dtype("auto", torch.device("cpu")) == "fp32"

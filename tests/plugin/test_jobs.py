@@ -10,6 +10,9 @@ pytest.importorskip("fairseq")
 from omegaconf import OmegaConf
 from tiny import command, pretraining, write_corpus
 
+from fairseq_summarymixing import plugin
+from fairseq_summarymixing.data import manifest as manifests
+from fairseq_summarymixing.errors import UserError
 from fairseq_summarymixing.plugin import jobs
 
 
@@ -31,8 +34,36 @@ def test_paths_that_are_not_in_hydras_folder_are_found_where_the_command_was_giv
         assert cfg == given
 
 
+def test_a_relative_root_is_in_the_folder_where_the_command_was_given(tmp_path, monkeypatch):
+    from fairseq.tasks.audio_pretraining import AudioPretrainingConfig, AudioPretrainingTask
+
+    write_corpus(tmp_path / "start/DATA", clips=2, splits=["train"])
+    manifest = tmp_path / "start/DATA/train.tsv"
+    manifest.write_text(manifest.read_text().replace(str(manifest.parent), "DATA"))
+    (tmp_path / "hydra").mkdir()
+    monkeypatch.chdir(tmp_path / "hydra")
+    monkeypatch.setenv("PWD", str(tmp_path / "start"))
+    monkeypatch.setattr(jobs, "is_in_hydras_folder", lambda: True)
+    plugin.install()
+    with jobs.paths_from_the_start(OmegaConf.create({})):
+        pass
+    try:
+        assert manifests.read_manifest(manifest, check_files=True)[0] == str(manifest.parent)
+        task = AudioPretrainingTask(
+            OmegaConf.create(vars(AudioPretrainingConfig(data=str(manifest.parent), tpu=False)))
+        )
+        task.load_dataset("train")
+        assert task.dataset("train")[0]["source"].numel() > 1000
+    finally:
+        manifests.start_folders.clear()
+    with pytest.raises(UserError, match="train.tsv:1: the folder DATA does not exist"):
+        manifests.read_manifest(manifest)
+
+
 def test_a_sweep_with_relative_paths_goes_on_after_errors(tmp_path):
     write_corpus(tmp_path / "DATA", clips=2)
+    for path in (tmp_path / "DATA").glob("*.tsv"):
+        path.write_text(path.read_text().replace(str(tmp_path / "DATA"), "DATA"))
     settings = pretraining("DATA", tmp_path / "checkpoints", dataset__disable_validation=True)
     settings["optimizer.weight_decay"] = "-1,0.1,0.2"
     sweep = [

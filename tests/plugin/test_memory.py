@@ -9,6 +9,7 @@ pytest.importorskip("fairseq")
 import checkpoint_files
 import numpy as np
 import torch
+from omegaconf import OmegaConf
 
 from fairseq_summarymixing import load
 from fairseq_summarymixing.errors import UserError
@@ -93,6 +94,32 @@ def test_memory_that_torch_cannot_have_is_one_line():
     with pytest.raises(RuntimeError, match="another"):
         with memory.allocated_model():
             raise RuntimeError("another")
+
+
+class Trainer:
+    cfg = OmegaConf.create(
+        {"dataset": {"max_tokens": 9000, "max_tokens_valid": 8000}, "task": {"max_sample_size": 4000}}
+    )
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("CUDA out of memory. Tried to allocate 9 GiB")])
+def test_a_step_that_memory_cannot_hold_is_one_line_with_its_batch(error):
+    batches = [{"net_input": {"source": torch.zeros(count, 3000)}} for count in (1, 2)]
+    for samples, described in ((batches, "a batch of 2 utterances of 3000 samples"), ([{}], "a step")):
+        with pytest.raises(UserError) as found, memory.memory_for_batches(Trainer, samples):
+            raise error
+        assert str(found.value) == (
+            f"there is not enough memory for {described}: lower dataset.max_tokens=9000, in validation "
+            "dataset.max_tokens_valid=8000, or task.max_sample_size=4000; earlier checkpoints are kept"
+        )
+    with pytest.raises(RuntimeError, match="another"), memory.memory_for_batches(Trainer, batches):
+        raise RuntimeError("another")
+
+
+def test_a_batch_that_cannot_be_loaded_is_one_line():
+    with pytest.raises(UserError, match="not enough memory for the next batch: lower dataset.max_tokens, "):
+        with memory.memory_to_load():
+            raise MemoryError
 
 
 def test_a_containers_limit_counts(tmp_path, monkeypatch):

@@ -1,9 +1,9 @@
 """Report in one line what ends fairseq-hydra-train before it loads its user directory, or in the process that has
 spawned the others, which never does; and let a sweep (``--multirun``) go on after a job that ends so.
 
-hydra imports every module of this namespace. In other programs than fairseq-hydra-train nothing happens, and in runs of
-other user directories errors stay as they are. The package itself is not imported: fairseq would then refuse to load it
-from another folder.
+hydra imports every module of this namespace whose name does not begin with "_". In other programs than
+fairseq-hydra-train nothing happens, and in runs of other user directories errors stay as they are. The package itself
+is not imported: fairseq would then refuse to load it from another folder.
 """
 
 import contextlib
@@ -29,6 +29,7 @@ def install() -> None:
     import fairseq_cli.hydra_train
     from fairseq.distributed import utils
     from hydra.core.plugins import Plugins
+    from hydra_plugins._fairseq_summarymixing_meeting import meeting
 
     for name in ("hydra", "core_plugins.basic_launcher"):
         module = importlib.import_module(f"hydra._internal.{name}")
@@ -36,6 +37,7 @@ def install() -> None:
     Plugins.instantiate_sweeper = sweeping(Plugins.instantiate_sweeper)
     fairseq_cli.hydra_train._hydra_main = going_on(fairseq_cli.hydra_train._hydra_main)
     utils.call_main = reporting(utils.call_main)
+    utils.distributed_init = meeting(utils.distributed_init, is_ours, INTERRUPTED)
 
 
 def is_ours(cfg: Any) -> bool:
