@@ -6,9 +6,9 @@ import zipfile
 import tiny
 import torch
 from checkpoint_files import LETTERS, ctc, pretrained
-from message_corpora import write_corpora
-from message_model_files import write_model_files
-from message_models import write_models
+from message_corpus_files import write_corpora
+from message_downstream_files import write_model_files
+from message_import_files import write_models
 from message_mp3s_files import write_mp3s_files
 
 AUDIO = [f"data/audio/{split}-{clip}.wav" for split in ("train", "valid") for clip in (0, 1)]

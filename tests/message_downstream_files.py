@@ -70,8 +70,8 @@ def write_model_files(folder, write):
             write(folder / f"{name}/{split}.tsv", f".\n{row}\n")
     write(folder / "half/train.tsv", ".\ndata/audio/train-0.wav\t8000\ngone.wav\t8000\n")
     write(folder / "half/valid.tsv", ".\ndata/audio/valid-0.wav\t8000\n")
-    (folder / "linked").mkdir()
-    (folder / "linked/.training.lock").symlink_to("elsewhere")
+    (folder / "locked").mkdir()
+    (folder / "locked/.training.lock").symlink_to("elsewhere")
     write_probe_data(folder, write)
     write_odd_models(folder)
 
