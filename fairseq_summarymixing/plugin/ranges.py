@@ -54,7 +54,6 @@ def check_numbers(cfg: Any) -> None:
         UserError: the first number that is out of its range, by its field; a run that has no batch size or no end.
     """
     _check_end(cfg)
-    _check_all_of_their_kind(cfg)
     for (lowest, highest), names in RANGES.items():
         for name in names.split():
             for value in _numbers(cfg, name):
@@ -64,6 +63,7 @@ def check_numbers(cfg: Any) -> None:
                     raise UserError(str(error)) from None
                 if value > LARGEST and math.isfinite(value):
                     raise UserError(f"{name} must be at most {LARGEST}; got {value}")
+    _check_all_of_their_kind(cfg)
     for name in LISTS:
         if not list(_numbers(cfg, name)):
             raise UserError(f"{name} must hold a number for each epoch, the last for all further epochs; it is empty")

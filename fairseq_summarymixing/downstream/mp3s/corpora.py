@@ -84,9 +84,12 @@ def _slurp(root: Path) -> list[Count]:
 def _recordings(line: str, place: str) -> list[str]:
     """Return the files of an entry of SLURP; the place is for the UserError where it is none."""
     try:
-        return [str(recording["file"]) for recording in json.loads(line)["recordings"]]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise UserError(f"{place}: expected an object of JSON with recordings; found {line[:60]!r}") from error
+        files = [recording["file"] for recording in json.loads(line)["recordings"]]
+        if all(isinstance(file, str) for file in files):
+            return files
+    except (ValueError, KeyError, TypeError, RecursionError):
+        pass
+    raise UserError(f"{place}: expected an object of JSON with recordings; found {line[:60]!r}")
 
 
 def _voxceleb1(root: Path) -> list[Count]:

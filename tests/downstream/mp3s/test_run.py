@@ -100,7 +100,7 @@ def test_what_is_missing_is_said_before_anything_runs(stage, corpora, capsys, tm
         (["--tasks", "SLURP"], "names no folder for slurp"),
         (["--tasks", "LibriSpeech", "--epochs", "0"], "--epochs must be 1 or more"),
         (["--tasks", "LibriSpeech", "--names", "a"], "--names: expected 2"),
-        (["--tasks", "LibriSpeech", "--names", "a,a"], "a name of its own; found 'a'"),
+        (["--tasks", "LibriSpeech", "--names", "a,a"], "a name of its own, for a folder; found 'a'"),
         (["--tasks", "LibriSpeech", "--python", str(tmp_path / "none")], "cannot be run"),
         (["--tasks", "LibriSpeech", "--python", "false"], "--python false needs speechbrain, transformers and,"),
         (["--tasks", "LibriSpeech", "--benchmarks", str(tmp_path)], "holds no benchmarks/MP3S: git clone"),
