@@ -2,6 +2,7 @@
 
 import json
 import os
+import zipfile
 
 import numpy as np
 import soundfile
@@ -56,6 +57,12 @@ TEXTS = {
     "digits-damaged/7_ann_0.wav": "",
     "digits-damaged/7_nicolas_0.wav": "",
     "digits-damaged/7_lucas_0.wav": "",
+    "digits-link/7_ann_0.wav": "",
+    "digits-link/7_nicolas_0.wav": "",
+    "digits-silent/7_ann_0.wav": "",
+    "digits-silent/7_nicolas_0.wav": "",
+    "buckeye-noise/s0101a.wav": "this is no recording\n",
+    "buckeye-noise/s0101a.words": SPOKEN,
     "bad/text/a.wav": "this is no recording\n",
     "bad/empty/a.wav": "",
     "bad/nothing/a.opus": "this is no recording\n",
@@ -91,6 +98,14 @@ def write_corpora(folder):
             tiny.write_wave(folder / f"{name}/s0101a.wav", sound(recording), recording["rate"])
     (folder / "buckeye-damaged").mkdir()
     (folder / "buckeye-damaged/s01.zip").write_bytes(b"PK\3\4")
+    (folder / "buckeye-flipped").mkdir()
+    with zipfile.ZipFile(folder / "buckeye-flipped/s01.zip", "w") as archive:
+        archive.writestr("s0101a.words", SPOKEN)
+    data = (folder / "buckeye-flipped/s01.zip").read_bytes()
+    (folder / "buckeye-flipped/s01.zip").write_bytes(data.replace(b"one", b"two", 1))
+    tiny.write_wave(folder / "light-named/ 1/2/a.flac", tiny.tone(0.1))
+    tiny.write_wave(folder / "digits-silent/7_lucas_0.wav", tiny.tone(0.1)[:0])
+    (folder / "digits-link/7_lucas_0.wav").symlink_to("nosuch.wav")
     for path in ("two/x/a.wav", "two/y/a.wav", "o:dd/a.wav", "sidecar/a.wav"):
         tiny.write_wave(folder / path, tiny.tone(0.1))
     (folder / "sidecar/a.txt").write_bytes(b"CAF\xc9")

@@ -22,6 +22,7 @@ RATES = (1_000, 768_000)  # Hz; below, nothing is speech, above, there is no har
 # Full scale is 1, and floats that were never scaled down reach 2^31. Of samples up to here an hour's sum of squares,
 # below 1e28, and all that a model computes of them stay far from the end of fp32, 3e38
 LARGEST_SAMPLE = 1e10
+SYSTEM_ERROR = 2  # libsndfile's
 OGG_PAGE, OGG_END = 65_307, 4  # most bytes of a page; flag of a stream's last page
 STREAMED_SIZE = 0x7FFF0000  # writers into a pipe cannot know the length and declare this much or more
 
@@ -88,8 +89,13 @@ def probe(path: str | Path) -> AudioInfo:
     return info
 
 
-def not_audio(error: soundfile.LibsndfileError) -> str:
-    """Return what to say of a file that libsndfile does not read."""
+def not_audio(error: soundfile.LibsndfileError, path: str | io.BytesIO | None = None) -> str:
+    """Return what to say of a file that libsndfile does not read; of a system's error it knows no more than that."""
+    if error.code == SYSTEM_ERROR and isinstance(path, str):
+        try:
+            open(path, "rb").close()
+        except OSError as reason:
+            return f"not readable: {reason.strerror or reason}"
     return f"not readable as audio: {error.error_string.rstrip('.')}"
 
 
@@ -125,7 +131,7 @@ def read_mono(source: str | Path | io.BytesIO, int16_at: int | None = None) -> t
     except MemoryError as error:
         raise BadAudio("its header gives more samples than memory holds") from error
     except soundfile.LibsndfileError as error:
-        raise BadAudio(not_audio(error)) from error
+        raise BadAudio(not_audio(error, source)) from error
     except OSError as error:
         raise BadAudio(f"not readable: {error.strerror or error}") from error
     if len(samples) == 0:
