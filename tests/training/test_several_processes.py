@@ -1,19 +1,23 @@
 """Do runs of two processes come back, in each way to start them, and end together when one of them fails?"""
 
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 
 import pytest
 import torch
 
 pytest.importorskip("fairseq", reason="trains with fairseq")
 
-from processes import free_port, run_pair, train_pair
+from processes import free_port, kill, run_pair, start_pair, train_pair
 from tiny import assert_same_weights, command, finetuning, last_checkpoint, resumable, train, write_corpus
 
 from fairseq_summarymixing.errors import UserError
+from fairseq_summarymixing.plugin.interrupts import MESSAGE
 from fairseq_summarymixing.plugin.resuming import rescale_position
 
 RECIPE = ("pretraining", "summarymixing_base_librispeech")
@@ -227,6 +231,26 @@ with failures.fails_with_the_others():
     last = err.strip().splitlines()[-1]
     assert both[0].returncode == 1 and "UserError: process 1 on" in last
     assert "has ended without a message" in last
+
+
+def test_ctrl_c_ends_both_in_one_line_and_keeps_the_checkpoint(corpus, tmp_path):
+    fields = dict(optimization__max_update=100000, checkpoint__save_interval_updates=2)
+    both = start_pair("by hand", *RECIPE, resumable(corpus, tmp_path, **fields))
+    try:
+        until = time.monotonic() + 200
+        while not (tmp_path / "checkpoint_last.pt").exists() and time.monotonic() < until:
+            time.sleep(0.1)
+        for process in both:
+            process.send_signal(signal.SIGINT)
+        outputs = [process.communicate(timeout=60)[0] for process in both]
+    finally:
+        for process in both:
+            kill(process)
+    assert "Traceback" not in "".join(outputs) and 130 in [process.returncode for process in both]
+    for process, output in zip(both, outputs):  # torch's wait for the others does not see it, and a message ends that
+        last = output.strip().splitlines()[-1]
+        assert last.endswith(MESSAGE) and (process.returncode == 130 or re.match(r"error: process \d on ", last))
+    assert last_checkpoint(tmp_path)["optimizer_history"][-1]["num_updates"] >= 1
 
 
 def test_checkpoints_written_asynchronously_need_iopath(corpus, tmp_path, monkeypatch):

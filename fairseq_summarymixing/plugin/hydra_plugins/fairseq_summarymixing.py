@@ -3,7 +3,8 @@ spawned the others, which never does; and let a sweep (``--multirun``) go on aft
 
 hydra imports every module of this namespace whose name does not begin with "_". In other programs than
 fairseq-hydra-train nothing happens, and in runs of other user directories errors stay as they are. The package itself
-is not imported: fairseq would then refuse to load it from another folder.
+is not imported: fairseq would then refuse to load it from another folder. Ctrl-C in the first seconds, while
+fairseq-hydra-train imports fairseq itself, meets nothing of ours yet: Python prints its stack trace.
 """
 
 import contextlib
