@@ -6,12 +6,11 @@ import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from ..errors import UserError
+from ..errors import UserError, printable
 from ..input_files import no_folder
 from .audio import SAMPLE_RATE
 from .described import FIELDS
 from .manifest import unwritable
-from .report import printable
 from .splits import SPLITS
 
 
