@@ -28,6 +28,7 @@ from .encoder import (
 )
 from .feature_files import FeatureFiles, refuse_conflicts, refuse_newcomer, version
 from .feature_formats import FORMATS, Shape, Shapes
+from .feature_store import store_of
 from .inputs import Recording, ReportFailure, file_of, find_recordings, read_length, read_wave
 from .long_form_options import BLOCK_SECONDS
 from .progress import AudioProgress, warn, warn_of
@@ -52,9 +53,10 @@ def extract(
     """Write hidden states "layer-K", (T, D) fp32, for each layer asked for, and "times", (T,) fp64 seconds.
 
     With the format "npy" each is a file, OUT/NAME.layer-K.npy and OUT/NAME.times.npy; with "npz" and "safetensors" a
-    recording has one file, OUT/NAME.npz. OUT/NAME.json records what made a recording's files: audio, checkpoint, their
-    sizes and times, and the window. Where it holds the same again, files that are whole are left as they are, and what
-    is missing is added; where it holds something else, nothing at all is computed or changed.
+    recording has one file, OUT/NAME.npz; or all have one, of "NAME/layer-K" and "NAME/times", where ``out`` ends with
+    .npz or .safetensors (:mod:`.feature_store`). OUT/NAME.json records what made a recording's files: audio,
+    checkpoint, their sizes and times, and the window. Where it holds the same again, files that are whole are left as
+    they are, and what is missing is added; where it holds something else, nothing at all is computed or changed.
 
     Args:
         checkpoint: pre-trained or fine-tuned, ours or stock ``wav2vec2``'s.
@@ -77,6 +79,7 @@ def extract(
         raise UserError("`out` is empty: name a folder")
     if format not in FORMATS:
         raise UserError(f"`format` must be one of {', '.join(FORMATS)}; got {format}")
+    store = store_of(out, format)
     recordings = find_recordings(audio, report)
     place = pick_device(device)
     dtype = pick_dtype(dtype, place)
@@ -88,9 +91,18 @@ def extract(
     files = {}
     for recording in lengths:
         made_of = {"audio": version(file_of(recording.path), recording.path), **made_by}
-        files[recording] = FeatureFiles(Path(out), recording.name, made_of, FORMATS[format])
+        folder = Path(out) if store is None else store.parts
+        files[recording] = FeatureFiles(folder, recording.name, made_of, FORMATS[format])
+    if store is not None and store.is_there({each.name: each.made_of for each in files.values()}, wanted, report):
+        return f"0 recordings, {len(files)} were there: {out}"
     refuse_conflicts(list(files.values()))
     written = kept = 0
+    left_out: dict[str, str] = {}
+
+    def note(path: str, reason: str) -> None:
+        left_out[path] = reason
+        report(path, reason)
+
     with AudioProgress(sum(lengths.values()) / SAMPLE_RATE, "features") as progress, weights_stay():
         for recording, length in lengths.items():
             missing = _missing(encoder, files[recording], wanted, length)
@@ -98,10 +110,12 @@ def extract(
                 kept += 1
                 progress.add(length / SAMPLE_RATE)
                 continue
-            wave = _read(recording, encoder.check_length, report)
+            wave = _read(recording, encoder.check_length, note)
             if wave is not None:
                 _write(encoder, wave, recording.path, files[recording], missing, progress)
                 written += 1
+    if store is not None:
+        store.gather(list(files.values()), wanted, left_out)
     were_there = f", {kept} were there" if kept else ""
     return f"{counted(written, 'recording')}{were_there}: {out}"
 

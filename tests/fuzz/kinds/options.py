@@ -26,7 +26,16 @@ SYNTH = (*TOOL, "synth", "out", "--minutes", "0.02", "--languages", "cy")
 BENCH = (*TOOL, "bench", "run", "--work", "mixer", "--seconds", "0.1", "--repeat", "1", "-o", "out.jsonl")
 COMMANDS = (MANIFEST, COPIES, MERGE, DECODE, BEAM, TRANSCRIBE, FEATURES, COMPARE_PROBES, EXPORT, SYNTH, BENCH)
 COMMANDS += (PROBE, MP3S_CHECK, MP3S_REPORT)
-OF_NUMBERS = (COPIES, BEAM, (*TRANSCRIBE, *BEAM[-6:]), FEATURES, PROBE, MP3S_RUN, SYNTH, BENCH)
+OF_NUMBERS = (
+    (*COPIES, "--valid-percent", "40"),
+    BEAM,
+    (*TRANSCRIBE, *BEAM[-6:]),
+    FEATURES,
+    PROBE,
+    MP3S_RUN,
+    SYNTH,
+    BENCH,
+)
 NUMBERS_AS_TEXT = ("layers", "seconds")  # with commas between
 # Amounts of work: a huge one is what was asked for
 AMOUNTS = ("minutes", "seconds", "repeat", "batch", "workers", "epochs")
@@ -64,7 +73,7 @@ def every(folder):
 
 def case_of(folder, command, option, value):
     """Give an option a value; without option, a corpus of merge a weight."""
-    argv = [*command, f"{option}={value}"] if option else [*command[:3], f"data={value}", *command[4:]]
+    argv = [*command, f"{option}={value}"] if option else [*command[:3], f"data={value}", "spoken", command[-1]]
     return Case(argv, f"{option}={value}", command in ALL_OR_NOTHING)
 
 
