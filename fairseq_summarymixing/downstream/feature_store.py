@@ -68,9 +68,9 @@ class FeatureStore:
         Args:
             left_out: why recordings have none, by their paths.
         """
-        computed = {each.name: each for each in files if each.are_begun()}
-        if computed:
-            parts = {printable(name): self.format.path(each.base, "") for name, each in computed.items()}
+        parts = {printable(each.name): self.format.path(each.base, "") for each in files if each.are_begun()}
+        parts = {name: path for name, path in parts.items() if path.exists()}
+        if parts:
             record = {"arrays": list(wanted), "recordings": {each.name: each.made_of for each in files}}
             with atomic_write(self.path, "wb") as file, atomic_write(self.origin) as origin:
                 self.format.join(tqdm(parts.items(), "gathering", disable=None), wanted, file)
