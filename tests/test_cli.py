@@ -32,10 +32,9 @@ def test_a_mistake_names_the_option(arguments, message, tmp_path, monkeypatch, c
 
 
 def test_a_message_is_one_line_whatever_names_and_values_hold(tmp_path, capsys):
-    (tmp_path / "a\nb\u2028c").mkdir()
-    assert main(["manifest", "folder", str(tmp_path / "a\nb\u2028c"), str(tmp_path / "out")]) == 1
+    assert main(["manifest", "merge", "a\nb\u2028c", str(tmp_path / "out")]) == 1
     error = capsys.readouterr().err
-    assert error.startswith("error: ") and "a\\nb\\u2028c holds no audio files" in error
+    assert error.startswith("error: expected two folders or more to merge, then OUT; got a\\nb\\u2028c and ")
     assert len(error.splitlines()) == 1
     assert one_line(ValueError("Value '\u2028' is no number\nfull_key: b")) == "Value '\\u2028' is no number"
     assert str(UserError("the run failed:", details="line 1\nline 2")) == "the run failed:\nline 1\nline 2"
