@@ -48,7 +48,7 @@ test: install
 	for status in $$others $$half; do [ $$status -eq 0 ] || [ $$status -eq 5 ] || exit 1; done
 
 fuzz: install
-	$(VENV)/bin/python tests/fuzz/campaign.py $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT))
+	$(VENV)/bin/python tests/fuzz/campaign.py $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT)) $(if $(EVERY),--every)
 
 test-legacy:
 	@if $(PYTHON_LEGACY) -c '' 2>/dev/null; then $(MAKE) run-test-legacy; \

@@ -21,7 +21,19 @@ class UserError(ValueError):
 
     An argument of a function stands in backquotes, as in "`batch_seconds` must be 0 or more". The command line names
     its own option instead, prints the line without a stack trace and exits with status 1.
+
+    Args:
+        message: the line; what names and values from outside bring along (line ends, control characters) is escaped.
+        details: lines to print below it.
     """
+
+    def __init__(self, message: str = "", details: str = ""):
+        super().__init__(printable(message) + (f"\n{details}" if details else ""))
+
+
+def printable(text: str) -> str:
+    """Return the text with tabs, line ends and bytes that are not UTF-8 written as \\t, \\n, \\udc80."""
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
 def exit_status(work: Callable[[], None], parser: Optional[argparse.ArgumentParser] = None) -> int:
@@ -94,7 +106,7 @@ def counted(number: int, noun: str) -> str:
 
 def one_line(error: BaseException) -> str:
     """Return an error's message as a line of at most 200 characters, with the error's kind where it says little."""
-    text = next(iter(str(error).strip().splitlines()), "")[:200]
+    text = printable(str(error).strip().split("\n")[0])[:200]
     return text if len(text.split()) > 2 else f"{type(error).__name__} {text}".strip()
 
 

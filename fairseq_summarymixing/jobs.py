@@ -108,14 +108,14 @@ class Jobs:
 
             status, lines = await self._follow(command, keep, pass_fds=[log.fileno()])
         if status:
-            raise UserError(f"{name} failed; its output is in {log_path} and ends:\n{_end(lines)}")
+            raise UserError(f"{name} failed; its output is in {log_path} and ends:", _end(lines))
         show_text(progress.summary())
 
     async def output(self, command: list[str], **environment: str) -> str:
         """Return what a command prints. Raises UserError where the command fails."""
         status, lines = await self._follow(command, lambda line: None, env={**self.environment, **environment})
         if status:
-            raise UserError(f"{shown(command)} failed; its output ends:\n{_end(lines)}")
+            raise UserError(f"{shown(command)} failed; its output ends:", _end(lines))
         return "".join(lines).rstrip("\n")
 
     async def _follow(self, command: list[str], on_line: Callable[[str], None], **options) -> tuple[int, list[str]]:

@@ -9,7 +9,7 @@ import pytest
 from tiny import ROOT, accept_ctrl_c, tone, write_wave
 
 from fairseq_summarymixing.cli import VERBS, build_parser, main
-from fairseq_summarymixing.errors import UserError, option_names
+from fairseq_summarymixing.errors import UserError, one_line, option_names
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,15 @@ def test_a_mistake_names_the_option(arguments, message, tmp_path, monkeypatch, c
     write_wave(tmp_path / "audio" / "a.wav", tone(0.2))
     assert main(arguments) == 1
     assert capsys.readouterr().err.startswith(f"error: {message}")
+
+
+def test_a_message_is_one_line_whatever_names_and_values_hold(tmp_path, capsys):
+    assert main(["manifest", "merge", "a\nb\u2028c", str(tmp_path / "out")]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: expected two folders or more to merge, then OUT; got a\\nb\\u2028c and ")
+    assert len(error.splitlines()) == 1
+    assert one_line(ValueError("Value '\u2028' is no number\nfull_key: b")) == "Value '\\u2028' is no number"
+    assert str(UserError("the run failed:", details="line 1\nline 2")) == "the run failed:\nline 1\nline 2"
 
 
 def test_called_from_python_a_mistake_names_the_argument():

@@ -103,5 +103,5 @@ def check(path: Path = FILE, write: bool = False) -> str:
     table = aligned(["step", "count", "before", "now", "ratio"], [[str(cell) for cell in row] for row in changes])
     worse = [f"{step}: {name}" for step, name, old, new, _ in changes if new > WORSE * old]
     if worse:
-        raise UserError(f"a step costs more than 1 % more than in {path.name}: {'; '.join(worse)}\n{table}")
+        raise UserError(f"a step costs more than 1 % more than in {path.name}: {'; '.join(worse)}", table)
     return table if changes else f"{len(found)} steps cost what they did"

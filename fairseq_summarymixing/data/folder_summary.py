@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..errors import UserError, counted
+from ..errors import UserError, counted, printable
 from .audio import SAMPLE_RATE
 from .formats import extension_of, why_passed_over
 from .recordings import Recording, WrongRate
-from .report import Report, printable
+from .report import Report
 
 
 def summary(

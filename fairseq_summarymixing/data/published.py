@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from ..errors import UserError, counted
+from ..errors import UserError, counted, printable
 from ..tables import aligned
 from .audio import SAMPLE_RATE
 from .copies import Copies
@@ -15,7 +15,7 @@ from .folder_options import refuse_leftovers
 from .manifest import Trial, check_root, file_names, write_splits
 from .parallel import map_in_threads
 from .recordings import Recording, examine
-from .report import Report, printable
+from .report import Report
 
 NAMED = 5  # missing files that a check names
 KINDS = ("text", "label")

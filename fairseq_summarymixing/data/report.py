@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
+from ..errors import printable
 from ..files import atomic_write
 
 
@@ -30,8 +31,3 @@ class Report:
             file.write("path\treason\n")
             file.writelines(f"{printable(path)}\t{printable(reason)}\n" for path, reason in sorted(self.entries))
         return folder / "report.tsv"
-
-
-def printable(text: str) -> str:
-    """Return the text with tabs, line ends and bytes that are not UTF-8 written as \\t, \\n, \\udc80."""
-    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)

@@ -36,6 +36,8 @@ DTYPES = ("fp32", "bf16", "auto")
 
 ChunkCallback = Callable[[int, int, Tensor], None]
 
+LONGEST_SECONDS = 1e9  # beyond, samples overflow
+
 
 class UnfitLength(UserError):
     """An error: a recording is too long for self-attention, or too short for a frame."""
@@ -153,8 +155,10 @@ def memory_for_recording(name: str, encoder: RecordingEncoder) -> contextlib.Abs
 
 
 def check_seconds(block_seconds: float, window_seconds: float | None) -> None:
-    """Raise a UserError where one of the two is no length, or below a second."""
+    """Raise a UserError where one of the two is no length, below a second, or longer than any recording."""
     for name, seconds in (("block_seconds", block_seconds), ("window_seconds", window_seconds)):
+        if seconds is not None and LONGEST_SECONDS < seconds < float("inf"):
+            raise UserError(f"`{name}` must be at most {LONGEST_SECONDS:g} seconds; got {seconds:g}")
         if seconds is not None and not 1 <= seconds < float("inf"):
             raise UserError(f"`{name}` must be at least 1 second; got {seconds:g}")
 

@@ -10,13 +10,17 @@ import shutil
 import struct
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, NamedTuple, Protocol
+from typing import IO, NamedTuple, Protocol, Tuple
 
 import numpy as np
 
+from ..errors import UserError
 from ..files import atomic_write
+
+LONGEST_HEADER = 100_000_000  # bytes, of safetensors
+PIECE = 2**24  # bytes that are copied at a time
 
 
 class Shape(NamedTuple):
@@ -49,6 +53,10 @@ class FeatureFormat(Protocol):
 
     def writing(self, base: Path, shapes: Shapes) -> contextlib.AbstractContextManager[Write]:
         """Write these arrays, whole or not at all, while the block lasts."""
+
+
+Parts = Iterable[Tuple[str, Path]]
+"""Names of recordings, each with the file of several arrays that holds its."""
 
 
 class NumpyFiles:
@@ -109,6 +117,16 @@ class NpzFile:
                     with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as entry:
                         shutil.copyfileobj(file, entry)
 
+    def join(self, parts: Parts, names: Sequence[str], target: IO[bytes]) -> None:
+        """Write the arrays of these names of all parts into one file, as RECORDING/NAME."""
+        with zipfile.ZipFile(target, "w") as archive:
+            for recording, path in parts:
+                with zipfile.ZipFile(path) as part:
+                    for name in names:
+                        info = zipfile.ZipInfo(f"{recording}/{name}.npy")
+                        with part.open(f"{name}.npy") as source, archive.open(info, "w", force_zip64=True) as entry:
+                            shutil.copyfileobj(source, entry)
+
 
 class SafetensorsFile:
     """One BASE.safetensors."""
@@ -121,11 +139,10 @@ class SafetensorsFile:
 
     def whole(self, base: Path, shapes: Shapes) -> set[str]:
         with contextlib.suppress(OSError, ValueError, struct.error), open(self.path(base, ""), "rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
+            begin, header = self._read_header(file)
             size = os.fstat(file.fileno()).st_size
-            header = json.loads(file.read(min(length, size)))
             arrays = header.items() if isinstance(header, dict) else ()
-            if size == 8 + length + max(entry["data_offsets"][1] for _, entry in arrays):
+            if size == begin + max(entry["data_offsets"][1] for _, entry in arrays):
                 return {name for name, entry in arrays if name in shapes and entry == self._entry(shapes[name], entry)}
         return set()
 
@@ -135,18 +152,55 @@ class SafetensorsFile:
         for name in sorted(shapes, key=lambda name: -np.dtype(shapes[name].dtype).itemsize):  # which aligns them all
             places[name], begin, end = end, end, end + shapes[name].bytes
             header[name] = self._entry(shapes[name], {"data_offsets": [begin, end]})
-        text = json.dumps(header, separators=(",", ":")).encode()
-        text += b" " * (-len(text) % 8)
         with atomic_write(self.path(base, ""), "wb") as file:
-            file.write(struct.pack("<Q", len(text)) + text)
+            begin_of_data = self._write_header(file, header)
 
             def write(name: str, rows: np.ndarray) -> None:
                 content = _bytes(rows, shapes[name])
-                file.seek(8 + len(text) + places[name])
+                file.seek(begin_of_data + places[name])
                 file.write(content)
                 places[name] += len(content)
 
             yield write
+
+    def join(self, parts: Parts, names: Sequence[str], target: IO[bytes]) -> None:
+        """Write the arrays of these names of all parts into one file, as RECORDING/NAME.
+
+        Raises:
+            UserError: there are more than a file can name.
+        """
+        found = []
+        for recording, path in parts:
+            with open(path, "rb") as file:
+                start, entries = self._read_header(file)
+            found += [(f"{recording}/{name}", path, start, entries[name]) for name in names]
+        found.sort(key=lambda each: each[-1]["dtype"], reverse=True)  # F64 before F32, which aligns them all
+        header, end = {}, 0
+        for name, _, _, entry in found:
+            begin, end = end, end + entry["data_offsets"][1] - entry["data_offsets"][0]
+            header[name] = {**entry, "data_offsets": [begin, end]}
+        self._write_header(target, header)
+        for _, path, start, entry in found:
+            begin, end = entry["data_offsets"]
+            with open(path, "rb") as file:
+                file.seek(start + begin)
+                for place in range(begin, end, PIECE):
+                    target.write(file.read(min(PIECE, end - place)))
+
+    @staticmethod
+    def _read_header(file: IO[bytes]) -> tuple[int, dict]:
+        """Return where the data begin, and the header."""
+        (length,) = struct.unpack("<Q", file.read(8))
+        return 8 + length, json.loads(file.read(min(length, LONGEST_HEADER)))
+
+    @staticmethod
+    def _write_header(file: IO[bytes], header: Mapping) -> int:
+        """Write the header; returns where the data begin."""
+        text = json.dumps(header, separators=(",", ":")).encode()
+        text += b" " * (-len(text) % 8)
+        if len(text) > LONGEST_HEADER:
+            raise UserError(f"{len(header)} arrays are more than a .safetensors file can name: use `format` npz")
+        return file.write(struct.pack("<Q", len(text)) + text)
 
     def _entry(self, shape: Shape, entry: Mapping) -> dict:
         offsets = entry.get("data_offsets")

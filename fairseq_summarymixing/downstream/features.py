@@ -12,8 +12,7 @@ from torch import Tensor
 
 from ..checkpoints import Checkpoint
 from ..data.audio import BadAudio
-from ..data.report import printable
-from ..errors import UserError, counted
+from ..errors import UserError, counted, printable
 from ..files import atomic_write
 from ..modules.lean.derived import weights_stay
 from .encoder import (
@@ -32,6 +31,7 @@ from .encoder import (
 from .feature_batches import Encode, encodes_of, group_recordings, memory_for_group
 from .feature_files import FeatureFiles, refuse_conflicts, refuse_newcomer, refuse_other_dtype, version
 from .feature_formats import FORMATS, Shape, Shapes
+from .feature_store import store_of
 from .inputs import Recording, ReportFailure, file_of, find_recordings, read_length, read_wave
 from .long_form_options import BLOCK_SECONDS
 from .progress import AudioProgress, warn, warn_of
@@ -57,9 +57,10 @@ def extract(
     """Write hidden states "layer-K", (T, D) fp32, for each layer asked for, and "times", (T,) fp64 seconds.
 
     With the format "npy" each is a file, OUT/NAME.layer-K.npy and OUT/NAME.times.npy; with "npz" and "safetensors" a
-    recording has one file, OUT/NAME.npz. OUT/NAME.json records what made a recording's files: audio, checkpoint, their
-    sizes and times, and the window. Where it holds the same again, files that are whole are left as they are, and what
-    is missing is added; where it holds something else, nothing at all is computed or changed.
+    recording has one file, OUT/NAME.npz; or all have one, of "NAME/layer-K" and "NAME/times", where ``out`` ends with
+    .npz or .safetensors (:mod:`.feature_store`). OUT/NAME.json records what made a recording's files: audio,
+    checkpoint, their sizes and times, and the window. Where it holds the same again, files that are whole are left as
+    they are, and what is missing is added; where it holds something else, nothing at all is computed or changed.
 
     Args:
         checkpoint: pre-trained or fine-tuned, ours or stock ``wav2vec2``'s.
@@ -84,6 +85,7 @@ def extract(
     if format not in FORMATS:
         raise UserError(f"`format` must be one of {', '.join(FORMATS)}; got {format}")
     check_batch_seconds(batch_seconds)
+    store = store_of(out, format)
     recordings = find_recordings(audio, report)
     place = pick_device(device)
     dtype = pick_dtype(dtype, place)
@@ -92,23 +94,34 @@ def extract(
     encoder = load_encoder(Checkpoint.read(checkpoint), place, block_seconds, window_seconds, dtype)
     wanted = _wanted(layers, encoder.num_layers)
     lengths = _lengths(recordings, encoder.check_length, report)
+    folder = Path(out) if store is None else store.parts
     files = {}
     for recording in lengths:
         made_of = {"audio": version(file_of(recording.path), recording.path), **made_by}
-        files[recording] = FeatureFiles(Path(out), recording.name, made_of, FORMATS[format])
+        files[recording] = FeatureFiles(folder, recording.name, made_of, FORMATS[format])
+    if store is not None and store.is_there({each.name: each.made_of for each in files.values()}, wanted, report):
+        return f"0 recordings, {len(files)} were there: {out}"
     refuse_conflicts(list(files.values()))
-    refuse_other_dtype(Path(out), dtype)
+    refuse_other_dtype(folder, dtype)
     missing = {recording: _missing(encoder, files[recording], wanted, length) for recording, length in lengths.items()}
     lengths = {recording: length for recording, length in lengths.items() if missing[recording]}
     written, kept = 0, len(files) - len(lengths)
+    left_out: dict[str, str] = {}
+
+    def note(path: str, reason: str) -> None:
+        left_out[path] = reason
+        report(path, reason)
+
     with AudioProgress(sum(lengths.values()) / SAMPLE_RATE, "features") as progress, weights_stay():
         for group in group_recordings(encoder, lengths, batch_seconds):
             with memory_for_group(encoder, group):
-                read = {recording: _read(recording, encoder.check_length, report) for recording in group}
+                read = {recording: _read(recording, encoder.check_length, note) for recording in group}
                 waves = {recording: wave for recording, wave in read.items() if wave is not None}
                 for (recording, wave), encode in zip(waves.items(), encodes_of(encoder, list(waves.values()))):
                     _write(encoder, len(wave), encode, recording, files[recording], missing[recording], progress)
                     written += 1
+    if store is not None:
+        store.gather(list(files.values()), wanted, left_out)
     were_there = f", {kept} were there" if kept else ""
     return f"{counted(written, 'recording')}{were_there}: {out}"
 

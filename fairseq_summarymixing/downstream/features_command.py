@@ -19,7 +19,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.description = DESCRIPTION
     parser.add_argument("checkpoint", metavar="CKPT")
     add_audio(parser)
-    parser.add_argument("-o", "--out", required=True, metavar="OUT")
+    parser.add_argument(
+        "-o",
+        "--out",
+        required=True,
+        metavar="OUT",
+        help="folder; or, with --format npz or safetensors and that ending (train.npz), one file of all recordings, "
+        "with NAME/layer-K and NAME/times",
+    )
     parser.add_argument(
         "--layers",
         metavar="K,K,...",

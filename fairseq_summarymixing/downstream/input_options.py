@@ -23,7 +23,7 @@ class Failures:
         self._parser, self._count = parser, 0
 
     def __call__(self, path: str, reason: str) -> None:
-        from ..data.report import printable
+        from ..errors import printable
         from .progress import warn
 
         self._count += 1

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from torch import Tensor
 from tqdm import tqdm
 
-from ..data.report import printable
+from ..errors import printable
 
 
 class AudioProgress(tqdm):

@@ -12,8 +12,7 @@ from torch import Tensor
 
 from ..checkpoints import Checkpoint
 from ..data.audio import BadAudio
-from ..data.report import printable
-from ..errors import UserError
+from ..errors import UserError, printable
 from ..files import atomic_write
 from ..modules.lean.derived import weights_stay
 from .beam_search import BeamSearch

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from ..data.report import printable
+from ..errors import printable
 from .hypothesis import TimedWord
 
 # A subtitle holds no more than one line of most screens, and ends where the speaker pauses

@@ -1,6 +1,7 @@
 """Damage inputs at random and run the commands on them: does each end in success, or in one line with nothing lost?
 
     python tests/fuzz/campaign.py --seed 1 --count 2000
+    python tests/fuzz/campaign.py --every     # every number of recipes and options: negative, 0, NaN, huge
     python tests/fuzz/campaign.py --case 'audio 1 17' --keep FOLDER      # one case again
 
 Each case is a real command in a process of its own, forked off one that has imported fairseq: status 0, or another
@@ -40,26 +41,37 @@ KINDS = (
     "recipes",
     "options",
 )
+OF_NUMBERS = ("options", "recipes")
+EVERY = "every"  # in the place of a seed
 SECONDS = 120
 
 
 def run_case(kind, seed, number, inputs, folder):
     """Run one case in a new folder; returns the case, its outcome and what is wrong, None for nothing."""
-    draw = random.Random(f"{kind} {seed} {number}")
+    module, folder = importlib.import_module(f"kinds.{kind}"), Path(folder)
     shutil.copytree(inputs, folder)
-    case = importlib.import_module(f"kinds.{kind}").make(draw, Path(folder))
+    if seed == EVERY:
+        case = module.case_of(folder, *module.every(folder)[number])
+    else:
+        case = module.make(random.Random(f"{kind} {seed} {number}"), folder)
     before = files_in(folder)
     outcome = Outcome(*Forked(case.argv, folder).end(SECONDS))
     return case, outcome, what_is_wrong(case, outcome, before, files_in(folder))
 
 
-def run_campaign(kinds, seed, count, inputs, folder):
-    """Run ``count`` cases, of all kinds in turn, or until Ctrl-C; prints those that fail, and returns two counts by
-    kind: tried and held."""
+def cases_of(kinds, seed, count, inputs):
+    """(kind, seed, number) of each case: ``count`` of all kinds in turn, or each case that enumerates numbers."""
+    if seed == EVERY:
+        those = {kind: importlib.import_module(f"kinds.{kind}").every(inputs) for kind in kinds if kind in OF_NUMBERS}
+        return [(kind, seed, number) for kind, every in those.items() for number in range(len(every))]
+    return [(kinds[index % len(kinds)], seed, index // len(kinds)) for index in range(count)]
+
+
+def run_campaign(cases, inputs, folder):
+    """Run cases, or until Ctrl-C; prints those that fail, and returns two counts by kind: tried and held."""
     tried, held = Counter(), Counter()
     with contextlib.suppress(KeyboardInterrupt):
-        for index in tqdm(range(count), unit="case", disable=None):
-            kind, number = kinds[index % len(kinds)], index // len(kinds)
+        for kind, seed, number in tqdm(cases, unit="case", disable=None):
             case, _, wrong = run_case(kind, seed, number, inputs, folder / "case")
             shutil.rmtree(folder / "case")
             tried[kind] += 1
@@ -73,6 +85,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("--every", dest="seed", action="store_const", const=EVERY, help="each number of each field")
     parser.add_argument("--kind", choices=KINDS)
     parser.add_argument("--case", metavar="'KIND SEED NUMBER'", help="run this case alone, and print its output")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="run --case there")
@@ -85,10 +98,12 @@ def main():
         if kind in (None, "directories"):
             write_directory(inputs)
         if args.case:
-            case, outcome, wrong = run_case(kind, int(seed), int(number), inputs, args.keep or folder / "case")
+            case, outcome, wrong = run_case(
+                kind, seed if seed == EVERY else int(seed), int(number), inputs, args.keep or folder / "case"
+            )
             print(f"[{case.damage}] {' '.join(case.argv)}\n{outcome.output}status {outcome.status}\n{wrong or 'held'}")
             return int(wrong is not None)
-        tried, held = run_campaign([kind] if kind else KINDS, seed, args.count, inputs, folder)
+        tried, held = run_campaign(cases_of([kind] if kind else KINDS, seed, args.count, inputs), inputs, folder)
     print("| kind | tried | held |\n|---|---:|---:|")
     for kind in tried:
         print(f"| {kind} | {tried[kind]} | {held[kind]} |")

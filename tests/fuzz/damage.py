@@ -7,6 +7,7 @@ import shutil
 
 NUMBERS = (-1, 0, 1, 0.5, -1e-9, math.nan, math.inf, -math.inf, 1e308, 5e-324, 2**31, 2**63, 10**30)
 OTHERS = (None, True, "", "abc", "-", "\u0663", "\u00fcn\u2028\u00ef", [], {}, [1, 2], {"a": 1})
+EXTREMES = {int: (-1, 0, math.nan, 2**62), float: (-1, 0, math.nan, 1e308)}  # each is tried of every number
 BYTES = (b"", b"\0", b"\n", b"\t", b"\xff\xfe", b"\xef\xbb\xbf", b"\x1b[31m", "\u2028".encode(), b"A" * 5000, b"%s%n")
 FIELDS = (
     b"-1",

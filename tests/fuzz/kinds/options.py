@@ -15,16 +15,28 @@ from commands import (
     MERGE,
     MP3S_CHECK,
     MP3S_REPORT,
+    MP3S_RUN,
     PROBE,
     TOOL,
     TRANSCRIBE,
 )
-from damage import odd_text
+from damage import EXTREMES, odd_text
 
 SYNTH = (*TOOL, "synth", "out", "--minutes", "0.02", "--languages", "cy")
 BENCH = (*TOOL, "bench", "run", "--work", "mixer", "--seconds", "0.1", "--repeat", "1", "-o", "out.jsonl")
 COMMANDS = (MANIFEST, COPIES, MERGE, DECODE, BEAM, TRANSCRIBE, FEATURES, COMPARE_PROBES, EXPORT, SYNTH, BENCH)
 COMMANDS += (PROBE, MP3S_CHECK, MP3S_REPORT)
+OF_NUMBERS = (
+    (*COPIES, "--valid-percent", "40"),
+    BEAM,
+    (*TRANSCRIBE, *BEAM[-6:]),
+    FEATURES,
+    PROBE,
+    MP3S_RUN,
+    SYNTH,
+    BENCH,
+)
+NUMBERS_AS_TEXT = ("layers", "seconds")  # with commas between
 # Amounts of work: a huge one is what was asked for
 AMOUNTS = ("minutes", "seconds", "repeat", "batch", "workers", "epochs")
 PATHS = ("", ".", "nosuch/nosuch", "/dev/null", "/dev/full", "data", "x" * 300, "a\nb", "-", "@nosuch", "out/out")
@@ -32,7 +44,8 @@ PATHS = ("", ".", "nosuch/nosuch", "/dev/null", "/dev/full", "data", "x" * 300, 
 
 def make(draw, folder):
     command = draw.choice(COMMANDS)
-    actions = [action for action in parser_of(command)._actions if action.dest not in ("help", "kind")]
+    # compiling takes what compilers take
+    actions = [action for action in parser_of(command)._actions if action.dest not in ("help", "kind", "compiled")]
     action = draw.choice(actions)
     value = draw.choice([odd_text(draw), odd_text(draw), draw.choice(PATHS)])
     if action.dest in AMOUNTS and sum(map(str.isdigit, value)) + 9 * value.count("e") > 3:
@@ -45,6 +58,23 @@ def make(draw, folder):
         argv = list(command)
         argv[draw.choice(places)] = value
     return Case(argv, f"{action.dest}={value!r:.40}", command in ALL_OR_NOTHING)
+
+
+def every(folder):
+    """(command, option, value): each number of each command's options with each extreme; and weights of merge."""
+    found = [(MERGE, None, str(value)) for value in EXTREMES[int]]
+    for command in OF_NUMBERS:
+        for action in parser_of(command)._actions:
+            if action.type in EXTREMES or action.dest in NUMBERS_AS_TEXT:
+                values = [value for value in EXTREMES[action.type or int] if value <= 0 or action.dest not in AMOUNTS]
+                found += [(command, action.option_strings[-1], str(value)) for value in values]
+    return found
+
+
+def case_of(folder, command, option, value):
+    """Give an option a value; without option, a corpus of merge a weight."""
+    argv = [*command, f"{option}={value}"] if option else [*command[:3], f"data={value}", "spoken", command[-1]]
+    return Case(argv, f"{option}={value}", command in ALL_OR_NOTHING)
 
 
 def parser_of(command):
