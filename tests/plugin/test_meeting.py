@@ -13,7 +13,7 @@ pytest.importorskip("fairseq")
 
 import torch.distributed as dist
 from forked import Forked, forked
-from hydra_plugins import _fairseq_summarymixing_meeting as meeting
+from hydra_plugins import _summarymixing_meeting as meeting
 from omegaconf import OmegaConf
 from processes import free_port, met_by_hand
 from tiny import command, pretraining

@@ -30,7 +30,7 @@ def install() -> None:
     import fairseq_cli.hydra_train
     from fairseq.distributed import utils
     from hydra.core.plugins import Plugins
-    from hydra_plugins._fairseq_summarymixing_meeting import meeting
+    from hydra_plugins._summarymixing_meeting import meeting
 
     for name in ("hydra", "core_plugins.basic_launcher"):
         module = importlib.import_module(f"hydra._internal.{name}")
