@@ -15,7 +15,8 @@ from ..modules.long_form import PASSED_OVER
 from ..modules.speech_encoder import SpeechEncoder
 from .emissions import plan_batches
 from .encoder import SAMPLE_RATE, ChunkCallback, RecordingEncoder, memory_for_recording, normalised, products_in
-from .inputs import Recording
+from .inputs import Recording, ReportFailure
+from .usable import read_usable
 
 Encode = Callable[[ChunkCallback], object]
 """Computes one recording, calling back as :meth:`.RecordingEncoder.encode` does."""
@@ -44,13 +45,19 @@ def memory_for_group(encoder: RecordingEncoder, group: Sequence[Recording]) -> c
     )
 
 
-def encodes_of(encoder: RecordingEncoder, waves: Sequence[Tensor]) -> Iterator[Encode]:
-    """Yield for each waveform (samples,) of a group, at 16 kHz, what computes it."""
-    waves = [normalised(wave) if encoder.normalize else wave for wave in waves]
+def encodes_of(
+    encoder: RecordingEncoder, group: Sequence[Recording], report: ReportFailure
+) -> Iterator[tuple[Recording, int, Encode]]:
+    """Yield for each recording of a group that can be used its samples at 16 kHz and what computes it."""
+    read = {recording: read_usable(recording, encoder.check_length, report) for recording in group}
+    waves = {recording: wave for recording, wave in read.items() if wave is not None}
+    fit = [normalised(wave) if encoder.normalize else wave for wave in waves.values()]
     if len(waves) < 2:
-        yield from (functools.partial(encoder.encode, wave) for wave in waves)
+        encodes = [functools.partial(encoder.encode, wave) for wave in fit]
     else:
-        yield from (functools.partial(_call_back, states) for states in encode_together(encoder, waves))
+        encodes = [functools.partial(_call_back, states) for states in encode_together(encoder, fit)]
+    for (recording, wave), encode in zip(waves.items(), encodes):
+        yield recording, len(wave), encode
 
 
 @torch.no_grad()

@@ -1,9 +1,9 @@
-"""Run ``fairseq-summarymixing features``: write hidden states, or codes, of recordings of any length."""
+"""Run ``fairseq-summarymixing features``: write hidden states of recordings of any length."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -11,34 +11,27 @@ import torch
 from torch import Tensor
 
 from ..checkpoints import Checkpoint
-from ..data.audio import BadAudio
-from ..errors import UserError, counted, printable
+from ..errors import UserError, counted
 from ..files import atomic_write
 from ..modules.lean.derived import weights_stay
 from .encoder import (
     SAMPLE_RATE,
     RecordingEncoder,
-    UnfitLength,
     check_batch_seconds,
     load_encoder,
-    load_quantising_model,
-    memory_for_recording,
-    normalised,
     pick_device,
     pick_dtype,
-    quantise,
 )
 from .feature_batches import Encode, encodes_of, group_recordings, memory_for_group
 from .feature_files import FeatureFiles, refuse_conflicts, refuse_newcomer, refuse_other_dtype, version
 from .feature_formats import FORMATS, Shape, Shapes
 from .feature_store import store_of
-from .inputs import Recording, ReportFailure, file_of, find_recordings, read_length, read_wave
+from .inputs import Recording, ReportFailure, file_of, find_recordings
 from .long_form_options import BLOCK_SECONDS
 from .progress import AudioProgress, warn, warn_of
+from .usable import usable_lengths
 
-CODES = "codes.tsv"
 TIMES = "times"
-CheckLength = Callable[[int, str], None]
 
 
 def extract(
@@ -93,7 +86,7 @@ def extract(
     made_by = {"checkpoint": version(checkpoint), "window_seconds": window_seconds, "dtype": dtype}
     encoder = load_encoder(Checkpoint.read(checkpoint), place, block_seconds, window_seconds, dtype)
     wanted = _wanted(layers, encoder.num_layers)
-    lengths = _lengths(recordings, encoder.check_length, report)
+    lengths = usable_lengths(recordings, encoder.check_length, report)
     folder = Path(out) if store is None else store.parts
     files = {}
     for recording in lengths:
@@ -115,91 +108,13 @@ def extract(
     with AudioProgress(sum(lengths.values()) / SAMPLE_RATE, "features") as progress, weights_stay():
         for group in group_recordings(encoder, lengths, batch_seconds):
             with memory_for_group(encoder, group):
-                read = {recording: _read(recording, encoder.check_length, note) for recording in group}
-                waves = {recording: wave for recording, wave in read.items() if wave is not None}
-                for (recording, wave), encode in zip(waves.items(), encodes_of(encoder, list(waves.values()))):
-                    _write(encoder, len(wave), encode, recording, files[recording], missing[recording], progress)
+                for recording, samples, encode in encodes_of(encoder, group, note):
+                    _write(encoder, samples, encode, recording, files[recording], missing[recording], progress)
                     written += 1
     if store is not None:
         store.gather(list(files.values()), wanted, left_out)
     were_there = f", {kept} were there" if kept else ""
     return f"{counted(written, 'recording')}{were_there}: {out}"
-
-
-def extract_codes(
-    checkpoint: str | Path,
-    audio: Sequence[str | Path],
-    out: str | Path,
-    block_seconds: float = BLOCK_SECONDS,
-    device: str = "auto",
-    report: ReportFailure = warn_of,
-) -> str:
-    """Write OUT/codes.tsv, a line for each recording: its name, a tab, and a code for each frame.
-
-    A code is the indices of the codebook entries that the quantiser of pre-training chooses without noise, one for each
-    group, joined by "-" as in fairseq's vq-wav2vec: "12-301".
-
-    Args:
-        checkpoint: pre-trained with a quantiser, ours or stock ``wav2vec2``'s.
-        audio, block_seconds, report: as of :func:`extract`.
-
-    Returns:
-        One line for people.
-
-    Raises:
-        UserError: an argument or the checkpoint cannot be used, or the disk is full.
-    """
-    if not str(out):
-        raise UserError("`out` is empty: name a folder")
-    recordings = find_recordings(audio, report)
-    read = Checkpoint.read(checkpoint)
-    encoder = RecordingEncoder(load_quantising_model(read, pick_device(device)), read.normalize, block_seconds, None)
-    lengths = _lengths(recordings, encoder.check_frames, report)
-    path, written = Path(out) / CODES, 0
-    with AudioProgress(sum(lengths.values()) / SAMPLE_RATE, "codes") as progress, atomic_write(path) as file:
-        for recording in lengths:
-            with memory_for_recording(recording.path, encoder):
-                wave = _read(recording, encoder.check_frames, report)
-                if wave is None:
-                    continue
-                file.write(printable(recording.name) + "\t")
-                file.writelines(_spelled(quantise(encoder, normalised(wave) if encoder.normalize else wave)))
-            file.write("\n")
-            written += 1
-            progress.add(len(wave) / SAMPLE_RATE)
-    return f"{counted(written, 'recording')}: {path}"
-
-
-def _spelled(chunks: Iterator[Tensor]) -> Iterator[str]:
-    """Yield the text of codes (n, G), of chunks that follow each other."""
-    space = ""
-    for codes in chunks:
-        yield space + " ".join("-".join(map(str, groups)) for groups in codes.tolist())
-        space = " "
-
-
-def _lengths(recordings: Sequence[Recording], check: CheckLength, report: ReportFailure) -> dict[Recording, int]:
-    """Return the lengths at 16 kHz, by their headers, of the recordings that can be used."""
-    lengths = {}
-    for recording in recordings:
-        try:
-            length = read_length(recording.path)
-            check(length, "it")
-            lengths[recording] = length
-        except (BadAudio, UnfitLength) as error:
-            report(recording.path, str(error))
-    return lengths
-
-
-def _read(recording: Recording, check: CheckLength, report: ReportFailure) -> Tensor | None:
-    """Return the waveform; None where it cannot be used."""
-    try:
-        wave = read_wave(recording.path)
-        check(len(wave), "it")  # a header may only estimate it
-        return wave
-    except (BadAudio, UnfitLength) as error:
-        report(recording.path, str(error))
-        return None
 
 
 def _wanted(layers: Sequence[int] | str | None, last: int) -> list[str]:

@@ -58,7 +58,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from .features import extract, extract_codes
+    from .codes import extract_codes
+    from .features import extract
 
     failures = Failures(args.parser)
     if args.codes:

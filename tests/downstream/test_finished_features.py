@@ -7,7 +7,7 @@ import pytest
 import tiny
 from feature_runs import contents, features
 
-from fairseq_summarymixing.downstream import features as features_module
+from fairseq_summarymixing.downstream import usable
 
 
 def test_other_rates_are_resampled_and_finished_files_are_left_alone(pretrained, recordings, tmp_path, capsys):
@@ -79,14 +79,14 @@ def test_what_is_of_unknown_origin_is_refused(origin, made, pretrained, tmp_path
 
 
 def test_what_another_process_made_meanwhile_is_refused(pretrained, recordings, tmp_path, monkeypatch, capsys):
-    audio, read = recordings / "long.wav", features_module.read_wave
+    audio, read = recordings / "long.wav", usable.read_wave
 
     def read_late(path):
-        monkeypatch.setattr(features_module, "read_wave", read)
+        monkeypatch.setattr(usable, "read_wave", read)
         assert features(pretrained["wav2vec2"], audio, out=tmp_path) == 0
         return read(path)
 
-    monkeypatch.setattr(features_module, "read_wave", read_late)
+    monkeypatch.setattr(usable, "read_wave", read_late)
     assert features(pretrained["wav2vec2_summarymixing"], audio, out=tmp_path) == 1
     assert "made of the checkpoint" in capsys.readouterr().err
     assert features(pretrained["wav2vec2"], audio, out=tmp_path) == 0

@@ -1,0 +1,79 @@
+"""Run ``fairseq-summarymixing features --codes``: write the quantiser's choices for recordings of any length."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from torch import Tensor
+
+from ..checkpoints import Checkpoint
+from ..errors import UserError, counted, printable
+from ..files import atomic_write
+from .encoder import (
+    SAMPLE_RATE,
+    RecordingEncoder,
+    load_quantising_model,
+    memory_for_recording,
+    normalised,
+    pick_device,
+    quantise,
+)
+from .inputs import ReportFailure, find_recordings
+from .long_form_options import BLOCK_SECONDS
+from .progress import AudioProgress, warn_of
+from .usable import read_usable, usable_lengths
+
+CODES = "codes.tsv"
+
+
+def extract_codes(
+    checkpoint: str | Path,
+    audio: Sequence[str | Path],
+    out: str | Path,
+    block_seconds: float = BLOCK_SECONDS,
+    device: str = "auto",
+    report: ReportFailure = warn_of,
+) -> str:
+    """Write OUT/codes.tsv, a line for each recording: its name, a tab, and a code for each frame.
+
+    A code is the indices of the codebook entries that the quantiser of pre-training chooses without noise, one for each
+    group, joined by "-" as in fairseq's vq-wav2vec: "12-301".
+
+    Args:
+        checkpoint: pre-trained with a quantiser, ours or stock ``wav2vec2``'s.
+        audio, block_seconds, report: as of :func:`.features.extract`.
+
+    Returns:
+        One line for people.
+
+    Raises:
+        UserError: an argument or the checkpoint cannot be used, or the disk is full.
+    """
+    if not str(out):
+        raise UserError("`out` is empty: name a folder")
+    recordings = find_recordings(audio, report)
+    read = Checkpoint.read(checkpoint)
+    encoder = RecordingEncoder(load_quantising_model(read, pick_device(device)), read.normalize, block_seconds, None)
+    lengths = usable_lengths(recordings, encoder.check_frames, report)
+    path, written = Path(out) / CODES, 0
+    with AudioProgress(sum(lengths.values()) / SAMPLE_RATE, "codes") as progress, atomic_write(path) as file:
+        for recording in lengths:
+            with memory_for_recording(recording.path, encoder):
+                wave = read_usable(recording, encoder.check_frames, report)
+                if wave is None:
+                    continue
+                file.write(printable(recording.name) + "\t")
+                file.writelines(_spelled(quantise(encoder, normalised(wave) if encoder.normalize else wave)))
+            file.write("\n")
+            written += 1
+            progress.add(len(wave) / SAMPLE_RATE)
+    return f"{counted(written, 'recording')}: {path}"
+
+
+def _spelled(chunks: Iterator[Tensor]) -> Iterator[str]:
+    """Yield the text of codes (n, G), of chunks that follow each other."""
+    space = ""
+    for codes in chunks:
+        yield space + " ".join("-".join(map(str, groups)) for groups in codes.tolist())
+        space = " "
