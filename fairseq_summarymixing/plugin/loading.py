@@ -92,7 +92,7 @@ def loaded_batch(*args, **kwargs) -> Iterator[None]:
     try:
         yield
     except UserError as error:  # torch puts the process's stack trace into its message
-        raise UserError(last_line(error).split("UserError: ")[-1]) from error
+        raise UserError(last_line(error).split("UserError: ")[-1].removesuffix(r"\n")) from error
     except RuntimeError as error:
         if not is_about(error, "a killed worker"):
             raise
