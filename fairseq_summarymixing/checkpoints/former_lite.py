@@ -18,6 +18,6 @@ def refuse_lite_with_combiner(names: Iterable[str]) -> None:
     )
     if with_combiner - with_local:
         raise ValueError(
-            "the parameters are of a SummaryMixing-lite with a combiner, which the published one has not: train it again, "
-            "or use the version of fairseq_summarymixing that trained it"
+            "the parameters are of a SummaryMixing-lite with a combiner, which the published one has not: train it "
+            "again, or use the version of fairseq_summarymixing that trained it"
         )
