@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from ..errors import UserError
+from ..errors import UserError, is_out_of_memory
 from ..input_files import check_file
 
 ZIP_MAGIC = b"PK\x03\x04"
@@ -47,7 +47,7 @@ def read_torch_file(path: str | Path, classes: tuple[type, ...] = ()) -> Any:
     except pickle.UnpicklingError as error:
         raise UserError(f"{path} {_refusal(str(error))}") from error
     except Exception as error:  # torch and pickle raise any kind for damaged files, in words for programmers
-        if isinstance(error, MemoryError) or "allocate memory" in str(error):
+        if is_out_of_memory(error):
             raise UserError(f"there is not enough memory to read {path}, or it is damaged") from error
         raise UserError(f"{path} is damaged, cut short or no checkpoint; copy or save it again") from error
 

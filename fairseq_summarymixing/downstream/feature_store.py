@@ -12,11 +12,19 @@ from tqdm import tqdm
 
 from ..errors import UserError, printable
 from ..files import atomic_write
-from ..json_files import read_json
+from ..json_files import are_texts, check_fields, is_number, is_text, read_json
 from .feature_files import FeatureFiles
 from .feature_formats import FORMATS
 from .inputs import ReportFailure
 from .progress import warn
+
+RECORD = {
+    "arrays": are_texts,
+    "recordings": lambda value: isinstance(value, dict),
+    "left_out": lambda value: isinstance(value, dict) and all(map(is_text, value.values())),
+    "bytes": is_number,
+}
+"""What OUT.npz.json holds."""
 
 
 class FeatureStore:
@@ -44,6 +52,7 @@ class FeatureStore:
             return False
         try:
             found = read_json(self.origin)
+            check_fields(self.origin, found, RECORD, "")
         except UserError:
             raise self._refusal(f"{self.origin.name} does not record of what it was made") from None
         if found.get("recordings") != made_of or found.get("arrays") != list(wanted):

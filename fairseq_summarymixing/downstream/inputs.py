@@ -15,7 +15,7 @@ import soundfile
 import torch
 from torch import Tensor
 
-from ..data.audio import SAMPLE_RATE, BadAudio, check_kind, probe, read_mono, resample
+from ..data.audio import SAMPLE_RATE, BadAudio, check_kind, not_audio, probe, read_mono, resample
 from ..data.formats import EXTENSIONS
 from ..data.manifest import ZIP_PART, read_manifest
 from ..data.walk import find_audio
@@ -76,7 +76,7 @@ def read_length(path: str) -> int:
         try:
             info = soundfile.info(source)
         except soundfile.LibsndfileError as error:
-            raise BadAudio(f"not readable as audio: {error.error_string.rstrip('.')}") from error
+            raise BadAudio(not_audio(error)) from error
         frames, rate = info.frames, info.samplerate
     return -(-frames * SAMPLE_RATE // rate)
 

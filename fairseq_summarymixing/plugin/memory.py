@@ -5,7 +5,7 @@ import contextlib
 import os
 import re
 from pathlib import Path
-from typing import Any, Callable, Iterator, Optional
+from typing import Any, Callable, Iterator, List, Optional
 
 import numpy as np
 import torch
@@ -31,13 +31,9 @@ def install() -> None:
 @contextlib.contextmanager
 def memory_for_batches(trainer: Any, samples: Any, *args, **kwargs) -> Iterator[None]:
     """Report in one line that a step does not fit into memory, with its batch and the fields to lower."""
-    cfg = trainer.cfg
-    longest = getattr(cfg.task, "max_sample_size", None)
-    remedy = (
-        f"lower dataset.max_tokens={cfg.dataset.max_tokens}, in validation dataset.max_tokens_valid="
-        f"{cfg.dataset.max_tokens_valid}, or task.max_sample_size={longest}; earlier checkpoints are kept"
-    )
-    with enough_memory_for(described(samples), remedy):
+    with enough_memory_for(
+        described(samples), f"lower {' or '.join(sizes(trainer.cfg))}; earlier checkpoints are kept"
+    ):
         yield
 
 
@@ -48,6 +44,14 @@ def memory_to_load(*args, **kwargs) -> Iterator[None]:
         "the next batch", "lower dataset.max_tokens, dataset.num_workers or dataset.data_buffer_size"
     ):
         yield
+
+
+def sizes(cfg: Any) -> List[str]:
+    """Return the fields that bound a batch, with their values, such as "dataset.max_tokens=1400000"."""
+    fields = ("max_tokens", "batch_size", "max_tokens_valid", "batch_size_valid")
+    values = {f"dataset.{name}": getattr(cfg.dataset, name, None) for name in fields}
+    values["task.max_sample_size"] = getattr(getattr(cfg, "task", None), "max_sample_size", None)
+    return [f"{name}={value}" for name, value in values.items() if value is not None]
 
 
 def described(samples: Any) -> str:
@@ -107,8 +111,7 @@ def enough_memory(cfg: Any, trainer: Any, task: Any, epoch_itr: Any) -> Iterator
         machine = "this machine" if trainer.device.type == "cpu" else trainer.device
         raise UserError(
             f"this run needs at least {gigabytes(needed)} of memory, and {machine} has {gigabytes(limit)}: "
-            f"lower dataset.max_tokens={cfg.dataset.max_tokens} (and raise optimization.update_freq), or take a "
-            "smaller model"
+            f"lower {sizes(cfg)[0]} (and raise optimization.update_freq), or take a smaller model"
         )
     yield
 

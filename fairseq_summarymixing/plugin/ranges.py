@@ -86,7 +86,7 @@ def _check_all_of_their_kind(cfg: Any) -> None:
             for value in () if OmegaConf.is_missing(cfg[group], field) else _numbers(cfg, name):
                 if math.isnan(value):
                     raise UserError(f"{name} must be a number; got {value}")
-                if "drop" in field and not 0 <= value <= 1:
+                if ("dropout" in field or "layerdrop" in field) and not 0 <= value <= 1:
                     raise UserError(f"{name} must lie between 0 and 1; got {value}")
 
 

@@ -4,7 +4,6 @@ ever."""
 import contextlib
 import hashlib
 import json
-import os
 from typing import Any, Dict, Iterator, List
 
 import numpy as np
@@ -25,7 +24,8 @@ OF_ONE_PROCESS = frozenset(READ_PATHS).union(
     distributed_training.distributed_num_procs distributed_training.nprocs_per_node
     distributed_training.distributed_init_method distributed_training.distributed_port
     distributed_training.heartbeat_timeout
-    checkpoint.save_dir model.data ema.ema_seed_model criterion.wer_kenlm_model criterion.wer_lexicon
+    checkpoint.save_dir checkpoint.checkpoint_suffix
+    model.data ema.ema_seed_model criterion.wer_kenlm_model criterion.wer_lexicon
     common.user_dir common.quantization_config_path common.plasma_path common.use_plasma_view
     common.log_file common.log_format common.log_interval common.no_progress_bar common.tensorboard_logdir
     common.wandb_project common.azureml_logging common.aim_repo common.aim_run_hash common.reset_logging
@@ -56,12 +56,11 @@ def same_fields(cfg: Any) -> Iterator[None]:
 @contextlib.contextmanager
 def same_beginning(trainer: Any, filename: str, *args, **kwargs) -> Iterator[None]:
     """Check that all processes find the checkpoint that they go on from, or none does: fairseq sends what the first
-    process reads to those that see the file."""
+    process reads to those that see the file. Its name may be each process's own, as with shards."""
     from fairseq.file_io import PathManager
 
     found = "a file" if PathManager.isfile(filename) else "no file"
-    name = os.path.basename(filename)
-    check_same({f"the checkpoint to go on from, {name},": found}, "share its folder between the machines, or copy it")
+    check_same({"the checkpoint to go on from": found}, "share its folder between the machines, or copy it")
     yield
 
 

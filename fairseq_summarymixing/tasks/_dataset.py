@@ -24,6 +24,7 @@ FILES_LOOKED_AT = 8  # before training
 # Seconds. Of utterances of 10 to 30 s, 0.5 % is padding, and of the pairs in one batch fewer than 1 % meet again in
 # the next epoch's, with 200,000 utterances
 LENGTH_SPREAD = 0.25
+SHORTEST = 400  # samples of one frame of wav2vec 2.0, and of one window of log-mel features
 
 
 class ResilientAudioDataset(RawAudioDataset):
@@ -73,17 +74,15 @@ class ResilientAudioDataset(RawAudioDataset):
         self._rows = SharedRows(rows.only(long_enough))
         self.sizes = self._rows.arrays.frames
         if len(self.sizes) == 0:
-            raise UserError(
-                f"{manifest_path}: every file is shorter than task.min_sample_size={self.min_sample_size} samples"
-            )
+            raise UserError(f"{manifest_path}: every file is shorter than {self._least()}")
         if self.skipped_indices:
             short = len(self.skipped_indices)
             logger.warning(
-                "%s: %d of %d files are shorter than task.min_sample_size=%d samples and left out",
+                "%s: %d of %d files are shorter than %s and left out",
                 manifest_path,
                 short,
                 short + len(self.sizes),
-                self.min_sample_size,
+                self._least(),
             )
         self.manifest_path = manifest_path
         self.resample_others = resample_others
@@ -215,8 +214,17 @@ class ResilientAudioDataset(RawAudioDataset):
             samples = resample(samples, rate, self.sample_rate)
         if len(samples) < (self.min_sample_size or 0):
             found = counted(len(samples), "sample")
-            raise BadAudio(f"it has {found}, fewer than task.min_sample_size={self.min_sample_size}")
+            raise BadAudio(f"it has {found}, fewer than {self._least()}")
         return torch.from_numpy(samples)
+
+    def _least(self) -> str:
+        """Describe the length below which a file is left out."""
+        is_a_frame = self.min_sample_size == SHORTEST
+        return (
+            f"the {SHORTEST} samples of a frame"
+            if is_a_frame
+            else f"task.min_sample_size={self.min_sample_size} samples"
+        )
 
     @staticmethod
     def _open(path: str) -> Any:

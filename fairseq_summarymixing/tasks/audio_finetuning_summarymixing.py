@@ -14,6 +14,7 @@ from fairseq.tasks.audio_finetuning import AudioFinetuningConfig, AudioFinetunin
 
 from ..errors import exits_in_one_line
 from ..modules.config import check_range
+from ._dataset import SHORTEST
 from ._skipping import SkippingConfig, SkippingTask
 from ._targets import ResilientTargetDataset
 from ._waveforms import unpack
@@ -31,7 +32,7 @@ class AudioFinetuningSummaryMixingTask(AudioFinetuningTask, SkippingTask):
     """The task of fine-tuning on manifests (``<split>.tsv``) and labels (``<split>.ltr``)."""
 
     redraws_batches = False
-    shortest = 400  # samples of one frame of wav2vec 2.0, and of one window of log-mel features
+    shortest = SHORTEST
 
     def __init__(self, cfg: Any):
         super().__init__(cfg)

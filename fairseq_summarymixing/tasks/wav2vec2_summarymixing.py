@@ -27,7 +27,7 @@ from ..modules.config import check_range, is_default
 from ..modules.lean.activation_memory import count_activation_bytes
 from ..protocols import as_pretraining_model
 from ._batches import report_batches
-from ._dataset import ResilientAudioDataset
+from ._dataset import SHORTEST, ResilientAudioDataset
 from ._health import HealthMonitor
 from ._skipping import SkippingConfig, SkippingTask
 
@@ -81,7 +81,7 @@ class Wav2Vec2SummaryMixingTask(SkippingTask):
 
     cfg: Wav2Vec2SummaryMixingTaskConfig
     starts_warm = True
-    shortest = 400  # samples of one frame of wav2vec 2.0, and of one window of log-mel features
+    shortest = SHORTEST
 
     def __init__(self, cfg: Wav2Vec2SummaryMixingTaskConfig):
         super().__init__(cfg)

@@ -109,8 +109,8 @@ def test_a_step_that_memory_cannot_hold_is_one_line_with_its_batch(error):
         with pytest.raises(UserError) as found, memory.memory_for_batches(Trainer, samples):
             raise error
         assert str(found.value) == (
-            f"there is not enough memory for {described}: lower dataset.max_tokens=9000, in validation "
-            "dataset.max_tokens_valid=8000, or task.max_sample_size=4000; earlier checkpoints are kept"
+            f"there is not enough memory for {described}: lower dataset.max_tokens=9000 or "
+            "dataset.max_tokens_valid=8000 or task.max_sample_size=4000; earlier checkpoints are kept"
         )
     with pytest.raises(RuntimeError, match="another"), memory.memory_for_batches(Trainer, batches):
         raise RuntimeError("another")

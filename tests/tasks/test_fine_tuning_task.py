@@ -86,7 +86,7 @@ def test_what_cannot_be_used_changes_nothing_but_the_log(processes, pretrained, 
         log = "".join(outputs)
     for kind, reason in REASONS.items():
         assert f"{kind}.wav: " in log and reason in log
-    assert "1 of 9 files are shorter than task.min_sample_size=400 samples and left out" in log
+    assert "1 of 9 files are shorter than the 400 samples of a frame and left out" in log
     found, expected = last_checkpoint(tmp_path / "spoilt"), last_checkpoint(tmp_path / "whole")
     assert_same_weights(found, expected, atol=1e-5, rtol=1e-3)
     assert found["extra_state"]["val_loss"] == pytest.approx(expected["extra_state"]["val_loss"], rel=1e-3)

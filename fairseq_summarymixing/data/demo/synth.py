@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from ...errors import UserError, counted
 from ...files import atomic_folder, atomic_write
-from ...json_files import differences
+from ...json_files import differences, read_json
 from ..audio import SAMPLE_RATE, resample, write_flac
 from .espeak import Espeak
 from .vocabulary import VOCABULARY
@@ -68,10 +68,10 @@ def _is_finished(out: Path, settings: dict) -> bool:
     if not out.is_dir():
         raise UserError(f"{out} is a file; expected a folder")
     try:
-        found = json.loads((out / SETTINGS).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = read_json(out / SETTINGS)
+    except UserError:
         found = None
-    if not isinstance(found, dict):
+    if found is None:
         if any(out.iterdir()):
             raise UserError(f"{out} is not empty and holds no finished demo corpus; choose another folder")
         return False

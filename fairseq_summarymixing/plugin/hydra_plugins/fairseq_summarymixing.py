@@ -30,7 +30,7 @@ def install() -> None:
     import fairseq_cli.hydra_train
     from fairseq.distributed import utils
     from hydra.core.plugins import Plugins
-    from hydra_plugins._summarymixing_meeting import meeting
+    from hydra_plugins._summarymixing_rendezvous import rendezvous
 
     for name in ("hydra", "core_plugins.basic_launcher"):
         module = importlib.import_module(f"hydra._internal.{name}")
@@ -38,7 +38,7 @@ def install() -> None:
     Plugins.instantiate_sweeper = sweeping(Plugins.instantiate_sweeper)
     fairseq_cli.hydra_train._hydra_main = going_on(fairseq_cli.hydra_train._hydra_main)
     utils.call_main = reporting(utils.call_main)
-    utils.distributed_init = meeting(utils.distributed_init, is_ours, INTERRUPTED)
+    utils.distributed_init = rendezvous(utils.distributed_init, is_ours, INTERRUPTED)
 
 
 def is_ours(cfg: Any) -> bool:

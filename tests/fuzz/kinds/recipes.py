@@ -8,10 +8,6 @@ from case import Case
 from commands import FINETUNE, PRETRAIN
 from damage import EXTREMES, odd_value
 
-# A huge number of processes is what was asked for, and no machine's business
-COUNTS_OF_PROCESSES = ("num_workers", "distributed_world_size", "distributed_num_procs", "nprocs_per_node")
-
-
 # A huge one of these is as much work as was asked for
 AMOUNTS = ("max_update", "max_epoch")
 

@@ -13,14 +13,14 @@ pytest.importorskip("fairseq")
 
 import torch.distributed as dist
 from forked import Forked, forked
-from hydra_plugins import _summarymixing_meeting as meeting
+from hydra_plugins import _summarymixing_rendezvous as rendezvous
 from omegaconf import OmegaConf
 from processes import free_port, met_by_hand
 from tiny import command, pretraining
 
 from fairseq_summarymixing.plugin import interrupts
 
-MODULE = meeting.__name__
+MODULE = rendezvous.__name__
 QUICK = [(MODULE, "POLL_SECONDS", 0.1), (MODULE, "FIRST_SECONDS", 0.3)]
 
 
@@ -53,14 +53,14 @@ def test_who_is_missing_is_named_and_ctrl_c_ends_the_wait_in_one_line(tmp_path):
 
 def meet(rank, size, port, limit, file):
     """Write how it ends to meet as a process that is started by hand, torch's limit being so many seconds."""
-    meeting.POLL_SECONDS, meeting.LIMIT_SECONDS = 0.1, limit
+    rendezvous.POLL_SECONDS, rendezvous.LIMIT_SECONDS = 0.1, limit
     cfg = {"distributed_rank": rank, "distributed_world_size": size, "distributed_no_spawn": True}
     cfg["distributed_init_method"] = f"tcp://localhost:{port}"
     init = functools.partial(dist.init_process_group, "gloo", timeout=timedelta(seconds=limit), world_size=size)
     init = functools.partial(init, init_method=cfg["distributed_init_method"], rank=rank)
     with file.open("w") as said:
         try:
-            meeting.meeting(lambda cfg: init(), bool, "")(OmegaConf.create({"distributed_training": cfg}))
+            rendezvous.rendezvous(lambda cfg: init(), bool, "")(OmegaConf.create({"distributed_training": cfg}))
             print("met", file=said)
         except SystemExit as end:
             print(end, file=said)
@@ -107,4 +107,4 @@ def test_processes_that_come_meet_and_a_second_one_of_a_rank_is_refused(tmp_path
 
 @pytest.mark.parametrize("method", [None, "env://", "file:///a", "tcp://host", "tcp://host:port"])
 def test_other_ways_to_meet_are_left_alone(method):
-    assert meeting.address_of(method) is None
+    assert rendezvous.address_of(method) is None

@@ -1,5 +1,4 @@
-"""Say, while the processes of a run wait for each other before it begins, who has not come, and end in one line where
-nobody comes, or at Ctrl-C.
+"""Log for which processes a run waits before it begins, and end it in one line where they do not join, or at Ctrl-C.
 
 torch waits in silence for half an hour, deaf to Ctrl-C, and ends in pages about its store.
 """
@@ -23,16 +22,16 @@ import torch.distributed as dist
 POLL_SECONDS = 1.0
 FIRST_SECONDS = 10.0  # until the first line
 AGAIN_SECONDS = 600.0  # and from one to the next
-LIMIT_SECONDS = dist.distributed_c10d.default_pg_timeout.total_seconds()  # torch's, which fairseq leaves as it is
-COME = "fairseq_summarymixing/come"  # of each process in the store: how often it has come
+LIMIT_SECONDS = 1800.0  # torch's, which fairseq leaves as it is
+JOINED = "fairseq_summarymixing/joined"  # of each process in the store: how often it has joined
 CONNECT_SECONDS = 5.0
 
 logger = logging.getLogger("fairseq_cli.hydra_train")
 Address = Tuple[str, int]
 
 
-def meeting(distributed_init: Callable, is_ours: Callable[[Any], bool], interrupted: str) -> Callable:
-    """Wrap the function in which processes meet that were started by a command each.
+def rendezvous(distributed_init: Callable, is_ours: Callable[[Any], bool], interrupted: str) -> Callable:
+    """Wrap the function in which processes join a run that were started by a command each.
 
     Args:
         is_ours: whether a configuration is of our runs; others stay as they are.
@@ -52,7 +51,7 @@ def meeting(distributed_init: Callable, is_ours: Callable[[Any], bool], interrup
                 f"distributed_training.distributed_world_size={size}"
             )
         waiting = Waiting(address, rank, size, interrupted)
-        with waiting.until_met():
+        with waiting.until_joined():
             if rank:
                 wait_for_server(address, waiting)
             return distributed_init(cfg)
@@ -82,17 +81,17 @@ def wait_for_server(address: Address, waiting: "Waiting") -> None:
 
 
 class Waiting(threading.Thread):
-    """Say from time to time for whom a process waits; a signal that comes meanwhile wakes it up."""
+    """Logs from time to time for whom a process waits; a signal that comes meanwhile wakes it up."""
 
     def __init__(self, address: Address, rank: int, size: int, interrupted: str):
         super().__init__(name="wait-for-other-processes", daemon=True)
         self.address, self.rank, self.size, self.interrupted = address, rank, size, interrupted
-        self.has_come = False
-        self.said = self._missing()
+        self.has_joined = False
+        self.line = self._missing()
 
     @contextlib.contextmanager
-    def until_met(self) -> Iterator[None]:
-        """Wait inside for the others; raises SystemExit where they do not come."""
+    def until_joined(self) -> Iterator[None]:
+        """Wait inside for the others; raises SystemExit where they do not join."""
         self.signals, written = os.pipe()
         os.set_blocking(written, False)
         before = signal.set_wakeup_fd(written)
@@ -120,16 +119,16 @@ class Waiting(threading.Thread):
                     return
                 self._leave()
             with contextlib.suppress(Exception):  # of a store that is not there yet
-                self._come()
+                self._join()
             now = time.monotonic()
             if now - began > FIRST_SECONDS and (said == began or now - said > AGAIN_SECONDS):
                 said = now
-                self.said = self._missing()
-                logger.warning("%s", self.said)
+                self.line = self._missing()
+                logger.warning("%s", self.line)
 
     def error(self) -> str:
         return (
-            f"error: {self.said}; nobody came in {LIMIT_SECONDS / 60:.2g} minutes: start these, or set "
+            f"error: {self.line}; they have not joined in {LIMIT_SECONDS / 60:.2g} minutes: start these, or set "
             "distributed_training.distributed_world_size to the number of processes that are started"
         )
 
@@ -145,23 +144,23 @@ class Waiting(threading.Thread):
         print(self.interrupted, file=sys.stderr, flush=True)
         os._exit(130)
 
-    def _come(self) -> None:
-        if not self.has_come:
-            self._connect().add(f"{COME}/{self.rank}", 1)
-            self.has_come = True
+    def _join(self) -> None:
+        if not self.has_joined:
+            self._connect().add(f"{JOINED}/{self.rank}", 1)
+            self.has_joined = True
 
     def _missing(self) -> str:
         here = f"process {self.rank} of {self.size} waits at tcp://{self.address[0]}:{self.address[1]}"
         counts: List[int] = []
         with contextlib.suppress(Exception):
-            store = self._connect() if self.has_come else None
-            counts = [store.add(f"{COME}/{rank}", 0) for rank in range(self.size)] if store else []
+            store = self._connect() if self.has_joined else None
+            counts = [store.add(f"{JOINED}/{rank}", 0) for rank in range(self.size)] if store else []
         if not counts:
             return f"{here} for {'process 0, which is to listen there' if self.rank else 'the others'}"
         missing = [str(rank) for rank, count in enumerate(counts) if not count]
         twice = [str(rank) for rank, count in enumerate(counts) if count > 1]
         more = f"; distributed_training.distributed_rank={twice[0]} is given twice" if twice else ""
-        return f"{here} for {', '.join(missing)}; {self.size - len(missing)} of {self.size} have come{more}"
+        return f"{here} for {', '.join(missing)}; {self.size - len(missing)} of {self.size} have joined{more}"
 
     def _connect(self) -> dist.Store:
         socket.create_connection(self.address, timeout=CONNECT_SECONDS).close()  # else torch prints pages
