@@ -43,7 +43,7 @@ def test_who_is_missing_is_named_and_ctrl_c_ends_the_wait_in_one_line(tmp_path):
         if rank:
             wait_for(f"process 2 of 4 waits at {address} for process 0, which is to listen there", started[0].log)
     for rank, process in zip((2, 0), started):
-        wait_for(f"process {rank} of 4 waits at {address} for 1, 3; 2 of 4 have come", process.log)
+        wait_for(f"process {rank} of 4 waits at {address} for 1, 3; 2 of 4 have joined", process.log)
     for process in started:
         os.kill(process.process.pid, signal.SIGINT)
     for process in started:
@@ -80,19 +80,20 @@ def outcomes(folder, *arguments):
 def test_the_wait_ends_in_one_line_with_torchs_limit(tmp_path):
     port, other = free_port(), free_port()
     alone, first, out = outcomes(tmp_path, (1, 3, port, 1.2), (0, 2, other, 1.2), (2, 2, port, 1.2))
+    waits = f"process 1 of 3 waits at tcp://localhost:{port} for process 0, which is to listen there"
     assert alone == (
-        f"error: process 1 of 3 waits at tcp://localhost:{port} for process 0, which is to listen there; nobody came "
-        "in 0.02 minutes: start these, or set distributed_training.distributed_world_size to the number of processes "
-        "that are started"
+        f"error: {waits}; they have not joined in 0.02 minutes: start these, or set "
+        "distributed_training.distributed_world_size to the number of processes that are started"
     )
-    assert first.startswith(f"error: process 0 of 2 waits at tcp://localhost:{other} for the others; nobody came in")
+    waits = f"process 0 of 2 waits at tcp://localhost:{other} for the others"
+    assert first.startswith(f"error: {waits}; they have not joined in")
     assert out == (
         "error: distributed_training.distributed_rank=2 must be 0 or more and below "
         "distributed_training.distributed_world_size=2"
     )
 
 
-def test_processes_that_come_meet_and_a_second_one_of_a_rank_is_refused(tmp_path):
+def test_processes_that_join_run_and_a_second_one_of_a_rank_is_refused(tmp_path):
     port = free_port()
     assert outcomes(tmp_path, (0, 2, port, 20), (1, 2, port, 20)) == ["met", "met"]
     with socket.socket() as own:
