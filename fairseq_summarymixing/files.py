@@ -262,9 +262,9 @@ def _room_for(path: Path) -> Iterator[None]:
         yield
     except Exception as error:
         if isinstance(error, OSError) and error.errno in _NO_ROOM:
-            raise UserError(f"cannot write {path}: {error.strerror}; nothing was changed") from error
+            raise UserError(f"cannot write {path}: {error.strerror}; it was not written") from error
         if says_no_room(error):
             raise UserError(
-                f"cannot write {path}: the disk is full, or files may not be so large; nothing was changed"
+                f"cannot write {path}: the disk is full, or files may not be so large; it was not written"
             ) from error
         raise

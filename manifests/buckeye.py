@@ -54,7 +54,7 @@ def main() -> int:
     parser.add_argument("--keep-characters", metavar="SET", help='of transcripts, such as "A-Z\'" (default: all)')
     parser.add_argument("--min-seconds", type=float, default=2, help="of a segment (default %(default)s)")
     parser.add_argument("--min-words", type=int, default=3, help="of a segment (default %(default)s)")
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()  # OUT may follow an option
     return exit_status(lambda: make(args), parser)
 
 

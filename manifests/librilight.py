@@ -108,7 +108,7 @@ def main() -> int:
     parser.add_argument("--min-seconds", type=float, default=10, help="of a segment (default %(default)s)")
     parser.add_argument("--max-seconds", type=float, default=30, help="at least twice as many (default %(default)s)")
     parser.add_argument("--workers", type=int, help="threads (default: one per processor)")
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()  # OUT may follow an option
     return exit_status(lambda: run(args), parser)
 
 

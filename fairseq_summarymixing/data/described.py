@@ -145,9 +145,13 @@ def _header(path: str | Path, lines: Sequence[str], columns: Mapping[str, str]) 
     first = lines[0] if lines else ""
     delimiter = max(DELIMITERS, key=lambda one: (columns["path"] in _split(first, one), one in first))
     header = _split(first, delimiter)
+    if not any(header):
+        raise UserError(f"{path}:1: expected a header that names the columns; found an empty line")
     for name in columns.values():
         if name not in header:
             raise UserError(f"{path}:1: there is no column {name!r}; its columns are {', '.join(header)[:200]}")
+        if header.count(name) > 1:
+            raise UserError(f"{path}:1: {header.count(name)} columns are called {name!r}: rename all but one")
     return delimiter, header
 
 
@@ -164,7 +168,7 @@ def _cells(path: str | Path, lines: Sequence[str], delimiter: str):
     if delimiter == "\t":
         yield from ((number, line.split("\t")) for number, line in enumerate(lines, start=1))
         return
-    reader = csv.reader((f"{line}\n" for line in lines), delimiter=delimiter)
+    reader = csv.reader((f"{line}\n" for line in lines), delimiter=delimiter, strict=True)
     number = 1
     try:
         for cells in reader:
@@ -174,10 +178,15 @@ def _cells(path: str | Path, lines: Sequence[str], delimiter: str):
             yield number, cells
             number = reader.line_num + 1
     except csv.Error as error:
-        most = csv.field_size_limit()
-        raise UserError(
-            f"{path}:{reader.line_num}: a cell of more than {most:,} characters; is a quote not closed?"
-        ) from error
+        if "limit" in str(error):
+            most = csv.field_size_limit()
+            problem = f"{path}:{reader.line_num}: a cell of more than {most:,} characters; is a quote not closed?"
+        else:
+            problem = (
+                f"{path}:{number}: a quoted cell that does not end with its closing quote: close it, and write a quote "
+                "inside of it twice"
+            )
+        raise UserError(problem) from error
 
 
 def _read_table(path: str | Path, columns: Mapping[str, str] | None) -> list[tuple[str, Entry]]:

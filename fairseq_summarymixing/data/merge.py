@@ -56,6 +56,10 @@ def merge_manifests(corpora: Sequence[tuple[str | Path, int]], out: str | Path) 
     out = Path(os.path.abspath(out))
     if len(corpora) < 2:
         raise UserError(f"expected two folders or more to merge, then OUT; got {corpora[0][0]} and {out}")
+    places = [os.path.realpath(folder) for folder, _ in corpora]
+    twice = next((folder for folder, _ in corpora if places.count(os.path.realpath(folder)) > 1), None)
+    if twice is not None:
+        raise UserError(f"{twice} is named more than once: give it once, as {twice}=2")
     read = [_read(Path(folder), times) for folder, times in corpora]
     if any(corpus.folder.resolve() == out.resolve() for corpus in read):
         raise UserError(f"{out} is one of the folders to merge; choose another OUT")

@@ -35,7 +35,7 @@ def run_page(
     parser.add_argument("--case", choices=["upper", "lower"], help="of transcripts (default: as they are)")
     parser.add_argument("--keep-characters", metavar="SET", help='of transcripts, such as "A-Z\'" (default: all)')
     add_options(parser)
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()  # OUT may follow an option
     return exit_status(lambda: _run(args, read), parser)
 
 

@@ -34,14 +34,14 @@ def test_no_room_is_one_line(kind, size, checkpoint, exported, tmp_path, capfd):
         status = main([*kind.split(), str(source), str(tmp_path / "out")])
     error = capfd.readouterr().err
     assert status == 1 and error.startswith("error: cannot write") and error.count("\n") == 1, error
-    assert "nothing was changed" in error and not list(tmp_path.iterdir())
+    assert "it was not written" in error and not list(tmp_path.iterdir())
 
 
 def test_no_room_for_a_program_of_torch_is_one_line(tmp_path, monkeypatch):
     export = pytest.importorskip("torch.export")
     program = export.export(torch.nn.Linear(64, 64), (torch.zeros(1, 64),))
     monkeypatch.setattr(graph, "_program", lambda model: program)
-    with pytest.raises(UserError, match="cannot write .*out: File too large; nothing was changed"):
+    with pytest.raises(UserError, match="cannot write .*out: File too large; it was not written"):
         with no_file_above(5000), atomic_file(tmp_path / "out") as temporary:
             graph.write_torch(None, temporary, {})
     assert not list(tmp_path.iterdir())

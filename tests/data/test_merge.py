@@ -112,3 +112,9 @@ def test_labels_and_trials_are_read_back(tmp_path):
         write_splits(tmp_path, tmp_path, {"test": rows}, trials={"test": [Trial(True, "z.wav", "a.wav")]})
     with pytest.raises(UserError, match="b.wav has no label, other recordings have one"):
         write_splits(tmp_path, tmp_path, {"test": [rows[0], Row("b.wav", 1)]})
+
+
+def test_a_folder_that_is_named_twice_is_refused(tmp_path):
+    """Its test split would be twice as large."""
+    with pytest.raises(UserError, match="one is named more than once: give it once, as .*one=2"):
+        merge_manifests([(tmp_path / "one", 1), (tmp_path / "two" / ".." / "one", 1)], tmp_path / "out")

@@ -154,7 +154,9 @@ def test_only_the_valid_split(common_voice, tmp_path):
             "differ about clip_1.wav: let one of them",
         ),
         ({"split_lists": {"train": "elsewhere.tsv"}}, "fits a recording: it names 'zz.wav', SRC holds 'clip_0.wav'"),
-        ({"split_lists": {"train": "open.csv"}}, "open.csv:2: a row over 31 lines; is a quote not closed"),
+        ({"split_lists": {"train": "open.csv"}}, "open.csv:2: a quoted cell that does not end with its closing quote"),
+        ({"split_lists": {"train": "swallowing.csv"}}, "swallowing.csv:2: a quoted cell that does not end with its"),
+        ({"split_lists": {"train": "doubled.csv"}}, "doubled.csv:1: 2 columns are called 'path': rename all but one"),
         ({"split_lists": {"train": "empty.txt"}, "columns": {}}, "empty.txt names no recordings"),
         ({"split_lists": {"train": "none.txt"}, "columns": {}}, "cannot read .*none.txt"),
         ({"split_lists": {}}, "`columns` needs a table"),
@@ -179,6 +181,8 @@ def test_lists_and_columns_that_cannot_work_are_one_clear_line(common_voice, tmp
         (common_voice / f"{name}.tsv").write_text(HEAD + content)
     (common_voice / "empty.txt").write_text("\n")
     (common_voice / "open.csv").write_text("client_id,path,sentence\n" + 's,clip_1.wav,"A\n' + "s,clip_2.wav,B\n" * 30)
+    (common_voice / "swallowing.csv").write_text("path,sentence,x\n" + 'clip_1.wav,"A B,0\nclip_2.wav,"C D,0\n')
+    (common_voice / "doubled.csv").write_text("path,sentence,path\nclip_1.wav,A,b.wav\n")
     options = with_lists(common_voice, **options)
     options["split_lists"] = {split: common_voice / name for split, name in options["split_lists"].items()}
     with pytest.raises(UserError, match=message) as caught:
