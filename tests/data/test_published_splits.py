@@ -181,7 +181,9 @@ def test_lists_and_columns_that_cannot_work_are_one_clear_line(common_voice, tmp
         (common_voice / f"{name}.tsv").write_text(HEAD + content)
     (common_voice / "empty.txt").write_text("\n")
     (common_voice / "open.csv").write_text("client_id,path,sentence\n" + 's,clip_1.wav,"A\n' + "s,clip_2.wav,B\n" * 30)
-    (common_voice / "swallowing.csv").write_text("client_id,path,sentence,x\n" + 's,clip_1.wav,"A B,0\ns,clip_2.wav,"C D,0\n')
+    (common_voice / "swallowing.csv").write_text(
+        "client_id,path,sentence,x\n" + 's,clip_1.wav,"A B,0\ns,clip_2.wav,"C D,0\n'
+    )
     (common_voice / "doubled.csv").write_text("client_id,path,sentence,path\ns,clip_1.wav,A,b.wav\n")
     options = with_lists(common_voice, **options)
     options["split_lists"] = {split: common_voice / name for split, name in options["split_lists"].items()}
