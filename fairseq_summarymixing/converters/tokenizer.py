@@ -101,7 +101,7 @@ def check_texts(source: ExportSource, folder: Path, logits: Iterable[Tensor]) ->
     other counted once.
 
     Args:
-        logits: (T, V), of recordings. Paths through all classes are tried besides.
+        logits: (T, V), of recordings. Paths through all classes but :data:`RESERVED` are tried besides.
 
     Returns:
         A line on what was compared.
@@ -122,7 +122,8 @@ def check_texts(source: ExportSource, folder: Path, logits: Iterable[Tensor]) ->
                 f"{expected[:60]!r}: nothing was written"
             )
         count += 1
-    return f"texts of greedy decoding: {count} of {count} the same, through all {len(source.symbols)} classes"
+    classes = len(source.symbols) - len(RESERVED)
+    return f"texts of greedy decoding: {count} of {count} the same, through the {classes} classes that texts hold"
 
 
 def fairseq_text(source: ExportSource, logits: Tensor) -> str:
