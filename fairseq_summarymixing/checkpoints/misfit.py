@@ -13,8 +13,7 @@ NUM_LISTED = 3
 
 
 class Misfit(UserError):
-    """An error: parameters are of another model than the one that loads them, which knows not of which file they are:
-    who does adds it."""
+    """An error: parameters are of another model than the one that loads them. Callers that know the file name it."""
 
 
 def misfit(error: BaseException) -> str:

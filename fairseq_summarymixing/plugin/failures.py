@@ -98,7 +98,7 @@ def watch_other_processes() -> None:
 
 
 def fail_alike() -> None:
-    """Stop to watch: all processes of this run end with an error that each of them knows and reports itself."""
+    """Stop watching: all processes of this run end with an error that each of them knows and reports itself."""
     if _Watch.current is not None:
         _Watch.current.ends_by_itself.set()
 
@@ -131,7 +131,7 @@ class _Watch(threading.Thread):
             self._wait_until_seen()
 
     def end(self) -> None:
-        """Stop to watch, since Python aborts where its way out meets a thread inside torch; where this process has
+        """Stop watching, since Python aborts where its way out meets a thread inside torch; where this process has
         failed, report that."""
         if self.has_failed:
             self._send("")

@@ -42,7 +42,7 @@ class AudioFinetuningSummaryMixingTask(AudioFinetuningTask, SkippingTask):
     @exits_in_one_line()
     def build_model(self, model_cfg: Any, from_checkpoint: bool = False):
         """Build the model as stock does."""
-        check_numbers(self.cfg)
+        check_max_skipped(self.cfg)
         model = super().build_model(model_cfg, from_checkpoint)
         pretrained = getattr(getattr(model, "w2v_encoder", None), "w2v_model", None)
         if not self.cfg.autoregressive:
@@ -72,6 +72,6 @@ class AudioFinetuningSummaryMixingTask(AudioFinetuningTask, SkippingTask):
         super().reduce_metrics([logged for logged in logging_outputs if logged.get("ntokens", 1)], criterion)
 
 
-def check_numbers(cfg: Any) -> None:
-    """Check the numbers that are no other task's; raises ValueError by name."""
+def check_max_skipped(cfg: Any) -> None:
+    """Check that ``max_skipped`` is a share; raises ValueError by name."""
     check_range("task.max_skipped", getattr(cfg, "max_skipped", None) or 0, 0, 1)
