@@ -116,6 +116,7 @@ def test_costs_are_measured_in_turns_and_once(corpora, tmp_path):
 
 def test_all_trainings_stop_in_time_and_mistakes_are_one_line(tmp_path):
     (tmp_path / "data" / "pretraining").mkdir(parents=True)
+    (tmp_path / "data" / "pretraining" / "train.tsv").touch()
     stopped = study("--out", tmp_path, "--stages", "pretrain", "--minutes", "0.001", "--jobs", "3")
     assert stopped.returncode == 0, stopped.stderr
     assert "stopped after 0.001 minutes: run the same command again to go on" in stopped.stdout

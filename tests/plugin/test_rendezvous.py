@@ -47,7 +47,7 @@ def test_who_is_missing_is_named_and_ctrl_c_ends_the_wait_in_one_line(tmp_path):
     for process in started:
         os.kill(process.process.pid, signal.SIGINT)
     for process in started:
-        status, output = process.end(20)
+        status, output = process.end(60)
         assert status == 130 and output.splitlines()[-1] == interrupts.MESSAGE and "Traceback" not in output
 
 
