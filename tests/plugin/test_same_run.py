@@ -68,7 +68,7 @@ def test_other_manifests_or_a_checkpoint_that_one_process_alone_finds_end_all(tm
         data,
     )
     assert beginning == (
-        f"the checkpoint to go on from, checkpoint_last.pt, {rule} a file in process 0 and no file in process 1: share "
+        f"the checkpoint to go on from {rule} a file in process 0 and no file in process 1: share "
         "its folder between the machines, or copy it"
     )
     assert valid == "the same"
