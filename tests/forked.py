@@ -61,6 +61,7 @@ def kill_this(*args, **kwargs):
 
 def _run(argv, folder, log, values):
     os.setpgrp()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's background commands ignore
     with open(log, "w") as file, open(os.devnull) as nothing:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
