@@ -31,7 +31,7 @@ RANGES: Dict[Tuple[float, float], str] = {
         optimization.max_epoch optimization.max_update optimization.stop_time_hours optimization.clip_norm
         optimization.lr checkpoint.save_interval_updates optimizer.adam_eps optimizer.weight_decay
         lr_scheduler.warmup_updates lr_scheduler.warmup_steps lr_scheduler.hold_steps lr_scheduler.decay_steps
-        lr_scheduler.max_update lr_scheduler.init_lr_scale lr_scheduler.final_lr_scale
+        lr_scheduler.max_update lr_scheduler.init_lr_scale lr_scheduler.lr
         lr_scheduler.end_learning_rate lr_scheduler.power""",
     (-1, math.inf): """
         checkpoint.keep_interval_updates checkpoint.keep_interval_updates_pattern checkpoint.keep_last_epochs
@@ -40,7 +40,8 @@ RANGES: Dict[Tuple[float, float], str] = {
     (1, MOST_LAYERS): "model.encoder_layers",
     (0, 1): "common.fp16_scale_tolerance lr_scheduler.phase_ratio",
     RATES: "task.sample_rate",
-    (0, 2**32 - 1): "common.seed dataset.fixed_validation_seed",  # numpy's seeds
+    (1e-12, math.inf): "lr_scheduler.final_lr_scale",  # of which fairseq takes the logarithm
+    (0, 2**32 - 1): "common.seed task.seed dataset.fixed_validation_seed",  # numpy's seeds
 }
 LARGEST = 2**53  # beyond, floats skip whole numbers and integers of 64 bits overflow in products
 LISTS = ("optimization.lr", "optimization.update_freq")

@@ -43,7 +43,7 @@ READ = frozenset(
 # From and to, where there is a number
 RANGES = {
     "max_skipped": (0, 1),
-    "hours_per_update": (0, math.inf),
+    "hours_per_update": (0, 1_000_000),
     "health_patience": (1, math.inf),
     "sample_rate": RATES,
     "min_sample_size": (0, math.inf),
