@@ -40,7 +40,7 @@ RANGES: Dict[Tuple[float, float], str] = {
     (1, MOST_LAYERS): "model.encoder_layers",
     (0, 1): "common.fp16_scale_tolerance lr_scheduler.phase_ratio",
     RATES: "task.sample_rate",
-    (1e-12, math.inf): "lr_scheduler.final_lr_scale",  # of which fairseq takes the logarithm
+    (1e-12, math.inf): "lr_scheduler.final_lr_scale model.layer_decay",  # fairseq takes their logarithm or divides
     (0, 2**32 - 1): "common.seed task.seed dataset.fixed_validation_seed",  # numpy's seeds
 }
 LARGEST = 2**53  # beyond, floats skip whole numbers and integers of 64 bits overflow in products
