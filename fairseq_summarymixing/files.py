@@ -193,7 +193,15 @@ def _lock_new(descriptor: int, path: Union[str, Path]) -> bool:
         return False
     except OSError:
         pass  # this file system has no locks: then nobody sweeps either
-    return os.path.lexists(path)
+    return _is_still_at(path, descriptor)
+
+
+def _is_still_at(path: Union[str, Path], descriptor: int) -> bool:
+    """Return whether the open file is the one at ``path``: a lock on a file that was removed protects nothing."""
+    try:
+        return os.path.samestat(os.lstat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def _remove_dead(entry: os.DirEntry) -> bool:
@@ -210,6 +218,9 @@ def _remove_dead(entry: os.DirEntry) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:  # it is held, or there are no locks here
+        os.close(descriptor)
+        return False
+    if not _is_still_at(path, descriptor):  # another sweep removed it first, and a writer may have made it anew
         os.close(descriptor)
         return False
     if is_folder:

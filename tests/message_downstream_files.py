@@ -10,6 +10,7 @@ from checkpoint_files import ctc, pretrained
 SAFETENSORS = b'{"odd": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}'
 WORDS = "\\data\\\nngram 1=3\n\n\\1-grams:\n-99\t<s>\n-1\t</s>\n-1\tAB\n\n\\end\\\n"
 TEXTS = {
+    "notes.npz": "not of ours\n",
     "lm/marked.arpa": f"\ufeff{WORDS}",
     "lm/gramless.arpa": "\\data\\\n\n\\1-grams:\n",
     "lm/many.arpa": WORDS.replace("=3", "=many"),

@@ -141,6 +141,43 @@ def test_a_sweep_before_the_lock_makes_the_writer_begin_again(kind, tmp_path, mo
     assert os.listdir(tmp_path) == ["target"]
 
 
+def test_a_lock_on_a_file_that_was_removed_gives_nobody_the_folder(tmp_path, monkeypatch):
+    """A second sweep removes the lock file that the first has opened, and the writer makes it anew."""
+    folder, lock, held = tmp_path / ".other.abcdefgh.part", fcntl.flock, []
+    folder.mkdir()
+
+    def made_anew(descriptor, operation):
+        if not held:
+            (folder / ".lock").unlink()
+            held.append(os.open(folder / ".lock", os.O_RDWR | os.O_CREAT))
+            lock(held[0], fcntl.LOCK_EX | fcntl.LOCK_NB)
+            (folder / "other").touch()
+        lock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", made_anew)
+    try:
+        assert sweep_leftovers(tmp_path) == []
+        assert sorted(os.listdir(folder)) == [".lock", "other"]
+    finally:
+        os.close(held[0])
+
+
+def test_a_writer_whose_lock_was_removed_and_made_anew_begins_again(tmp_path, monkeypatch):
+    lock, others = fcntl.flock, []
+
+    def made_anew(descriptor, operation):
+        if not others:
+            others.extend(tmp_path.glob(".target.*.part/.lock"))
+            others[0].unlink()
+            others[0].touch()
+        lock(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", made_anew)
+    with atomic_file(tmp_path / "target") as temporary:
+        assert temporary.parent != others[0].parent
+        temporary.touch()
+
+
 def test_a_process_killed_before_it_locked_its_folder_leaves_nothing_for_ever(tmp_path):
     (tmp_path / ".model.abcdefgh.part").mkdir()
     (tmp_path / ".model.abcdefg1.part").touch()

@@ -39,6 +39,12 @@ class Trial:
     second: str
 
 
+def is_manifest(path: Path) -> bool:
+    """Return whether a .tsv is a manifest: report.tsv and other tables begin with several columns."""
+    first = next(iter(read_lines(path)), "")
+    return bool(first.strip()) and "\t" not in first.strip()
+
+
 def unwritable(path: str) -> str | None:
     """Return why a manifest cannot hold this path, or None. fairseq strips lines and splits them at the tab."""
     if any(ord(character) < 32 or character in "\x7f\x85\u2028\u2029" for character in path):
@@ -226,4 +232,6 @@ def _wrong(fields: list[str]) -> str | None:
 def _missing(root: str, path: str) -> str | None:
     in_zip = ZIP_PART.match(path)
     full_path = os.path.join(root, in_zip["zip"] if in_zip else path)
-    return None if os.path.isfile(full_path) else f"the file {full_path} does not exist"
+    if os.path.isfile(full_path):
+        return None
+    return f"the file {full_path} does not exist; bring it back, or take its row out of the manifest and its labels"

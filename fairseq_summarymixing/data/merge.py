@@ -9,12 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import UserError
-from ..text_files import read_lines
+from ..errors import UserError, counted
 from .audio import SAMPLE_RATE
 from .folder_options import refuse_leftovers
 from .labels import read_counts, read_labels, read_trials
-from .manifest import Trial, read_manifest, trial_lines, unwritable, write_together
+from .manifest import Trial, is_manifest, read_manifest, trial_lines, unwritable, write_together
 from .transcripts import count_lines
 
 REPEATED = "train"  # the split whose rows are repeated
@@ -67,7 +66,7 @@ def merge_manifests(corpora: Sequence[tuple[str | Path, int]], out: str | Path) 
     contents: dict[str, list[str]] = {}
     lines = []
     for name in sorted({name for corpus in read for name in corpus.splits}):
-        lines += _merge_split(name, [corpus for corpus in read if name in corpus.splits], root, contents)
+        lines.append(_merge_split(name, [corpus for corpus in read if name in corpus.splits], root, contents))
     for kind in sorted({Path(name).suffix[1:] for name in contents} - {"tsv", "trials"}):
         dictionaries = [corpus.folder / f"dict.{kind}.txt" for corpus in read]
         if all(path.is_file() for path in dictionaries):
@@ -77,7 +76,7 @@ def merge_manifests(corpora: Sequence[tuple[str | Path, int]], out: str | Path) 
     return "\n".join(lines)
 
 
-def _merge_split(name: str, corpora: Sequence[Corpus], root: str, contents: dict[str, list[str]]) -> list[str]:
+def _merge_split(name: str, corpora: Sequence[Corpus], root: str, contents: dict[str, list[str]]) -> str:
     """Put the files of a split, of all corpora that have it, into ``contents``; returns what was done."""
     kinds = [set(corpus.splits[name].labels) for corpus in corpora]
     kept = sorted(set.intersection(*kinds))
@@ -95,14 +94,15 @@ def _merge_split(name: str, corpora: Sequence[Corpus], root: str, contents: dict
         parts.append(f"{times} x {len(split.rows)} of {corpus.folder} ({hours:.2f} hours)")
     if trials:
         contents[f"{name}.trials"] = trial_lines(trials)
-    lines = [f"{name}: {len(contents[f'{name}.tsv']) - 1} rows: {', '.join(parts)}"]
+    line = f"{name}: {counted(len(contents[f'{name}.tsv']) - 1, 'row')}: {', '.join(parts)}"
     for kind in sorted(set.union(*kinds) - set(kept)):
         lacking = next(corpus.folder for corpus, have in zip(corpora, kinds) if kind not in have)
-        left = f"{name}.{kind} is left out: {lacking} has {name}.tsv without it"
-        lines.append(left)
-        remedy = f"to keep it, write {lacking / name}.{kind}, a line for each row, empty where there is no label"
-        print(f"warning: {left}; {remedy}", file=sys.stderr)
-    return lines
+        print(
+            f"warning: {name}.{kind} is left out: {lacking} has {name}.tsv without it; to keep it, write "
+            f"{lacking / name}.{kind}, a line for each row, empty where there is no label",
+            file=sys.stderr,
+        )
+    return line
 
 
 def _read(folder: Path, times: int) -> Corpus:
@@ -123,12 +123,6 @@ def _read(folder: Path, times: int) -> Corpus:
     if not corpus.splits:
         raise UserError(f"{folder} holds no manifest; expected train.tsv, as fairseq-summarymixing manifest writes it")
     return corpus
-
-
-def is_manifest(path: Path) -> bool:
-    """Return whether a .tsv is a manifest: report.tsv and other tables begin with several columns."""
-    first = next(iter(read_lines(path)), "")
-    return bool(first.strip()) and "\t" not in first.strip()
 
 
 def _prefix(common: str, root: str) -> str:

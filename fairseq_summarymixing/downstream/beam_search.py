@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from .arpa import arpa_words, check_language_model
 from .hypothesis import Hypothesis
 
 LARGEST_BEAM = 100_000
+LARGEST_WEIGHT = 1_000_000
 # What tuning tries
 LM_WEIGHTS = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
 WORD_SCORES = (-2.0, -1.0, 0.0, 1.0, 2.0)
@@ -62,8 +62,8 @@ class BeamSearch:
             if not 1 <= count <= LARGEST_BEAM:
                 raise UserError(f"`{name}` must lie between 1 and {LARGEST_BEAM}; got {count}")
         for name, value in (("lm_weight", self.lm_weight), ("word_score", self.word_score)):
-            if not math.isfinite(value):
-                raise UserError(f"`{name}` must be a number; got {value}")
+            if not abs(value) <= LARGEST_WEIGHT:
+                raise UserError(f"`{name}` must lie between {-LARGEST_WEIGHT} and {LARGEST_WEIGHT}; got {value}")
         if self.nbest > self.beam:
             raise UserError(f"`nbest` {self.nbest} is more than `beam` {self.beam} hypotheses")
 

@@ -64,7 +64,8 @@ def extract_codes(
                 if wave is None:
                     continue
                 file.write(printable(recording.name) + "\t")
-                file.writelines(_spelled(quantise(encoder, normalised(wave) if encoder.normalize else wave)))
+                wave = normalised(wave) if encoder.normalize else wave
+                file.writelines(_spelled(quantise(encoder, wave, recording.path)))
             file.write("\n")
             written += 1
             progress.add(len(wave) / SAMPLE_RATE)

@@ -242,18 +242,19 @@ def load_quantising_model(checkpoint: Checkpoint, device: torch.device) -> Any:
         raise UserError(f"{checkpoint.path} is fine-tuned and holds no quantiser: name the pre-trained checkpoint")
     model = _build(checkpoint)
     if model.quantizer is None:
-        raise UserError(f"{checkpoint.path} was pre-trained without a quantiser (model.quantize_targets)")
+        raise UserError(f"{checkpoint.path} was pre-trained without a quantiser: codes need model.quantize_targets")
     _load_weights(model, checkpoint, checkpoint.pretrained_weights)
     return model.to(device).eval()
 
 
 @torch.no_grad()
-def quantise(encoder: RecordingEncoder, wave: Tensor) -> Iterator[Tensor]:
+def quantise(encoder: RecordingEncoder, wave: Tensor, name: str) -> Iterator[Tensor]:
     """Yield the indices (n, G) of the codebook entries of all frames of (samples,), chunk by chunk.
 
     Args:
         encoder: of :func:`load_quantising_model`.
         wave: at 16 kHz, normalised as the encoder wants it.
+        name: of the recording, for the error.
 
     Raises:
         UserError: the features are not finite.
@@ -261,7 +262,10 @@ def quantise(encoder: RecordingEncoder, wave: Tensor) -> Iterator[Tensor]:
     model, chunk = encoder.model, max(1, round(encoder.block_seconds * encoder.frames_per_second))
     for features in features_in_chunks(model, wave.to(model.mask_emb.device), chunk):
         if not torch.isfinite(features).all():
-            raise UserError("the model's features are not finite: its training had diverged; use an earlier checkpoint")
+            raise UserError(
+                f"the features of {name} are not finite: the checkpoint's training had diverged; use an earlier one. "
+                "Nothing was written"
+            )
         yield model.quantizer(features[0]).codes
 
 

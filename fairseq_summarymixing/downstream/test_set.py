@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..data.labels import read_labels
-from ..data.manifest import read_manifest
+from ..data.manifest import is_manifest, read_manifest
 from ..errors import UserError
 
 
@@ -72,5 +72,5 @@ def check_symbols(test_set: TestSet, indices: Collection[str]) -> str | None:
 
 
 def _splits(folder: Path) -> str:
-    names = sorted(path.stem for path in folder.glob("*.tsv"))
+    names = sorted(path.stem for path in folder.glob("*.tsv") if is_manifest(path))
     return f"splits there: {', '.join(names)}" if names else "the folder has no split"

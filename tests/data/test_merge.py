@@ -47,8 +47,7 @@ def test_rows_are_repeated_by_their_corpus_weight_in_training_alone(two, capsys)
 def test_labels_that_not_all_have_are_left_out_and_reported(two, capsys):
     (two / "A" / "train.phn").write_text("h\nou\n")
     (two / "B" / "valid.wrd").unlink()
-    summary = merge_manifests([(two / "A", 1), (two / "B", 1)], two / "out")
-    assert "train.phn is left out" in summary and "valid.wrd is left out" in summary
+    merge_manifests([(two / "A", 1), (two / "B", 1)], two / "out")
     assert capsys.readouterr().err.splitlines() == [
         f"warning: {name} is left out: {two}/B has {name[:5]}.tsv without it; to keep it, write {two}/B/{name}, a line "
         "for each row, empty where there is no label"

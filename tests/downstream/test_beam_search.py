@@ -93,7 +93,7 @@ def test_answers_are_the_lexicons_words(files, capsys):
 def test_wrong_options_and_files_are_errors(files, tmp_path, capfd):
     with pytest.raises(UserError, match="`lm`: there is no file"):
         BeamSearch(tmp_path / "none.arpa", files[1])
-    with pytest.raises(UserError, match="`lm_weight` must be a number; got nan"):
+    with pytest.raises(UserError, match="`lm_weight` must lie between -1000000 and 1000000; got nan"):
         BeamSearch(*files, lm_weight=float("nan"))
     with pytest.raises(UserError, match="`nbest` 5 is more than `beam` 3"):
         BeamSearch(*files, beam=3, nbest=5)
