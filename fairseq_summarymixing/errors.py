@@ -10,7 +10,7 @@ import re
 import signal
 import sys
 import threading
-from typing import Any, Callable, Dict, Iterator, Optional
+from typing import Any, Callable, Dict, Iterator, Optional, Sequence
 
 LONGEST = 1000
 
@@ -102,6 +102,12 @@ def enough_memory_for(what: str, remedy: str) -> Iterator[None]:
 def counted(number: int, noun: str) -> str:
     """Return "1 file" or "2 files"."""
     return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def first_of(items: Sequence[str], joint: str = ", ", noun: str = "more") -> str:
+    """Return the first three items and how many there are besides: "a, b, c and 2 more"."""
+    more = f" and {len(items) - 3} {noun}" if len(items) > 3 else ""
+    return joint.join(items[:3]) + more
 
 
 def one_line(error: BaseException) -> str:

@@ -2,14 +2,13 @@
 
 import re
 
-from ..errors import UserError, one_line
+from ..errors import UserError, first_of, one_line
 
 SIZES = re.compile(
     r"size mismatch for (\S+): copying a param with shape torch\.Size\(\[(.*?)\]\) .*? torch\.Size\(\[(.*?)\]\)"
 )
 NAMES = re.compile(r"(Missing|Unexpected) key\(s\) in state_dict: (.*?)\. *$", re.MULTILINE)
 KINDS = {"Missing": "is missing", "Unexpected": "is not of this model"}
-NUM_LISTED = 3
 
 
 class Misfit(UserError):
@@ -24,5 +23,4 @@ def misfit(error: BaseException) -> str:
         return text
     found = [f"{name.strip()[1:-1]} {KINDS[kind]}" for kind, names in NAMES.findall(text) for name in names.split(",")]
     found += [f"{name} is ({there}), here ({here})" for name, there, here in SIZES.findall(text)]
-    more = f" and {len(found) - NUM_LISTED} more" if len(found) > NUM_LISTED else ""
-    return "; ".join(found[:NUM_LISTED]) + more if found else one_line(error)
+    return first_of(found, "; ") if found else one_line(error)

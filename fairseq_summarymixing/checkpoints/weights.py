@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import UserError
+from ..errors import UserError, first_of
 
 # The square of such a value, summed over a row of 340, is more than fp32 holds: the layer norm or the loss after
 # this layer is inf or NaN. Trained parameters and BatchNorm's variances stay ten orders of magnitude below, and a
@@ -17,7 +17,6 @@ from ..errors import UserError
 LARGEST = 1e18
 # fairseq's transformer decoders keep uninitialised memory under this name; only its device and type are used.
 PLACEHOLDERS = ("_float_tensor",)
-NUM_LISTED = 3
 
 
 def check_weights(path: str | Path, tensors: Mapping[str, Any]) -> None:
@@ -62,9 +61,8 @@ def check_optimizer_state(path: str | Path, state: Any) -> None:
 def _raise_for(path: str | Path, wrong: Mapping[str, str], hint: str) -> None:
     if not wrong:
         return
-    listed = ", ".join(f"{name} {complaint}" for name, complaint in list(wrong.items())[:NUM_LISTED])
-    others = f" and {len(wrong) - NUM_LISTED} more tensors" if len(wrong) > NUM_LISTED else ""
-    raise UserError(f"{path}: {listed}{others}; {hint}")
+    complaints = [f"{name} {complaint}" for name, complaint in wrong.items()]
+    raise UserError(f"{path}: {first_of(complaints, noun='more tensors')}; {hint}")
 
 
 def _complaint(value: Tensor) -> str | None:

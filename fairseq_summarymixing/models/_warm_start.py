@@ -13,7 +13,7 @@ from ..checkpoints import Checkpoint
 from ..checkpoints.former_lite import refuse_lite_with_combiner
 from ..checkpoints.hf_directory import is_directory, read_config, read_weights, split_weights
 from ..checkpoints.names import PRETRAINED_MODELS, STOCK_LAYER_NAMES, rename
-from ..errors import UserError
+from ..errors import UserError, first_of
 from ..modules.summary_mixing import SummaryMixingLite
 from ..tables import aligned
 
@@ -74,9 +74,8 @@ def warm_start(model: nn.Module, path: str | Path) -> str:
         if name in found and found[name].shape != value.shape
     ]
     if wrong:
-        listed = "; ".join(wrong[:3]) + (f" and {len(wrong) - 3} more" if len(wrong) > 3 else "")
         raise UserError(
-            f"model.init_from={path} has other sizes: {listed}. The recipe's sizes must be the checkpoint's"
+            f"model.init_from={path} has other sizes: {first_of(wrong, '; ')}. The recipe's sizes must be the checkpoint's"
         )
     taken = [name for name in own if name in found]
     if not taken:
