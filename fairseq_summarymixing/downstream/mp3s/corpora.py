@@ -153,12 +153,16 @@ def read_corpora(path: str | Path) -> dict[str, Path]:
         mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None) or one_line(error)
         place = f"{path}:{mark.line + 1}" if mark else path
         raise UserError(f"{place}: expected YAML, a line 'corpus: folder' for each corpus; {problem}") from error
-    if not isinstance(content, dict) or not all(isinstance(folder, str) for folder in content.values()):
+    if not content or not isinstance(content, dict) or not all(map(_is_folder, content.values())):
         raise UserError(f"{path}: expected a line 'corpus: folder' for each of {', '.join(CHECKS)}")
     for name in content:
         if name not in CHECKS:
             raise UserError(f"{path}: expected {', '.join(CHECKS)}; found {name}")
     return {name: (Path(path).absolute().parent / os.path.expanduser(folder)) for name, folder in content.items()}
+
+
+def _is_folder(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
 
 
 def look(name: str, corpora: Mapping[str, Path]) -> list[Count]:
@@ -196,7 +200,8 @@ def check(path: str | Path, names: list[str] | None = None) -> str:
     if wrong:
         print(table)
         raise UserError("; ".join(wrong))
-    return f"{table}\nevery corpus is complete"
+    left = [name for name in CHECKS if name not in (names or corpora)]
+    return f"{table}\nevery corpus is complete" + (f"; not looked for: {', '.join(left)}" if left else "")
 
 
 def _cells(count: Count) -> list[str]:
