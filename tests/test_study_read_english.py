@@ -4,6 +4,8 @@ import json
 import shutil
 import subprocess
 import sys
+from importlib import import_module
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,6 +15,8 @@ pytest.importorskip("matplotlib", reason="draws plots")
 
 from fairseq import tasks
 from tiny import EXAMPLES, ROOT, compose, tone, write_wave
+
+from fairseq_summarymixing.cli import main
 
 STUDY = EXAMPLES / "studies" / "read_english"
 SPLITS = ("train", "train_1h", "train_10min", "unlabelled", "dev", "test")
@@ -162,9 +166,13 @@ def test_the_report_compares_at_equal_updates_and_at_equal_time_with_intervals(t
     write_curves(results / "costs" / "self_attention-1.jsonl", [0.0], seconds=2.0)
     values = {"summarymixing-1": 90.0, "summarymixing-2": 80.0, "self_attention-1": 70.0, "random_weights-1": 20.0}
     checkpoints = [{"name": name, "figures": {"accuracy": {"value": value}}} for name, value in values.items()]
-    probe = {"task": "classify", "figures": {"accuracy": {"title": "accuracy %"}}, "checkpoints": checkpoints}
+    probe = {"task": "classify", "head": "linear", "figures": {"accuracy": {"title": "accuracy %"}}}
     (results / "probes").mkdir()
-    (results / "probes" / "classify.json").write_text(json.dumps(probe))
+    (results / "probes" / "classify-linear.json").write_text(json.dumps({**probe, "checkpoints": checkpoints}))
+    # on half of the resampled test sets all models are 8 points better
+    draws = {name: "\t".join([f"{value}", f"{value + 8}"] * 500) for name, value in values.items()}
+    lines = [f"accuracy\t{name}\t{of_name}\n" for name, of_name in draws.items()]
+    (results / "probes" / "classify-linear.tsv").write_text("".join(lines))
     report = study("--out", tmp_path, "--stages", "report")
     assert report.returncode == 0, report.stderr
     text = (tmp_path / "RESULTS.md").read_text()
@@ -174,6 +182,34 @@ def test_the_report_compares_at_equal_updates_and_at_equal_time_with_intervals(t
     assert "| self-attention twin | – | – | – | 0.100 |" in text
     assert "| valid accuracy after 500 updates | 2 | -0.090 (-0.100 to -0.080) |" in text
     assert "| test WER %, 1 h | 2 | +50.0 |" in text
-    assert "| SummaryMixing | 85.0 (80.0 to 90.0) |" in text and "| SummaryMixing, random weights | 20.0 |" in text
-    assert "| probe classify: accuracy % | 1 | +20.0 |" in text
+    assert "| model | classify (linear): accuracy % |" in text
+    assert "| SummaryMixing | 85.0 (80.0 to 98.0) |" in text
+    assert "| SummaryMixing, random weights | 20.0 (20.0 to 28.0) |" in text
+    assert "| probe classify (linear): accuracy % | 1 | +20.0 |" in text
     assert {path.name for path in tmp_path.glob("*.png")} == {"accuracy.png", "errors.png"}
+
+
+def test_frozen_encoders_are_probed_together_with_those_probed_before(corpora, checkpoint, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(STUDY))
+    stage, runs = import_module("probes"), import_module("runs")
+
+    def run_here(command):
+        return SimpleNamespace(returncode=main([*command[3:], "--epochs", "2", "--lr", "0.01", "--seeds", "1", "2"]))
+
+    monkeypatch.setattr(stage.subprocess, "run", run_here)
+    pretrained = tmp_path / "results" / "pretraining"
+    for name, kind in (("summarymixing-1", "summary_mixing"), ("self_attention-1", "stock")):
+        write_curves(pretrained / f"{name}.jsonl", [0.1])
+        shutil.copy(checkpoint(kind), pretrained / f"{name}.pt")
+    import_module("prepare").prepare(corpora, tmp_path)
+    stage.probe(tmp_path, [runs.Run("self_attention", 1)], "cpu")
+    states = {path: path.stat().st_mtime_ns for path in (tmp_path / "probes" / "states").rglob("*.f16")}
+    stage.probe(tmp_path, [runs.Run("summarymixing", 1)], "cpu")
+    assert states and all(path.stat().st_mtime_ns == time for path, time in states.items())
+    found = {path.stem: json.loads(path.read_text()) for path in (tmp_path / "results" / "probes").glob("*.json")}
+    assert sorted(found) == ["classify-linear", "ctc-linear", "verify-xvector"]
+    (pair,) = found["verify-xvector"]["pairs"]
+    low, high = pair["ci"]
+    text = import_module("report").report(tmp_path).read_text()
+    assert f"| probe verify (xvector): EER % | 1 | {pair['difference']:+.1f} ({low:+.1f} to {high:+.1f}) |" in text
+    assert "| ctc (linear): WER % | ctc (linear): CER % | verify (xvector): EER % |" in text

@@ -32,6 +32,18 @@ def estimate(values: Sequence[Sequence[float]], weights: Sequence[float]) -> Est
     return Estimate(values.mean(axis=0).sum() / weights.sum(), *np.percentile(rates, [2.5, 97.5]))
 
 
+def estimate_of_draws(values: Sequence[float], draws: Sequence[Sequence[float]]) -> Estimate:
+    """Return the mean over seeds of a figure of probes, by a bootstrap that draws seeds as well.
+
+    Args:
+        values: of each seed of the pre-training.
+        draws: (seeds, draws): the same on resampled test sets.
+    """
+    draws, columns = np.asarray(draws, dtype=float), np.arange(len(draws[0]))
+    seeds = np.random.default_rng(0).integers(0, len(draws), (len(draws), len(columns)))
+    return Estimate(float(np.mean(values)), *np.nanpercentile(draws[seeds, columns].mean(axis=0), [2.5, 97.5]))
+
+
 def over_seeds(values: Sequence[float]) -> Estimate:
     """Return the mean of one value for each seed, with the smallest and the largest: three seeds make no interval."""
     return Estimate(float(np.mean(values)), float(np.min(values)), float(np.max(values)))

@@ -1,5 +1,6 @@
 """The stage that probes what the frozen encoders know: letters, drinks, speakers."""
 
+import json
 import subprocess
 from pathlib import Path
 from typing import List
@@ -15,8 +16,10 @@ TASKS = {"ctc": "one_hour", "classify": "drinks", "verify": "speakers"}  # and t
 
 
 def probe(out: Path, runs: List[Run], device: str) -> None:
-    """Probe all pre-trained runs that are there; hidden states and finished probes are kept in OUT/probes."""
-    checkpoints = {run.name: out / "results" / "pretraining" / f"{run.name}.pt" for run in runs}
+    """Probe those runs that are pre-trained, and those probed before, which a result holds with them: all are tested on
+    the same resampled test sets. Hidden states and finished probes are kept in OUT/probes."""
+    names = dict.fromkeys([*(run.name for run in runs), *probed_before(out / "results" / "probes")])
+    checkpoints = {name: out / "results" / "pretraining" / f"{name}.pt" for name in names}
     checkpoints = {name: path for name, path in checkpoints.items() if path.exists()}
     if not checkpoints:
         raise UserError(f"there are no checkpoints in {out / 'results' / 'pretraining'}: run the stage pretrain first")
@@ -30,6 +33,13 @@ def probe(out: Path, runs: List[Run], device: str) -> None:
         show(command)
         if subprocess.run(command).returncode:
             raise UserError(f"the probe {task} failed; see above")
-        for result in (out / "probes" / task).glob("*/result.json"):
-            with atomic_write(out / "results" / "probes" / f"{task}.json") as file:
-                file.write(read_text(result))
+        for result in sorted((out / "probes" / task).glob("*/result.json")):
+            for name, ending in (("bootstrap.tsv", ".tsv"), ("result.json", ".json")):
+                with atomic_write((out / "results" / "probes" / result.parent.name).with_suffix(ending)) as file:
+                    file.write(read_text(result.with_name(name)))
+
+
+def probed_before(results: Path) -> List[str]:
+    """Return the names of the runs in the results of probes."""
+    found = [json.loads(read_text(path)) for path in sorted(results.glob("*.json"))]
+    return [checkpoint["name"] for result in found for checkpoint in result["checkpoints"]]

@@ -100,8 +100,8 @@ def probed(results: Results) -> Optional[str]:
     models = [model for model in MODELS if any(model in probe.values for probe in probes)]
     rows = []
     for model in models:
-        found = [list(probe.values.get(model, {}).values()) for probe in probes]
-        rows.append([TITLES[model], *(shown(over_seeds(values), 1) if values else MISSING for values in found)])
+        found = [probe.estimate(model) for probe in probes]
+        rows.append([TITLES[model], *(shown(one, 1) if one else MISSING for one in found)])
     return f"## Probes\n\n{markdown(['model', *(probe.title for probe in probes)], rows, (0,))}" if rows else None
 
 
@@ -127,10 +127,9 @@ def differences(results: Results) -> Optional[str]:
     rows = [[f"valid accuracy after {updates:,} updates", str(len(both)), difference]]
     rows += [row for labelled in FINETUNINGS for kind in COUNTS for row in difference_of(results, labelled, kind)]
     for probe in results.probes():
-        ours, twin = (probe.values.get(model, {}) for model in PAIR)
-        values = [ours[seed] - twin[seed] for seed in sorted(ours.keys() & twin.keys())]
-        if values:
-            rows.append([f"probe {probe.title}", str(len(values)), shown(over_seeds(values), 1, signed=True)])
+        found = probe.difference(*PAIR)
+        if found:
+            rows.append([f"probe {probe.title}", str(found[0]), shown(found[1], 1, signed=True)])
     return f"## SummaryMixing minus its twin\n\n{markdown(['', 'seeds', 'difference'], rows, (0,))}"
 
 
@@ -160,8 +159,8 @@ def machines(results: Results) -> str:
         if cost:
             lines.add(f"- costs: {cost['device']}, {cost['processor']}, one training at a time")
     notes = (
-        "Accuracy: of the contrastive task on `dev`. In brackets, also of probes: the smallest and largest over seeds. "
-        "Error rates: means over seeds; in brackets 95 % intervals of a bootstrap over seeds and test utterances, of "
-        "differences seed by seed and utterance by utterance."
+        "Accuracy: of the contrastive task on `dev`; in brackets the smallest and largest over seeds. Error rates and "
+        "probes: means over seeds; in brackets 95 % intervals of a bootstrap over seeds and test utterances (and the "
+        "seeds of probes), of differences seed by seed and utterance by utterance."
     )
     return f"## Machines\n\n{notes}\n\n" + "\n".join(sorted(lines)) + "\n"

@@ -2,9 +2,10 @@
 
 import json
 from pathlib import Path
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
+from intervals import Estimate, estimate_of_draws
 from runs import MODELS
 
 from fairseq_summarymixing.compare.curves import read_curves
@@ -60,8 +61,13 @@ class Results:
 
     def probes(self) -> List["Probe"]:
         """Return each figure of what was probed."""
-        found = [json.loads(read_text(path)) for path in sorted((self.folder / "probes").glob("*.json"))]
-        return [Probe(one, name) for one in found for name in one["figures"]]
+        found = []
+        for path in sorted((self.folder / "probes").glob("*.json")):
+            result, draws = json.loads(read_text(path)), {}
+            for figure, name, *values in map(lambda line: line.split("\t"), read_lines(path.with_suffix(".tsv"))):
+                draws[figure, name] = [float(value) for value in values]
+            found += [Probe(result, figure, draws) for figure in result["figures"]]
+        return found
 
 
 class Probe:
@@ -69,15 +75,33 @@ class Probe:
 
     Attributes:
         values: by model, of each seed of the pre-training.
+        draws: the same on resampled test sets and seeds of probes, the same for all models.
     """
 
-    def __init__(self, result: dict, figure: str) -> None:
-        self.title = f"{result['task']}: {result['figures'][figure]['title']}"
+    def __init__(self, result: dict, figure: str, draws: Dict[tuple, List[float]]) -> None:
+        self.title = f"{result['task']} ({result['head']}): {result['figures'][figure]['title']}"
         self.values: Dict[str, Dict[int, float]] = {}
+        self.draws: Dict[str, Dict[int, Sequence[float]]] = {}
         for checkpoint in result["checkpoints"]:
             model, seed = checkpoint["name"].rsplit("-", 1)
             value = checkpoint["figures"][figure]["value"]
             self.values.setdefault(model, {})[int(seed)] = np.nan if value is None else value
+            self.draws.setdefault(model, {})[int(seed)] = draws[figure, checkpoint["name"]]
+
+    def estimate(self, model: str) -> Optional[Estimate]:
+        """Return a model's figure, with its interval; None where it was not probed."""
+        if model not in self.values:
+            return None
+        return estimate_of_draws(list(self.values[model].values()), list(self.draws[model].values()))
+
+    def difference(self, first: str, second: str) -> Optional[Tuple[int, Estimate]]:
+        """Return how many seeds both models have, and the first one's figure minus the second's, seed by seed."""
+        seeds = sorted(self.values.get(first, {}).keys() & self.values.get(second, {}).keys())
+        if not seeds:
+            return None
+        values = [self.values[first][seed] - self.values[second][seed] for seed in seeds]
+        draws = [np.subtract(self.draws[first][seed], self.draws[second][seed]) for seed in seeds]
+        return len(seeds), estimate_of_draws(values, draws)
 
 
 def curves_of(folder: Path, model: str) -> List[Path]:

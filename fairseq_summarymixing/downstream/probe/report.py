@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import itertools
 import json
 import math
@@ -10,8 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ...files import atomic_write
 from ...tables import aligned, markdown
+from .cells import TABLE
 from .scores import Score, interval, mean, p_value, resample
 from .task import Task
 
@@ -28,16 +32,27 @@ class Probed(NamedTuple):
     """More for ``result.json``."""
 
 
-def compile_result(task: Task, probed: Sequence[Probed], described: dict[str, Any]) -> dict[str, Any]:
-    """Return what ``result.json`` holds; rates are in percent."""
+class Draws(NamedTuple):
+    """A figure of a checkpoint on each resampled test set, which are the same for all checkpoints of a result."""
+
+    figure: str
+    name: str
+    values: np.ndarray
+
+
+def compile_result(
+    task: Task, probed: Sequence[Probed], described: dict[str, Any]
+) -> tuple[dict[str, Any], list[Draws]]:
+    """Return what ``result.json`` and ``bootstrap.tsv`` hold; rates are in percent."""
     checkpoints: list[dict[str, Any]] = [
         {"name": one.name, **one.described, "layer_weights": one.shares, "figures": {}} for one in probed
     ]
-    pairs = []
+    pairs, draws = [], []
     for name in task.figures:
         scores = [[of_seed[name] for of_seed in one.scores] for one in probed]
         values = resample(scores)
         for checkpoint, of_seeds, row in zip(checkpoints, scores, values):
+            draws.append(Draws(name, checkpoint["name"], 100 * row))
             checkpoint["figures"][name] = {
                 "value": _percent(mean(of_seeds)),
                 "ci": [_percent(edge) for edge in interval(row)],
@@ -60,7 +75,7 @@ def compile_result(task: Task, probed: Sequence[Probed], described: dict[str, An
     notes = [*described["notes"], *edges]
     result = {**described, "notes": notes, "figures": titles, "checkpoints": checkpoints, "pairs": pairs}
     tables = [table(result)] + ([pair_table(result)] if pairs else [])
-    return {**result, "tables": [{"headings": headings, "rows": rows} for headings, rows in tables]}
+    return {**result, "tables": [{"headings": headings, "rows": rows} for headings, rows in tables]}, draws
 
 
 def table(result: dict[str, Any]) -> tuple[list[str], list[list[str]]]:
@@ -104,8 +119,11 @@ def text(result: dict[str, Any]) -> str:
     return "\n\n".join(aligned(each["headings"], each["rows"]) for each in result["tables"])
 
 
-def write_result(folder: Path, result: dict[str, Any]) -> None:
-    """Write ``result.json`` and ``result.md``."""
+def write_result(folder: Path, result: dict[str, Any], draws: Sequence[Draws]) -> None:
+    """Write ``bootstrap.tsv``, ``result.json`` and ``result.md``."""
+    with atomic_write(folder / "bootstrap.tsv") as file:
+        rows = ([figure, name, *(f"{value:.4f}" for value in values)] for figure, name, values in draws)
+        csv.writer(file, **TABLE).writerows(rows)
     with atomic_write(folder / "result.json") as file:
         json.dump(result, file, indent=1, ensure_ascii=False)
         file.write("\n")

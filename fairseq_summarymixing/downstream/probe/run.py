@@ -42,8 +42,9 @@ def probe(
     """Probe encoders that stay as they are: train a weighted sum of their hidden states and a small head over it.
 
     Writes ``result.json``, ``result.md`` and ``layer-weights.png`` into a folder in ``out``, named after task, head,
-    labels and training split, beside every probe and its answers. What is there of the same checkpoints, splits and
-    settings is not computed again.
+    labels and training split, beside every probe and its answers; and ``bootstrap.tsv``, for intervals of means over
+    checkpoints: a line for each figure and checkpoint, with both names and the percentages on resampled test sets.
+    What is there of the same checkpoints, splits and settings is not computed again.
 
     Args:
         task: one of :data:`TASKS`.
@@ -87,9 +88,9 @@ def probe(
         Path(out) / _folder_name(task, head, kind, splits[0]),
     )
     probed = [study.probe_checkpoint(name, read_model(path)) for name, path in zip(names, checkpoints)]
-    result = compile_result(learns, probed, study.describe(task, kind, data))
+    result, draws = compile_result(learns, probed, study.describe(task, kind, data))
     result["notes"] += draw_layer_weights(study.folder / "layer-weights.png", result)
-    write_result(study.folder, result)
+    write_result(study.folder, result, draws)
     return {**result, "out": str(study.folder)}
 
 
