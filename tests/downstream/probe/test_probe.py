@@ -68,6 +68,11 @@ def test_a_probe_learns_what_random_encoders_tell_apart(
     for of in checkpoints_of(out):
         assert all(sum(shares) == pytest.approx(1) and len(shares) == 3 for shares in of["layer_weights"])
     assert len(result(out)["pairs"]) == (len(checkpoints) - 1) * (2 if task == "ctc" else 1)
+    draws = {tuple(row[:2]): row[2:] for row in map(str.split, (out / "bootstrap.tsv").read_text().splitlines())}
+    for of in checkpoints_of(out):
+        for name in of["figures"]:
+            values = [float(value) for value in draws[name, of["name"]]]
+            assert np.nanpercentile(values, [2.5, 97.5]) == pytest.approx(of["figures"][name]["ci"], abs=1e-3)
     text = capsys.readouterr().out
     assert "stock" in text and "95 % CI" in text and str(out) in text
     assert "| checkpoint |" in (out / "result.md").read_text()
