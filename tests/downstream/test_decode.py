@@ -16,6 +16,7 @@ from fairseq_summarymixing.downstream.decode import Batching, decode
 from fairseq_summarymixing.downstream.emissions import plan_batches
 from fairseq_summarymixing.downstream.error_rate import character_errors, word_errors
 from fairseq_summarymixing.downstream.recogniser import load_recogniser
+from fairseq_summarymixing.downstream.test_set import TestSet, check_symbols
 from fairseq_summarymixing.errors import UserError
 
 
@@ -250,6 +251,21 @@ def test_letters_outside_the_dictionary_are_errors_of_the_model(finetuned, data,
     assert [line for line in capsys.readouterr().err.splitlines() if "warning" in line] == [f"warning: {where}"]
     (data / "test.ltr").write_text(lower)
     refuse(finetuned["wav2vec2"], data, "test.ltr:1", "other case")
+
+
+def test_a_few_letters_in_the_other_case_are_errors_of_the_model(tmp_path):
+    def checked(*labels):
+        test_set = TestSet("", [], [], list(labels), tmp_path / "test.ltr")
+        return check_symbols(test_set, {"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3, "|": 4, "A": 5, "B": 6, "C": 7})
+
+    assert checked("A B |", "C |", "<unk> |") is None
+    assert checked("A B |", "c A |").endswith(
+        "test.ltr:2: not in the checkpoint's dictionary, so that each counts as an error: c"
+    )
+    with pytest.raises(UserError, match="test.ltr:1: .*: a b; they are there in the other case"):
+        checked("a |", "b |", "C |")
+    with pytest.raises(UserError, match="other case"):
+        checked("a é |", "b |")  # é is in no case there
 
 
 def test_another_dictionary_is_named_and_none_is_fine(finetuned, data, tmp_path):
