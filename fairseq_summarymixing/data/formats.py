@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection
 from pathlib import PurePath
 
@@ -14,7 +15,7 @@ FORMATS = {
     "W64": ("w64",),
     "FLAC": ("flac",),
     "OGG": ("ogg", "oga", "opus"),
-    "MP3": ("mp3",),
+    "MP3": ("mp3", "mp2", "mp1", "mpga"),
     "AIFF": ("aiff", "aif", "aifc"),
     "AU": ("au", "snd"),
     "CAF": ("caf",),
@@ -22,9 +23,16 @@ FORMATS = {
     "VOC": ("voc",),
     "AVR": ("avr",),
     "IRCAM": ("ircam", "sf"),
+    "HTK": ("htk",),
+    "PAF": ("paf",),
+    "PVF": ("pvf",),
+    "SVX": ("svx", "8svx", "iff"),
 }
 # What no version of libsndfile reads, by what does
-FFMPEG = frozenset("m4a m4b mp4 aac webm weba mka mkv mov avi wma asf amr 3gp ac3 ape wv tta dts spx mp2 ra".split())
+FFMPEG = frozenset(
+    "m4a m4b m4r m4v mp4 aac adts webm weba mka mkv mov avi wma wmv asf amr awb 3gp 3g2 ac3 eac3 ape wv tta dts spx "
+    "mpc ra rm ogv ogx flv mpg mpeg".split()
+)
 SOX = frozenset("raw pcm ul al ulaw alaw gsm g722 vox".split())  # without a header
 SPH2PIPE = frozenset("sph nist wv1 wv2 shn".split())  # where compressed
 
@@ -64,10 +72,20 @@ def why_passed_over(path: str, extensions: Collection[str]) -> str:
 
 def how_to_convert(path: str) -> str:
     """Return the command that makes a WAV file of a recording that libsndfile does not read."""
-    extension, name = extension_of(path), PurePath(path).name
-    target = f"{PurePath(path).stem}{'-16k' if extension == 'wav' else ''}.wav"
+    extension = extension_of(path)
+    name, target = PurePath(path).name, f"{PurePath(path).stem}{'-16k' if extension == 'wav' else ''}.wav"
+    name, target = quoted(name), quoted(target)
     if extension in SOX:
         return f"convert it, with its own rate and format: sox -t raw -r 8000 -e mu-law -c 1 {name} {target}"
     if extension in SPH2PIPE:
         return f"convert it: sph2pipe -f wav {name} {target}, or sox {name} {target}"
     return f"convert it: ffmpeg -i {name} -ar 16000 -ac 1 {target}"
+
+
+def quoted(name: str) -> str:
+    """Return a file's name as a shell takes it, in one line."""
+    name = f"./{name}" if name.startswith("-") else name
+    if name.isprintable():
+        return shlex.quote(name)
+    escaped = name.replace("\\", r"\\").replace("'", r"\'")
+    return "$'" + "".join(one if one.isprintable() else repr(one)[1:-1] for one in escaped) + "'"

@@ -5,7 +5,7 @@ import pytest
 import soundfile
 
 from fairseq_summarymixing.data.folder import make_manifests
-from fairseq_summarymixing.data.formats import EXTENSIONS, FORMATS
+from fairseq_summarymixing.data.formats import EXTENSIONS, FORMATS, is_audio, why_passed_over
 from fairseq_summarymixing.data.manifest import read_manifest
 from fairseq_summarymixing.errors import UserError
 
@@ -29,7 +29,7 @@ def test_every_format_of_the_installed_library_is_read(tmp_path, tone):
     make_manifests(tmp_path / "src", tmp_path / "out", valid_percent=0)
     rows = read_manifest(tmp_path / "out" / "train.tsv", check_files=True)[1]
     assert [path for path, _ in rows] == sorted(written)
-    assert {"wav", "flac", "ogg", "aiff", "sph"} <= set(EXTENSIONS)
+    assert {"wav", "flac", "ogg", "aiff", "sph", "paf"} <= set(EXTENSIONS)
     for path, frames in rows:
         samples, rate = soundfile.read(tmp_path / "src" / path)
         assert (len(samples), rate) == (frames, 16000)
@@ -37,16 +37,31 @@ def test_every_format_of_the_installed_library_is_read(tmp_path, tone):
 
 def test_files_that_are_not_read_are_counted_and_reported_with_what_converts_them(tmp_path, write_tone):
     write_tone(tmp_path / "src" / "a.wav")
-    for name in ("d.m4a", "f.webm", "g.M4A", "h.raw", "i.sph"):
+    names = ("d.m4a", "f.webm", "g.M4A", "h.raw", "i.sph")
+    for name in names:
         (tmp_path / "src" / name).write_bytes(bytes(2000))
     (tmp_path / "src" / "notes.txt").write_text("no recording")
     summary = make_manifests(tmp_path / "src", tmp_path / "out", valid_percent=0)
     found = report(tmp_path / "out")
-    assert found.keys() == {"d.m4a", "f.webm", "g.M4A", "h.raw", "i.sph"}
+    assert found.keys() == set(names)
     assert "does not read .m4a; convert it: ffmpeg -i d.m4a -ar 16000 -ac 1 d.wav" in found["d.m4a"]
     assert "ffmpeg -i f.webm" in found["f.webm"] and "sox -t raw" in found["h.raw"]
     assert "not readable as audio" in found["i.sph"] and "sph2pipe -f wav i.sph i.wav" in found["i.sph"]
     assert "left out: 5 of 6 recordings (not read: 2 .m4a, 1 .webm, 1 .raw), see " in summary
+
+
+@pytest.mark.parametrize(
+    "name, command",
+    [
+        ("my talk.m4a", "ffmpeg -i 'my talk.m4a' -ar 16000 -ac 1 'my talk.wav'"),
+        ("it's.raw", """-c 1 'it'"'"'s.raw' 'it'"'"'s.wav'"""),
+        ("-y.shn", "sph2pipe -f wav ./-y.shn ./-y.wav, or sox ./-y.shn ./-y.wav"),
+        ("two\nlines.m4a", r"ffmpeg -i $'two\nlines.m4a' -ar 16000 -ac 1 $'two\nlines.wav'"),
+        ("a;b.mpc", "ffmpeg -i 'a;b.mpc'"),
+    ],
+)
+def test_a_shell_takes_the_command_that_converts_whatever_the_name(name, command):
+    assert is_audio(name) and command in why_passed_over(name, EXTENSIONS)
 
 
 def test_what_the_option_leaves_out_is_reported(tmp_path, write_tone):
