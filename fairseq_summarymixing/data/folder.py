@@ -11,7 +11,7 @@ from pathlib import Path
 from .audio import BadAudio
 from .copies import Copies
 from .described import Described, Entry, describe
-from .folder_options import check_options, check_places, check_sources, compile_speaker, refuse_leftovers
+from .folder_options import check_options, check_places, check_rules, check_sources, compile_speaker, refuse_leftovers
 from .folder_summary import empty_split, nothing_found, nothing_left, summary
 from .formats import EXTENSIONS, extension_of, is_audio, why_passed_over
 from .manifest import file_names, unwritable, write_splits
@@ -78,6 +78,7 @@ def make_manifests(
     check_options(split_by, resample, min_seconds, max_seconds, extensions)
     has_text = check_sources(transcripts, columns, split_lists)
     percents = split_percents(valid_percent, test_percent, split_lists)
+    check_rules(has_text, case, keep_characters)
     rules = text_rules(case, keep_characters)
     pattern = compile_speaker(speaker_regex) if split_by == "speaker" and "speaker" not in columns else None
     check_places(source, out, resample)

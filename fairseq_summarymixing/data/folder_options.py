@@ -49,6 +49,13 @@ def check_sources(
     return "text" in columns if columns else transcripts is not None
 
 
+def check_rules(has_text: bool, case: str | None, keep_characters: str | None) -> None:
+    """Raise a UserError for rules of transcripts where there are none."""
+    if not has_text and (case, keep_characters) != (None, None):
+        name = "case" if case is not None else "keep_characters"
+        raise UserError(f"`{name}` needs transcripts: name a table in `transcripts`, or a column for text in `columns`")
+
+
 def compile_speaker(expression: str) -> re.Pattern:
     """Return the pattern with its one group; raises UserError when it is not a pattern of one group."""
     try:

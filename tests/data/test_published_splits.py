@@ -161,6 +161,8 @@ def test_only_the_valid_split(common_voice, tmp_path):
         ({"split_lists": {"train": "none.txt"}, "columns": {}}, "cannot read .*none.txt"),
         ({"split_lists": {}}, "`columns` needs a table"),
         ({"case": "title"}, "`case` must be upper or lower"),
+        ({"case": "upper", "columns": {"path": "path"}}, "`case` needs transcripts: name a table in `transcripts`"),
+        ({"keep_characters": "A-Z", "columns": {"path": "path"}}, "`keep_characters` needs transcripts"),
         ({"keep_characters": "z-a"}, "`keep_characters` 'z-a' is no set of characters"),
         ({"keep_characters": "xyz"}, "can be used, of 12 .* no transcript: none of its characters"),
         ({"min_seconds": 0.27, "split_lists": {"train": "dev.tsv", "valid": "first.tsv"}}, "list of valid can be used"),
