@@ -68,7 +68,8 @@ def merge_manifests(corpora: Sequence[tuple[str | Path, int]], out: str | Path) 
     for name in sorted({name for corpus in read for name in corpus.splits}):
         lines.append(_merge_split(name, [corpus for corpus in read if name in corpus.splits], root, contents))
     for kind in sorted({Path(name).suffix[1:] for name in contents} - {"tsv", "trials"}):
-        dictionaries = [corpus.folder / f"dict.{kind}.txt" for corpus in read]
+        labelled = [corpus for corpus in read if any(kind in split.labels for split in corpus.splits.values())]
+        dictionaries = [corpus.folder / f"dict.{kind}.txt" for corpus in labelled]
         if all(path.is_file() for path in dictionaries):
             contents[f"dict.{kind}.txt"] = count_lines(sum(map(read_counts, dictionaries), Counter()))
     refuse_leftovers(out, contents)

@@ -56,6 +56,14 @@ def test_labels_that_not_all_have_are_left_out_and_reported(two, capsys):
     assert not (two / "out" / "train.phn").exists() and (two / "out" / "train.ltr").exists()
 
 
+def test_a_corpus_without_transcripts_does_not_take_the_dictionary_of_the_others(two):
+    for path in [path for path in (two / "B").iterdir() if path.name != "valid.tsv"]:
+        path.unlink()
+    merge_manifests([(two / "A", 1), (two / "B", 1)], two / "out")
+    assert (two / "out" / "train.ltr").exists() and not (two / "out" / "valid.ltr").exists()
+    assert (two / "out" / "dict.ltr.txt").read_text() == (two / "A" / "dict.ltr.txt").read_text()
+
+
 @pytest.mark.parametrize(
     "corpora, out, message",
     [
