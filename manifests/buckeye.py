@@ -36,7 +36,10 @@ def make(args: argparse.Namespace) -> None:
 
 
 def check(corpus: Path) -> None:
-    recordings = find_recordings(corpus, Report())
+    report = Report()
+    recordings = find_recordings(corpus, report)
+    for path, reason in report.entries:
+        print(f"{path}: {reason}")
     whole = [recording for recording in recordings if {"wav", "words"} <= recording.files.keys()]
     counts = [
         ("speakers", len({recording.name[:3] for recording in recordings}), SPEAKERS),

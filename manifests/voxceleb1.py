@@ -50,6 +50,8 @@ def read(args: argparse.Namespace) -> PublishedCorpus:
         speaker = name.split("/")[0]
         split = "test" if speaker in test_speakers else choose_split(name, args.valid_percent, 0)
         splits[split].append(Utterance(path, label=speaker))
+    named = {path for trial in trials for path in (trial.first, trial.second)}
+    splits["test"] += [Utterance(path, label=path.split("/")[-3]) for path in sorted(named - set(path_of.values()))]
     counts = [
         ("speakers", len({name.split("/")[0] for name in path_of}), SPEAKERS),
         ("train and valid", len(splits["train"]) + len(splits["valid"]), TRAIN),

@@ -138,6 +138,11 @@ def test_voxceleb_leaves_out_trials_of_damaged_recordings(voxceleb, tmp_path, ru
     assert "test: 1 of 2 trials" in finished(run("voxceleb1.py", voxceleb, tmp_path / "out", "--valid-percent", 40))
     result = run("voxceleb1.py", voxceleb, "--check")
     assert "speakers 6 instead of 1251" in result.stderr and "trials 2 instead of 37611" in result.stderr
+    assert "missing" not in result.stderr
+    next(voxceleb.rglob("id10005/video/00000.wav")).unlink()
+    result = run("voxceleb1.py", voxceleb, "--check")
+    assert "1 file is missing, such as wav/id10005/video/00000.wav" in result.stderr
+    assert "left out: 1 rec" in finished(run("voxceleb1.py", voxceleb, tmp_path / "out1", "--valid-percent", 40))
     (voxceleb / "veri_test2.txt").write_text("1 a.wav b.wav\n")
     assert "veri_test2.txt:1: expected" in run("voxceleb1.py", voxceleb, tmp_path / "out2").stderr
     (voxceleb / "veri_test2.txt").unlink()
@@ -246,6 +251,8 @@ def test_buckeye_is_cut_at_what_is_no_word_zipped_or_not(tmp_path, run):
             assert frames == len(cut) and np.array_equal(cut, samples[round(begin * rate) : round(end * rate)])
     result = run("buckeye.py", tmp_path / "zipped", "--check")
     assert result.returncode == 1 and "speakers 5 instead of 40" in result.stderr
+    (tmp_path / "zipped" / "s02.zip").write_bytes(b"PK")
+    assert "s02.zip: not readable: damaged" in run("buckeye.py", tmp_path / "zipped", "--check").stdout
     (tmp_path / "unpacked" / "s3701a.words").write_text(WORDS.replace(" 8.2", " 80.2"))
     (tmp_path / "unpacked" / "s3801a.words").unlink()
     (tmp_path / "unpacked" / "s0101a.wav").write_bytes(b"RIFF")
