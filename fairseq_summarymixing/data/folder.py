@@ -78,8 +78,8 @@ def make_manifests(
     check_options(split_by, resample, min_seconds, max_seconds, extensions)
     has_text = check_sources(transcripts, columns, split_lists)
     percents = split_percents(valid_percent, test_percent, split_lists)
-    check_rules(has_text, case, keep_characters)
     rules = text_rules(case, keep_characters)
+    check_rules(has_text, case, keep_characters)
     pattern = compile_speaker(speaker_regex) if split_by == "speaker" and "speaker" not in columns else None
     check_places(source, out, resample)
     refuse_leftovers(out, file_names(percents, has_text, "label" in columns))
