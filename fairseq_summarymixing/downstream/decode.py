@@ -93,6 +93,7 @@ class Answers(NamedTuple):
 
     hypotheses: list[list[Hypothesis]]
     """The hypotheses of each utterance, the best first; greedy decoding has one."""
+    audio_seconds: float
     seconds: float
     """The seconds that computing and decoding took."""
     notes: list[str]
@@ -130,11 +131,12 @@ def _compute(inputs: Inputs, beam_search: BeamSearch | None) -> Answers:
         if beam_search.tune:
             _tune(decoder, inputs, beam_search.tune, model)
     started = time.perf_counter()
-    emissions, notes = compute_emissions(model, inputs.test_set, inputs.split)
-    hypotheses = [decoder(utterance) for utterance in tqdm(emissions, desc="decoding", unit="utterance", disable=None)]
+    emissions = compute_emissions(model, inputs.test_set, inputs.split)
+    utterances = tqdm(emissions.utterances, desc="decoding", unit="utterance", disable=None)
+    hypotheses = [decoder(utterance) for utterance in utterances]
     seconds = time.perf_counter() - started
     settings = {} if beam_search is None else _settings(decoder, beam_search)
-    return Answers(hypotheses, seconds, notes, name, model.dtype, settings)
+    return Answers(hypotheses, emissions.audio_seconds, seconds, emissions.notes, name, model.dtype, settings)
 
 
 def _tune(decoder: BeamDecoder, inputs: Inputs, split: str, model: EmissionModel) -> None:
@@ -146,7 +148,7 @@ def _tune(decoder: BeamDecoder, inputs: Inputs, split: str, model: EmissionModel
     references = _references(recogniser, test_set)
     if not any(references):
         raise UserError(f"`tune` {split}: {test_set.labels_path} holds no words")
-    emissions, _ = compute_emissions(model, test_set, split)
+    emissions = compute_emissions(model, test_set, split).utterances
 
     def rate(answers: list[Hypothesis]) -> float:
         return word_errors(references, [recogniser.words_of(answer) for answer in answers]).rate
@@ -168,14 +170,13 @@ def _settings(decoder: BeamDecoder, beam_search: BeamSearch) -> dict[str, Any]:
 def _score(inputs: Inputs, answers: Answers) -> dict[str, Any]:
     """Return the error rates and the speed of the decode."""
     hypotheses = [inputs.recogniser.words_of(best) for best, *_ in answers.hypotheses]
-    audio_seconds = sum(inputs.test_set.samples) / inputs.recogniser.task.cfg.sample_rate
     return {
         **_rates(inputs.references, hypotheses),
         "utterances": len(hypotheses),
         "empty_hypotheses": sum(not line for line in hypotheses),
-        "audio_seconds": audio_seconds,
+        "audio_seconds": answers.audio_seconds,
         "seconds": answers.seconds,
-        "real_time_factor": answers.seconds / audio_seconds,
+        "real_time_factor": answers.seconds / answers.audio_seconds,
     }
 
 

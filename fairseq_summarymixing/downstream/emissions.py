@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -164,18 +165,30 @@ class EmissionModel:
         return [utterance[:length].clone() for utterance, length in zip(emissions, lengths.tolist())]
 
 
-def compute_emissions(model: EmissionModel, test_set: TestSet, split: str) -> tuple[list[Tensor], list[str]]:
-    """Compute the emissions (T, V) of every utterance, in manifest order, and notes on those too short for a frame.
+class Emissions(NamedTuple):
+    """The emissions of a split."""
+
+    utterances: list[Tensor]
+    """(T, V) of every utterance, in manifest order."""
+    notes: list[str]
+    """A line on every utterance that is too short for a frame."""
+    audio_seconds: float
+    """How long the recordings are, whatever the manifest says."""
+
+
+def compute_emissions(model: EmissionModel, test_set: TestSet, split: str) -> Emissions:
+    """Compute the emissions of every utterance.
 
     Raises:
         UserError: an utterance cannot be read or is too long for self-attention, or emissions are not finite.
     """
     read = read_with_fairseq(model.recogniser, test_set, split)
     emissions: list[Tensor] = [torch.empty(0)] * len(test_set.paths)
-    notes = []
+    notes, samples = [], 0
     with AudioProgress(sum(test_set.samples) / model.rate, split) as progress, weights_stay():
         for batch in plan_batches(test_set.samples, model.batching.batch_seconds * model.rate):
             waves = [read(index) for index in batch]
+            samples += sum(map(len, waves))
             paths = [os.path.join(test_set.root, test_set.paths[index]) for index in batch]
             for path, wave in zip(paths, waves):
                 model.check_length(len(wave), path)
@@ -189,7 +202,7 @@ def compute_emissions(model: EmissionModel, test_set: TestSet, split: str) -> tu
     for note in notes:
         warn(f"warning: {note}")
     check_finite(emissions, test_set.paths, model.checkpoint)
-    return emissions, notes
+    return Emissions(emissions, notes, samples / model.rate)
 
 
 def read_with_fairseq(recogniser: Recogniser, test_set: TestSet, split: str) -> Callable[[int], Tensor]:
