@@ -9,13 +9,18 @@ from checkpoint_files import ctc, pretrained
 
 SAFETENSORS = b'{"odd": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}'
 WORDS = "\\data\\\nngram 1=3\n\n\\1-grams:\n-99\t<s>\n-1\t</s>\n-1\tAB\n\n\\end\\\n"
+PAIRS = WORDS.replace("=3\n", "=3\nngram 2=1\n")
 TEXTS = {
     "notes.npz": "not of ours\n",
     "lm/marked.arpa": f"\ufeff{WORDS}",
     "lm/gramless.arpa": "\\data\\\n\n\\1-grams:\n",
     "lm/many.arpa": WORDS.replace("=3", "=many"),
     "lm/single.arpa": WORDS,
-    "lm/cut.arpa": WORDS.replace("=3\n", "=3\nngram 2=1\n"),
+    "lm/cut.arpa": PAIRS,
+    "lm/lettered.arpa": PAIRS.replace("-99", "one"),
+    "lm/above.arpa": PAIRS.replace("-99", "9"),
+    "lm/unbegun.arpa": PAIRS.replace("<s>", "A"),
+    "lm/other.binary": "mmap lm http://kheafield.com/code format version 5\n" + "\0" * 100,
     "listed/unclosed.yaml": "slurp: [\n",
     "beside/a.txt": "a reference",
     "lm/unspelt.txt": "AB\n",

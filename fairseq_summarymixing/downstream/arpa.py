@@ -17,6 +17,15 @@ BYTE_ORDER_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 COUNT = re.compile(r"ngram\s+(\d{1,3})\s*=\s*(\d{1,18})")
 SHORTEST = 4  # bytes of an n-gram: a number, a tab, a word, a line end
 HEADER_LINES, LINE_LENGTH = 1000, 10000
+BYTE = re.compile(r"(?: at byte \d+)?\s*Byte: (\d+)$")
+# What KenLM says to the programmer, and what a reader of the file needs; the first that fits
+IN_WORDS = (
+    (r".*missing (\S+) .*", r"its single words lack \1"),
+    (r".*Positive log probability (\S+).*", r"expected the logarithm of a probability, 0 or below; found \1"),
+    (r'Could not parse "(.*)" into a float.*', r"expected a number; found '\1'"),
+    (r".*the test values don't match.*", "it was built by another version of KenLM or for another kind of machine"),
+    (r"Was expecting n-gram header (\S+) but got (.*) instead", r"expected the section \1 found \2"),
+)
 
 
 def check_language_model(path: str | Path) -> None:
@@ -49,6 +58,21 @@ def check_language_model(path: str | Path) -> None:
         raise UserError(f"`lm` {path} declares no n-grams: expected lines 'ngram 1=COUNT' after \\data\\")
     if order == 1:
         raise UserError(f"`lm` {path} declares single words alone: KenLM needs 'ngram 2=COUNT' as well, pairs of words")
+
+
+def reading_error(path: str | Path, message: str) -> str:
+    """Return what to say of a file that KenLM cannot read, of the last line that KenLM says."""
+    found = BYTE.search(message)
+    place, reason = "", message
+    if found is not None:
+        with open(path, "rb") as file:
+            line = 1 + file.read(int(found[1])).count(b"\n")
+        place, reason = f" from line {line} on", message[: found.start()]
+    for pattern, words in IN_WORDS:
+        if re.fullmatch(pattern, reason):
+            reason = re.sub(pattern, words, reason, count=1)
+            break
+    return f"`lm` {path} cannot be read{place}: {reason}; write the language model again, or copy it again"
 
 
 def _is_possible(line: str, order: int, most: int) -> bool:

@@ -18,7 +18,7 @@ from ..errors import UserError, counted
 from ..input_files import kind_of
 from ..tables import aligned
 from ..text_files import read_lines
-from .arpa import arpa_words, check_language_model
+from .arpa import arpa_words, check_language_model, reading_error
 from .hypothesis import Hypothesis
 
 LARGEST_BEAM = 100_000
@@ -96,7 +96,7 @@ class BeamDecoder:
         try:
             self.lm = decoder.KenLM(str(settings.lm), words)
         except Exception as error:  # the binding raises what KenLM threw
-            raise UserError(f"`lm` {settings.lm} cannot be read: {str(error).splitlines()[-1]}") from error
+            raise UserError(reading_error(settings.lm, str(error).splitlines()[-1])) from error
         self.trie = decoder.Trie(len(symbols), self.silence)
         start, index = self.lm.start(False), {symbol: token for token, symbol in enumerate(symbols)}
         for word, spellings in lexicon.items():
