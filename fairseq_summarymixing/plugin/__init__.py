@@ -23,6 +23,7 @@ INSTALL_ORDER = (
     "not_finite",
     "memory",
     "saving",
+    "unwritten_log",
     "same_run",
     "interrupts",
     "jobs",
