@@ -13,7 +13,7 @@ from .data.demo import synth_command
 from .downstream import decode_command, features_command, transcribe_command
 from .downstream.mp3s import command as mp3s_command
 from .downstream.probe import command as probe_command
-from .errors import exit_status
+from .errors import UserError, exit_status
 
 VERBS = {
     "manifest": (manifest_command, "make fairseq manifests"),
@@ -47,7 +47,13 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Optional[List[str]] = None) -> int:
     """Run one verb and return the exit status of :func:`~.errors.exit_status`."""
     args = build_parser().parse_args(argv)
-    return exit_status(lambda: args.run(args), args.parser)
+    return exit_status(lambda: _run(args), args.parser)
+
+
+def _run(args: argparse.Namespace) -> None:
+    if getattr(args, "out", None) == "":  # which would be this folder, or stand for the default
+        raise UserError("`out` is empty: name a folder or a file")
+    args.run(args)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import re
 import shutil
 import tempfile
 from pathlib import Path
-from typing import IO, Iterator, List, Sequence, Set, Tuple, Union
+from typing import IO, Iterator, List, Optional, Sequence, Set, Tuple, Union
 
 from .errors import UserError
 from .input_files import kind_of
@@ -41,9 +41,10 @@ def atomic_write(path: Union[str, Path], mode: str = "w") -> Iterator[IO]:
     Text is UTF-8 with Unix line ends.
 
     Raises:
-        UserError: the folder cannot be written to, or the disk is full.
+        UserError: ``path`` is a folder, a pipe or a device, its folder cannot be written to, or the disk is full.
     """
     path = Path(path)
+    _check_target(path)
     text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
     with _one_line(path):
         _prepare(path.parent)
@@ -91,12 +92,17 @@ def atomic_file(path: Union[str, Path]) -> Iterator[Path]:
         UserError: ``path`` is a folder or a device, its folder cannot be written to, or the disk is full.
     """
     is_folder_name, path = str(path).endswith(os.sep), Path(path)
-    if is_folder_name or (path.exists() and not path.is_file()):
-        raise UserError(f"{path} is {kind_of(path) or 'the name of a folder'}; expected the name of a file to write")
+    _check_target(path, "the name of a folder" if is_folder_name else None)
     with _locked_folder(path) as around, _room_for(path):
         yield around / path.name
         with _one_line(path):
             os.replace(around / path.name, path)
+
+
+def _check_target(path: Path, kind: Optional[str] = None) -> None:
+    kind = kind_of(path) or kind
+    if kind is not None:
+        raise UserError(f"{path} is {kind}; expected the name of a file to write")
 
 
 def make_folder(folder: Union[str, Path]) -> None:

@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from .. import __version__
 from ..errors import UserError, counted
+from ..input_files import check_file
 from ..modules.compiling import compile_layers
 from ..modules.encoder import Encoder
 from ..modules.lean.activation_memory import count_activation_bytes
@@ -258,11 +259,22 @@ def run(out: str | Path, **options: Any) -> str:
     """Append the records of :func:`measure` to ``out`` as they come, and return a line that summarises them."""
     count = 0
     records = measure(**options)  # mistakes in options and path are errors before anything is measured
+    _check_output(out)
     _append(out, "")
     for record in records:
         _append(out, json.dumps(record) + "\n")
         count += 1
     return f"{counted(count, 'record')} in {out}; next: fairseq-summarymixing bench report {out} --out DIR"
+
+
+def _check_output(out: str | Path) -> None:
+    """Raise a UserError where the file to append to is something else than a file of records."""
+    check_file(out)
+    if os.path.exists(out) and os.path.getsize(out):
+        with open(out, "rb") as file:
+            begin = file.read(1)
+        if begin != b"{":
+            raise UserError(f"{out} holds something else than records of bench run: name another file")
 
 
 def _append(out: str | Path, text: str) -> None:

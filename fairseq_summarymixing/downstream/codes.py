@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 from ..checkpoints import Checkpoint
-from ..errors import UserError, counted, printable
+from ..errors import counted, printable
 from ..files import atomic_write
 from .encoder import (
     SAMPLE_RATE,
@@ -50,8 +50,6 @@ def extract_codes(
     Raises:
         UserError: an argument or the checkpoint cannot be used, or the disk is full.
     """
-    if not str(out):
-        raise UserError("`out` is empty: name a folder")
     recordings = find_recordings(audio, report)
     read = Checkpoint.read(checkpoint)
     encoder = RecordingEncoder(load_quantising_model(read, pick_device(device)), read.normalize, block_seconds, None)

@@ -73,8 +73,6 @@ def extract(
         UserError: an argument or the checkpoint cannot be used, features of something else stand in ``out`` under the
             same name, or of any recording in another dtype, features are not finite, or the disk is full.
     """
-    if not str(out):
-        raise UserError("`out` is empty: name a folder")
     if format not in FORMATS:
         raise UserError(f"`format` must be one of {', '.join(FORMATS)}; got {format}")
     check_batch_seconds(batch_seconds)

@@ -14,6 +14,7 @@ from ..checkpoints import Checkpoint
 from ..data.audio import BadAudio
 from ..errors import UserError, printable
 from ..files import atomic_write
+from ..input_files import kind_of
 from ..modules.lean.derived import weights_stay
 from .beam_search import BeamSearch
 from .decoder import Decoder, make_decoder
@@ -181,8 +182,6 @@ def _writer(
     """Return what writes transcripts where ``out`` says, and returns how many; checks before anything is computed."""
     if format not in FORMATS:
         raise UserError(f"`format` must be one of {', '.join(FORMATS)}; got {format}")
-    if out is not None and not str(out):
-        raise UserError("`out` is empty: name a folder")
     ending = "" if out is None or os.path.isdir(out) else Path(out).suffix[1:]
     if ending in FORMATS and ending != format:
         raise UserError(f"`out` {out} has the ending of another format than `format` {format}")
@@ -233,7 +232,8 @@ def _folder_writer(recordings: Sequence[Recording], out: Path, format: str) -> C
             be replaced.
     """
     if os.path.lexists(out) and not out.is_dir():
-        raise UserError(f"`out` {out} is a file: name a folder, or a file with the ending .{format}")
+        kind = kind_of(out) or "a file"
+        raise UserError(f"`out` {out} is {kind}: name a folder, or a file with the ending .{format}")
     for recording in recordings:
         path = _file_of(out, recording.name, format)
         if os.path.exists(path) and os.path.dirname(os.path.realpath(recording.path)) == os.path.realpath(path.parent):

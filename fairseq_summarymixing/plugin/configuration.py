@@ -13,6 +13,7 @@ from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBase
 
 from ..checkpoints.evaluated_fields import is_literal
 from ..errors import UserError
+from ..input_files import kind_of
 from .field_kinds import in_words
 from .guard import guard
 from .machine import check_machine
@@ -104,6 +105,9 @@ def _check_model_parallel(size: int) -> None:
 
 def _check_log_file(path: Optional[str]) -> None:
     if path is not None:
+        kind = kind_of(path)
+        if kind not in (None, "a device"):  # opening a pipe would wait for a reader
+            raise UserError(f"common.log_file={path} is {kind}; expected a file")
         try:
             with open(path, "a", encoding="utf-8"):
                 pass

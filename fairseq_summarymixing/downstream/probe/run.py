@@ -62,8 +62,6 @@ def probe(
     Raises:
         UserError: a checkpoint, the splits, the device or an argument cannot be used.
     """
-    if not str(out):
-        raise UserError("`out` is empty: name a folder")
     if task not in TASKS:
         raise UserError(f"`task` must be one of {', '.join(TASKS)}; got {task}")
     grid, long_form, kind = grid or Grid(), long_form or LongForm(), labels or LABELS[task]
