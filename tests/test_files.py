@@ -87,14 +87,18 @@ def test_two_processes_that_write_one_target_and_are_killed_leave_it_whole(tmp_p
     kinds = ["write", "file"]
     running = [start_writer(kind, target, letter) for kind, letter in zip(kinds, "ab")]
     for turn in range(12):
+        assert running[turn % 2].stdout.readline() == "begun\n"  # its interpreter has started
         time.sleep(dice.uniform(0.05, 0.3))
         errors.append(end(running[turn % 2]))
         running[turn % 2] = start_writer(dice.choice(kinds), target, "ab"[turn % 2])
         if target.exists():
             content = target.read_bytes()
             assert len(content) == 100_000 and set(content) in ({ord("a")}, {ord("b")})
+    while not target.exists():
+        assert running[0].poll() is None, running[0].stderr.read()
+        time.sleep(0.005)
     errors += [end(process) for process in running]
-    assert target.exists() and not any(errors), "a writer lost its temporary file to the other"
+    assert not any(errors), "a writer lost its temporary file to the other"
     sweep_leftovers(tmp_path)
     assert os.listdir(tmp_path) == ["target"]
 

@@ -75,7 +75,8 @@ def warm_start(model: nn.Module, path: str | Path) -> str:
     ]
     if wrong:
         raise UserError(
-            f"model.init_from={path} has other sizes: {first_of(wrong, '; ')}. The recipe's sizes must be the checkpoint's"
+            f"model.init_from={path} has other sizes: {first_of(wrong, '; ')}. The recipe's sizes must be the "
+            "checkpoint's"
         )
     taken = [name for name in own if name in found]
     if not taken:
