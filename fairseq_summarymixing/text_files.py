@@ -51,9 +51,14 @@ def open_text(path: Union[str, Path], mode: str = "r", *args: Any, **kwargs: Any
         return io.StringIO(decode(file.read(), path))
 
 
+def encoding_of(begin: bytes) -> str:
+    """Return the encoding of a text of which these are the first bytes."""
+    return "utf-16" if begin.startswith(UTF_16) else "utf-8-sig"
+
+
 def decode(data: bytes, path: Union[str, Path]) -> str:
     """Decode the content of a text file as :func:`read_text` does; ``path`` is for its UserError."""
-    encoding = "utf-16" if data.startswith(UTF_16) else "utf-8-sig"
+    encoding = encoding_of(data)
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:

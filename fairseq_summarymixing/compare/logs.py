@@ -12,6 +12,7 @@ from typing import IO, Any
 from ..checkpoints.names import FINETUNED_PREFIX
 from ..errors import UserError, counted
 from ..input_files import check_file
+from ..text_files import encoding_of
 from .run import FINETUNING, LARGEST, Run, Series
 
 # The first key of every JSON line that fairseq logs; hydra's log has time and name before it, log_file not.
@@ -103,7 +104,9 @@ def _read_log(run: Run, log: Path) -> dict[str, Series]:
 def _opened(log: Path) -> IO[str]:
     check_file(log)
     try:
-        return open(log, encoding="utf-8", errors="replace")
+        with open(log, "rb") as file:
+            encoding = encoding_of(file.read(2))  # PowerShell's redirection writes UTF-16
+        return open(log, encoding=encoding, errors="replace")
     except OSError as error:
         raise UserError(f"cannot read {log}: {error.strerror}") from error
 
