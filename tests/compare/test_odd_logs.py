@@ -38,9 +38,9 @@ def test_absurd_values_leave_a_page(value, write, tmp_path):
 
 
 def test_a_log_in_utf_16_is_read(write, tmp_path):
-    log = write("run", heading(), inner(10), valid(10, 5.0)) / "train.log"
+    log = write("run", heading(), inner(10), valid(10)) / "train.log"
     log.write_text(log.read_text(), encoding="utf-16")
-    assert list(read_run(log.parent).train) == [10]
+    assert list(read_run(log.parent, "run").train) == [10]
 
 
 def test_odd_lines_of_a_log_are_left_out_and_counted(write, tmp_path):
