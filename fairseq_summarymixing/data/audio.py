@@ -24,6 +24,7 @@ RATES = (1_000, 768_000)  # Hz; below, nothing is speech, above, there is no har
 LARGEST_SAMPLE = 1e10
 SYSTEM_ERROR = 2  # libsndfile's
 OGG_PAGE, OGG_END = 65_307, 4  # most bytes of a page; flag of a stream's last page
+DECODED = 65_536  # frames decoded at a time
 STREAMED_SIZE = 0x7FFF0000  # writers into a pipe cannot know the length and declare this much or more
 
 
@@ -45,7 +46,7 @@ class AudioInfo:
 
 
 def probe(path: str | Path) -> AudioInfo:
-    """Read the header and one last frame, without decoding the rest.
+    """Read the header and one last frame, without decoding the rest, except of formats that allow no seeking.
 
     Sees empty, foreign and truncated WAV, FLAC and Ogg files. Does not see what only decoding shows: NaN
     samples, damage in the middle, and MP3 files that were cut (an MP3 header only estimates the length).
@@ -73,12 +74,7 @@ def probe(path: str | Path) -> AudioInfo:
             if file.format == "OGG":
                 _check_ogg_end(path)
             # A cut FLAC file keeps its header; its last frame is what is missing.
-            try:
-                file.seek(info.frames - 1)
-                last = file.read(1)
-            except soundfile.LibsndfileError:
-                last = ()
-            if len(last) != 1:
+            if not (_has_last_frame(file) or _decodes_to(path, info.frames)):
                 raise BadAudio(
                     f"truncated: its header gives {info.frames} frames, the last is not there; copy it again"
                 )
@@ -181,6 +177,22 @@ def check_kind(path: str | Path) -> None:
     kind = kind_of(path, once=False)
     if kind is not None:
         raise BadAudio(f"it is {kind}")
+
+
+def _has_last_frame(file: soundfile.SoundFile) -> bool:
+    try:
+        file.seek(file.frames - 1)
+        return len(file.read(1)) == 1
+    except soundfile.LibsndfileError:
+        return False
+
+
+def _decodes_to(path: Path, frames: int) -> bool:
+    """Decode a file to its end: libsndfile reads GSM 6.10, G.72x and some others, but does not seek in them, or not to
+    the last frame. A FLAC file whose last frame is not found is cut."""
+    if soundfile.info(str(path)).format == "FLAC":
+        return False
+    return sum(map(len, soundfile.blocks(str(path), DECODED, dtype="int16"))) == frames
 
 
 def _check_rate(rate: int) -> None:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from fairseq_summarymixing.data.audio import BadAudio, probe
 from fairseq_summarymixing.data.folder import make_manifests
 from fairseq_summarymixing.data.formats import EXTENSIONS, FORMATS, is_audio, why_passed_over
 from fairseq_summarymixing.data.manifest import read_manifest
@@ -33,6 +34,24 @@ def test_every_format_of_the_installed_library_is_read(tmp_path, tone):
     for path, frames in rows:
         samples, rate = soundfile.read(tmp_path / "src" / path)
         assert (len(samples), rate) == (frames, 16000)
+
+
+@pytest.mark.parametrize(
+    "name, subtype", [("a.wav", "GSM610"), ("a.wav", "G721_32"), ("a.wav", "NMS_ADPCM_16"), ("a.paf", "PCM_24")]
+)
+def test_formats_in_which_the_library_does_not_seek_are_read_and_cut_files_are_not(tmp_path, tone, name, subtype):
+    path = tmp_path / name
+    try:
+        soundfile.write(path, tone(1), 16000, subtype)
+    except (ValueError, soundfile.LibsndfileError):
+        pytest.skip("this version of libsndfile lacks it")
+    frames = soundfile.info(path).frames
+    assert probe(path).frames == frames == len(soundfile.read(path)[0])
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    try:
+        assert probe(path).frames < frames  # a format whose header holds no length
+    except BadAudio as error:
+        assert "truncated" in str(error)
 
 
 def test_files_that_are_not_read_are_counted_and_reported_with_what_converts_them(tmp_path, write_tone):
