@@ -59,6 +59,8 @@ def read_speech(marks: Path) -> list:
     try:
         with open_text(marks) as file:
             intervals = json.load(file)["voice_activity"]
+    except UserError as error:  # no file, or no text
+        raise BadAudio(f"damaged .json: {error}") from error
     except OSError as error:
         raise BadAudio(f"no .json: {error.strerror or error}") from error
     except (ValueError, KeyError, TypeError, RecursionError) as error:

@@ -36,7 +36,7 @@ def read(args: argparse.Namespace) -> PublishedCorpus:
         for name, path in sorted(paths.items()):
             if name not in texts or name not in speakers:
                 lacking = "text" if name not in texts else "utt2spk"
-                raise UserError(f"{root / part / lacking} has no line for {name}, which wav.scp names; unpack it again")
+                raise UserError(f"{root / part / lacking} has nothing for {name}, which wav.scp names; unpack it again")
             split = choose_split(speakers[name], args.valid_percent, 0) if part == "train" else "test"
             splits[split].append(Utterance(path, args.rules(texts[name])))
         counts.append((f"all of {part}", len(paths), UTTERANCES))
@@ -46,8 +46,12 @@ def read(args: argparse.Namespace) -> PublishedCorpus:
 
 def read_map(path: Path) -> dict:
     """Return {first column: the rest} of a file in Kaldi's manner."""
-    pairs = (line.split(None, 1) for line in read_lines(path) if line.strip())
-    return {pair[0]: pair[-1].strip() for pair in pairs if len(pair) == 2}
+    found = {}
+    for number, line in enumerate(read_lines(path), 1):
+        pair = line.split(None, 1)
+        if len(pair) == 2 and found.setdefault(pair[0], pair[1].strip()) != pair[1].strip():
+            raise UserError(f"{path}:{number}: {pair[0]} stands in an earlier line already: remove one")
+    return found
 
 
 if __name__ == "__main__":

@@ -139,18 +139,35 @@ def test_the_summary_accounts_for_all_speech(librilight, tmp_path, run):
 
 def test_what_cannot_be_used_is_left_out_with_the_reason(librilight, tmp_path, run):
     book, speech, out = librilight / "small" / "7" / "bad", [[0.0, 5.0]], tmp_path / "out"
-    for name in ("no_json", "cut", "middle", "outside", "overlap", "nan", "list", "text", "empty", "rate", "no_flac"):
+    for name in (
+        "no_json",
+        "cut",
+        "middle",
+        "outside",
+        "overlap",
+        "nan",
+        "list",
+        "text",
+        "folder",
+        "huge",
+        "empty",
+        "rate",
+        "no_flac",
+    ):
         write_recording(librilight, f"small/7/bad/{name}", speech, rate=8000 if name == "rate" else 16000)
     write_recording(librilight, "medium/55/ode/a", speech)
     write_recording(librilight, "small/stray", speech)
     (book / "no_json.json").unlink()
     (book / "no_flac.flac").unlink()
     (book / "list.json").write_text("[1, 2]")
+    (book / "folder.json").unlink()
+    (book / "folder.json").mkdir()
     (book / "text.json").write_text('{"voice_activity": [[0.0, 2')
     for name, marks in (
         ("outside", [[0, 4], [9, 11.5]]),
         ("overlap", [[0, 4], [3, 6]]),
         ("nan", [[0, float("nan")]]),
+        ("huge", [[0, 1e300]]),
         ("empty", []),
     ):
         write_marks(librilight, f"small/7/bad/{name}", marks)
@@ -167,7 +184,9 @@ def test_what_cannot_be_used_is_left_out_with_the_reason(librilight, tmp_path, r
         ("no_json.flac", "no .json: No such file"),
         ("list.flac", "damaged .json: list.json holds no readable 'voice_activity'"),
         ("text.flac", "damaged .json: "),
+        ("folder.flac", f"damaged .json: {book}/folder.json is a folder"),
         ("nan.flac", "voice activity unreadable: expected"),
+        ("huge.flac", "voice activity unreadable: expected seconds; found 1e+300"),
         ("empty.flac", "no voice activity"),
         ("overlap.flac", "voice activity out of order: 3.00 to 6.00 s, after 4.00 s"),
         ("outside.flac", "voice activity outside the recording: up to 11.50 s, the recording has 10.00 s"),

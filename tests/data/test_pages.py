@@ -282,6 +282,13 @@ def test_speechocean762_holds_out_speakers_of_its_train(tmp_path, run, write_ton
     assert found["test"] == {f"SPEAKER{number:04d}" for number in range(20, 23)}
     assert labels(tmp_path / "out", "test", "wrd") == ["WE CALL 0", "WE CALL 1"] * 3
     assert "all of train 24 instead of 2500" in run("speechocean762.py", corpus, "--check").stderr
+    text = (corpus / "train/text").read_text()
+    for extra, message in (
+        ("00010\tOTHER\n", ":25: 00010 stands in an earlier line already"),
+        ("", "has nothing for 00000"),
+    ):
+        (corpus / "train/text").write_text(text.replace("WE CALL 0", "", not extra) + extra)
+        assert message in run("speechocean762.py", corpus, tmp_path / "out").stderr
 
 
 def test_librispeech_libri_light_and_digits_are_checked(tmp_path, run):

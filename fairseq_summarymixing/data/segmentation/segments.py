@@ -14,6 +14,7 @@ from ..manifest import Row, unwritable
 from ..sources import Sources, identity
 from .stitching import Stretch, stitch
 
+LONGEST = 10_000_000  # seconds; no recording lasts four months
 OVERHANG = SAMPLE_RATE  # one second; speech found in another copy of the recording may end this much after it
 
 
@@ -81,6 +82,9 @@ def stretches_of(intervals: object) -> list[Stretch]:
         stretches = [(round(start * SAMPLE_RATE), round(end * SAMPLE_RATE)) for start, end in seconds]
     except (TypeError, ValueError, OverflowError) as error:
         raise BadAudio("voice activity unreadable: expected [[start, end], ...] in seconds") from error
+    largest = max((abs(second) for interval in seconds for second in interval), default=0)
+    if largest > LONGEST:
+        raise BadAudio(f"voice activity unreadable: expected seconds; found {largest:g}")
     if all(start == stop for start, stop in stretches):
         raise BadAudio("no voice activity")
     previous = 0  # where the interval before ends
