@@ -51,8 +51,9 @@ def main(argv: Optional[List[str]] = None) -> int:
 
 
 def _run(args: argparse.Namespace) -> None:
-    if getattr(args, "out", None) == "":  # which would be this folder, or stand for the default
-        raise UserError("`out` is empty: name a folder or a file")
+    for name, value in vars(args).items():
+        if value == "" or (isinstance(value, list) and "" in value):  # which would be this folder, or the default
+            raise UserError(f"`{name}` is empty; expected a value. Is a variable of the shell not set?")
     args.run(args)
 
 
