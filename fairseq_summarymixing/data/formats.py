@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Collection
 from pathlib import PurePath
@@ -84,8 +85,14 @@ def how_to_convert(path: str) -> str:
 
 def quoted(name: str) -> str:
     """Return a file's name as a shell takes it, in one line."""
-    name = f"./{name}" if name.startswith("-") else name
+    name = f"./{name}" if name.startswith("-") or ":" in name else name  # ffmpeg takes what ends in ":" for a protocol
     if name.isprintable():
         return shlex.quote(name)
     escaped = name.replace("\\", r"\\").replace("'", r"\'")
-    return "$'" + "".join(one if one.isprintable() else repr(one)[1:-1] for one in escaped) + "'"
+    return "$'" + "".join(one if one.isprintable() else _escape(one) for one in escaped) + "'"
+
+
+def _escape(character: str) -> str:
+    if character.isascii():
+        return repr(character)[1:-1]
+    return "".join(f"\\x{byte:02x}" for byte in os.fsencode(character))  # of bash \x is a byte

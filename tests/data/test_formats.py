@@ -77,6 +77,9 @@ def test_files_that_are_not_read_are_counted_and_reported_with_what_converts_the
         ("-y.shn", "sph2pipe -f wav ./-y.shn ./-y.wav, or sox ./-y.shn ./-y.wav"),
         ("two\nlines.m4a", r"ffmpeg -i $'two\nlines.m4a' -ar 16000 -ac 1 $'two\nlines.wav'"),
         ("a;b.mpc", "ffmpeg -i 'a;b.mpc'"),
+        ("9:30.m4a", "ffmpeg -i ./9:30.m4a -ar 16000 -ac 1 ./9:30.wav"),
+        ("a\u00a0b.m4a", r"ffmpeg -i $'a\xc2\xa0b.m4a' -ar 16000 -ac 1 $'a\xc2\xa0b.wav'"),
+        ("caf\udce9.m4a", r"ffmpeg -i $'caf\xe9.m4a'"),  # in Latin-1
     ],
 )
 def test_a_shell_takes_the_command_that_converts_whatever_the_name(name, command):
