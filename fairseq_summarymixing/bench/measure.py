@@ -29,6 +29,7 @@ from .parts import measure_parts
 from .peak_memory import peak_bytes
 from .timing import summary, synchronise, time_step
 
+BEGIN = b'{"work": '  # of every record
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -259,22 +260,29 @@ def run(out: str | Path, **options: Any) -> str:
     """Append the records of :func:`measure` to ``out`` as they come, and return a line that summarises them."""
     count = 0
     records = measure(**options)  # mistakes in options and path are errors before anything is measured
-    _check_output(out)
-    _append(out, "")
+    _append(out, _check_output(out))
     for record in records:
         _append(out, json.dumps(record) + "\n")
         count += 1
     return f"{counted(count, 'record')} in {out}; next: fairseq-summarymixing bench report {out} --out DIR"
 
 
-def _check_output(out: str | Path) -> None:
-    """Raise a UserError where the file to append to is something else than a file of records."""
+def _check_output(out: str | Path) -> str:
+    """Return what to write before the next record: a line end where a run that was killed cut its last line.
+
+    Raises:
+        UserError: ``out`` is something else than a file of records.
+    """
     check_file(out)
-    if os.path.exists(out) and os.path.getsize(out):
-        with open(out, "rb") as file:
-            begin = file.read(1)
-        if begin != b"{":
-            raise UserError(f"{out} holds something else than records of bench run: name another file")
+    if not os.path.exists(out) or not os.path.getsize(out):
+        return ""
+    with open(out, "rb") as file:
+        begin = file.read(len(BEGIN))
+        file.seek(-1, os.SEEK_END)
+        end = file.read(1)
+    if not begin.startswith(BEGIN[: len(begin)]):
+        raise UserError(f"{out} holds something else than records of bench run: name another file")
+    return "" if end == b"\n" else "\n"
 
 
 def _append(out: str | Path, text: str) -> None:

@@ -33,8 +33,8 @@ def read_records(paths: Sequence[str | Path]) -> list[Record]:
     for path in paths:
         lines = read_lines(path)
         for number, line in enumerate(lines, start=1):
-            if not line.strip() or (number == len(lines) > 1 and not line.endswith("}")):
-                continue  # a run that was killed cut its last line
+            if not line.strip() or (len(lines) > 1 and line.startswith("{") and not line.endswith("}")):
+                continue  # a run that was killed cut its last line, to which a later one may have appended
             try:
                 record = json.loads(line, object_hook=_renamed)
                 key = (*(record[name] for name in GROUP), record["seconds"], record["candidate"])

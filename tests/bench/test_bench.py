@@ -177,6 +177,13 @@ def test_mistakes_are_one_line_errors(tmp_path, capsys):
     assert "--seconds must be numbers with commas between; got 1;2" in capsys.readouterr().err
 
 
+def test_records_are_not_appended_to_json_of_something_else(tmp_path):
+    (tmp_path / "config.json").write_text('{"a": 1}\n')
+    with pytest.raises(UserError, match="holds something else than records of bench run: name another file"):
+        measure.run(tmp_path / "config.json", work="mixer", shape="base", seconds=[1.0])
+    assert (tmp_path / "config.json").read_text() == '{"a": 1}\n'
+
+
 @pytest.mark.parametrize(
     "option, value", [("--seconds", "0"), ("--seconds", "nan"), ("--batch", "0"), ("--repeat", "0")]
 )
@@ -190,6 +197,8 @@ def test_what_a_killed_run_left_is_reported(tmp_path, capsys):
     measure.run(out, work="mixer", shape="base", seconds=[1.0], names=["summary_mixing", "self_attention"], repeat=1)
     out.write_text(out.read_text() + '\n{"work": "mi')
     assert "| summary_mixing |" in report([out])
+    measure.run(out, work="mixer", shape="base", seconds=[0.5], names=["summary_mixing"], repeat=1)
+    assert sorted({record["seconds"] for record in read_records([out])}) == [0.5, 1.0]
     out.write_bytes(b"\x89PNG\xff")
     assert main(["bench", "report", str(out)]) == 1
     assert "is not UTF-8 text" in capsys.readouterr().err
