@@ -43,8 +43,8 @@ def merge_manifests(corpora: Sequence[tuple[str | Path, int]], out: str | Path) 
 
     ``train`` holds each corpus's rows as many times as its number says; every other split holds them once. Paths become
     relative to the folder that the roots have in common. Trials are put together. Labels are kept where all corpora
-    with the split have them, with a warning for those that are not; dictionaries where all have one: their counts are
-    added.
+    with the split have them, with a warning for those that are not; dictionaries where all that have such labels have
+    one: their counts are added.
 
     Args:
         corpora: folder and number.
@@ -70,8 +70,15 @@ def merge_manifests(corpora: Sequence[tuple[str | Path, int]], out: str | Path) 
     for kind in sorted({Path(name).suffix[1:] for name in contents} - {"tsv", "trials"}):
         labelled = [corpus for corpus in read if any(kind in split.labels for split in corpus.splits.values())]
         dictionaries = [corpus.folder / f"dict.{kind}.txt" for corpus in labelled]
-        if all(path.is_file() for path in dictionaries):
+        lacking = [path for path in dictionaries if not path.is_file()]
+        if not lacking:
             contents[f"dict.{kind}.txt"] = count_lines(sum(map(read_counts, dictionaries), Counter()))
+        elif len(lacking) < len(dictionaries):
+            print(
+                f"warning: dict.{kind}.txt is left out, without which fairseq does not train on {kind}: there is no "
+                f"{lacking[0]}; to keep it, write that file, 'symbol count' per line",
+                file=sys.stderr,
+            )
     refuse_leftovers(out, contents)
     write_together(out, contents)
     return "\n".join(lines)

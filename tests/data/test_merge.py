@@ -64,6 +64,15 @@ def test_a_corpus_without_transcripts_does_not_take_the_dictionary_of_the_others
     assert (two / "out" / "dict.ltr.txt").read_text() == (two / "A" / "dict.ltr.txt").read_text()
 
 
+def test_a_dictionary_that_not_all_have_is_left_out_and_reported(two, capsys):
+    (two / "B" / "dict.ltr.txt").unlink()
+    merge_manifests([(two / "A", 1), (two / "B", 1)], two / "out")
+    assert (two / "out" / "train.ltr").exists() and not (two / "out" / "dict.ltr.txt").exists()
+    assert f"warning: dict.ltr.txt is left out, without which fairseq does not train on ltr: there is no {two}/B/" in (
+        capsys.readouterr().err
+    )
+
+
 @pytest.mark.parametrize(
     "corpora, out, message",
     [
