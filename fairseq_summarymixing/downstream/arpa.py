@@ -65,14 +65,23 @@ def reading_error(path: str | Path, message: str) -> str:
     found = BYTE.search(message)
     place, reason = "", message
     if found is not None:
-        with open(path, "rb") as file:
-            line = 1 + file.read(int(found[1])).count(b"\n")
-        place, reason = f" from line {line} on", message[: found.start()]
+        place, reason = f" from {_place(path, int(found[1]))} on", message[: found.start()]
     for pattern, words in IN_WORDS:
         if re.fullmatch(pattern, reason):
             reason = re.sub(pattern, words, reason, count=1)
             break
     return f"`lm` {path} cannot be read{place}: {reason}; write the language model again, or copy it again"
+
+
+def _place(path: str | Path, byte: int) -> str:
+    """Return the line of a byte, of which there may be billions before it; the byte where the file is compressed."""
+    if _head(path).startswith(COMPRESSED):
+        return f"byte {byte} of the uncompressed text"
+    line = 1
+    with open(path, "rb") as file:
+        while byte > 0 and (part := file.read(min(byte, 1 << 20))):
+            line, byte = line + part.count(b"\n"), byte - len(part)
+    return f"line {line}"
 
 
 def _is_possible(line: str, order: int, most: int) -> bool:

@@ -56,7 +56,7 @@ class BeamSearch:
     def __post_init__(self) -> None:
         for name, path in (("lm", self.lm), ("lexicon", self.lexicon)):
             if not Path(path).is_file():
-                kind = kind_of(path)
+                kind = kind_of(path, once=False)
                 raise UserError(f"`{name}`: {path} is {kind}" if kind else f"`{name}`: there is no file {path}")
         for name, count in (("beam", self.beam), ("nbest", self.nbest)):
             if not 1 <= count <= LARGEST_BEAM:

@@ -1,6 +1,8 @@
 """Does a language model change the words as it should, and is every answer on disk?"""
 
+import gzip
 import json
+import os
 
 import pytest
 import torch
@@ -99,6 +101,13 @@ def test_wrong_options_and_files_are_errors(files, tmp_path, capfd):
         BeamSearch(*files, beam=3, nbest=5)
     files[0].write_text("no language model")
     with pytest.raises(UserError, match="lm.arpa cannot be read"):
+        BeamDecoder(BeamSearch(*files), SYMBOLS, 0)
+    reader, writer = os.pipe()  # as a shell's <(command)
+    with pytest.raises(UserError, match="is a pipe, which can be read only once: write a file"):
+        BeamSearch(f"/dev/fd/{reader}", files[1])
+    os.close(reader), os.close(writer)
+    files[0].write_bytes(gzip.compress(write_arpa(files[0], {"HE": "-0,5"}).read_bytes()))
+    with pytest.raises(UserError, match="from byte 70 of the uncompressed text on: Expected tab"):
         BeamDecoder(BeamSearch(*files), SYMBOLS, 0)
     with pytest.raises(UserError, match="marks where words end"):
         BeamDecoder(BeamSearch(*files), ["<s>", "H", "E", "I"], 0)
