@@ -199,6 +199,10 @@ def compute_emissions(model: EmissionModel, test_set: TestSet, split: str) -> Em
                         f"{test_set.paths[index]}: too short for one frame ({counted(len(wave), 'sample')}); "
                         "empty hypothesis"
                     )
+    if not samples:
+        raise UserError(
+            f"the recordings of {split} are empty: {os.path.join(test_set.root, test_set.paths[0])} has 0 samples"
+        )
     for note in notes:
         warn(f"warning: {note}")
     check_finite(emissions, test_set.paths, model.checkpoint)

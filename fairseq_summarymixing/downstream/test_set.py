@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,5 +75,8 @@ def check_symbols(test_set: TestSet, indices: Collection[str]) -> str | None:
 
 
 def _splits(folder: Path) -> str:
-    names = sorted(path.stem for path in folder.glob("*.tsv") if is_manifest(path))
+    names = []
+    for path in sorted(folder.glob("*.tsv")):
+        with suppress(UserError):  # another file that is no table
+            names += [path.stem] * is_manifest(path)
     return f"splits there: {', '.join(names)}" if names else "the folder has no split"

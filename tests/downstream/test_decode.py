@@ -268,6 +268,21 @@ def test_a_few_letters_in_the_other_case_are_errors_of_the_model(tmp_path):
         checked("a é |", "b |")  # é is in no case there
 
 
+def test_recordings_without_a_sample_are_one_line(finetuned, data):
+    import soundfile
+
+    soundfile.write(data / "empty.wav", [], 16000)
+    (data / "test.tsv").write_text(f"{data}\nempty.wav\t16000\n")
+    (data / "test.ltr").write_text("A |\n")
+    refuse(finetuned["wav2vec2_summarymixing"], data, "the recordings of test are empty", data / "empty.wav")
+
+
+def test_a_split_that_is_not_there_is_named_whatever_else_is_there(finetuned, data):
+    (data / "odd.tsv").write_bytes(b"/caf\xe9\n")
+    (data / "folder.tsv").mkdir()
+    refuse(finetuned["wav2vec2_summarymixing"], data, "no ", "nosuch.tsv; splits there: ", "test", split="nosuch")
+
+
 def test_another_dictionary_is_named_and_none_is_fine(finetuned, data, tmp_path):
     dictionary = data / "dict.ltr.txt"
     symbols = lines(dictionary)
