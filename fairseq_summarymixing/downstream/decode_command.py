@@ -21,7 +21,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--data", required=True, metavar="DIR", help="folder with SPLIT.tsv and, for error rates, SPLIT.ltr"
     )
     parser.add_argument("--split", required=True, metavar="SPLIT", help="such as test")
-    parser.add_argument("--out", metavar="DIR", help="default: decode/CHECKPOINT-SPLIT beside the checkpoint")
+    parser.add_argument("-o", "--out", metavar="DIR", help="default: decode/CHECKPOINT-SPLIT beside the checkpoint")
     add_batch_seconds(parser)
     parser.add_argument("--timestamps", action="store_true", help="also write hypotheses.ctm, the words' times")
     add_language_model(parser, weights="default %s, or what --tune chooses")
