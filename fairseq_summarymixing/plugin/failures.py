@@ -187,6 +187,7 @@ class _Watch(threading.Thread):
             if self.ends_by_itself.wait(POLL_SECONDS):
                 return ""
             try:
+                _check_listens(self.store)
                 if self.store.add(ENDED, 0):
                     rank, host, message = self.store.get(MESSAGE).decode().split(" ", 2)
                     self.store.add(SEEN, 1)
@@ -209,12 +210,15 @@ class _Watch(threading.Thread):
             self.store = _connect()
 
 
+def _check_listens(store: dist.Store) -> None:
+    """Raise an OSError where a store is gone with its process: torch would print pages about it."""
+    socket.create_connection((store.host, store.port), timeout=10).close()
+
+
 def _connect() -> dist.Store:
     """Return a connection of its own to the run's store, which threads may not share: a wait would block them all."""
     store = dist.distributed_c10d._get_default_store()
     while hasattr(store, "underlying_store"):
         store = store.underlying_store
-    socket.create_connection(
-        (store.host, store.port), timeout=10
-    ).close()  # torch would print pages about a store that is gone
+    _check_listens(store)
     return dist.TCPStore(store.host, store.port, is_master=False, wait_for_workers=False, timeout=timedelta(seconds=10))

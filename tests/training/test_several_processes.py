@@ -233,6 +233,24 @@ with failures.fails_with_the_others():
     assert "has ended without a message" in last
 
 
+def test_a_process_that_outlives_the_store_prints_nothing_of_it():
+    code = """
+import sys, time
+import torch.distributed as dist
+from fairseq_summarymixing.plugin import failures
+rank = int(sys.argv[1])
+dist.init_process_group("gloo", init_method=f"tcp://localhost:{sys.argv[2]}", world_size=2, rank=rank)
+failures.watch_other_processes()
+time.sleep(1 + 3 * rank)
+"""
+    port = str(free_port())
+    both = [subprocess.Popen([sys.executable, "-c", code, rank, port], stderr=-1, text=True) for rank in "01"]
+    errors = [process.communicate(timeout=60)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0] and not any("frame #" in error for error in errors), (
+        errors
+    )
+
+
 def test_ctrl_c_ends_both_in_one_line_and_keeps_the_checkpoint(corpus, tmp_path):
     fields = dict(optimization__max_update=100000, checkpoint__save_interval_updates=2)
     both = start_pair("by hand", *RECIPE, resumable(corpus, tmp_path, **fields))
@@ -246,7 +264,8 @@ def test_ctrl_c_ends_both_in_one_line_and_keeps_the_checkpoint(corpus, tmp_path)
     finally:
         for process in both:
             kill(process)
-    assert "Traceback" not in "".join(outputs) and 130 in [process.returncode for process in both]
+    assert "Traceback" not in "".join(outputs) and "frame #" not in "".join(outputs)
+    assert 130 in [process.returncode for process in both]
     for process, output in zip(both, outputs):  # torch's wait for the others does not see it, and a message ends that
         last = output.strip().splitlines()[-1]
         assert last.endswith(MESSAGE) and (process.returncode == 130 or re.match(r"error: process \d on ", last))
