@@ -88,18 +88,21 @@ def test_numbers_of_fine_tuning_out_of_range(change, message, composed):
         check(composed["finetuning"], **change)
 
 
+OF_NEWER_FAIRSEQ = {"model.layer_decay"}  # not in 0.12.2
+
+
 def test_every_number_with_a_range_is_a_field_of_fairseqs(composed):
     names = {name for names in ranges.RANGES.values() for name in names.split()}
     found = {name for name in names if any(OmegaConf.select(cfg, name.split(".")[0]) for cfg in composed.values())}
     assert found == names
     for name in names:
         group, field = name.split(".")
-        assert any(field in cfg[group] for cfg in composed.values()), name
+        assert any(field in cfg[group] for cfg in composed.values()) or name in OF_NEWER_FAIRSEQ, name
 
 
-@pytest.mark.parametrize("name, reason", [("nosuch/log", "No such file or directory"), ("", "Is a directory")])
+@pytest.mark.parametrize("name, reason", [("nosuch/log", ": No such file or directory"), ("", " is a folder")])
 def test_a_log_file_that_cannot_be_written(name, reason, composed, tmp_path):
-    with pytest.raises(UserError, match=f"cannot write common.log_file={tmp_path}.*: {reason}"):
+    with pytest.raises(UserError, match=f"common.log_file={tmp_path}.*{reason}"):
         check(composed["pretraining"], common__log_file=str(tmp_path / name))
     check(composed["pretraining"], common__log_file=str(tmp_path / "log"))
 
