@@ -51,7 +51,7 @@ def test_recordings_of_one_name_are_kept_apart(pretrained, tmp_path, capsys):
         (["--block-seconds", "0"], "--block-seconds must be at least 1 second"),
         (["--block-seconds", "1e308"], "--block-seconds must be at most 1e+09 seconds; got 1e+308"),
         (["--window", "30"], "--window is for self-attention"),
-        (["--layers", ""], "--layers must be numbers"),
+        (["--layers", ""], "--layers is empty; expected a value"),
     ],
 )
 def test_mistakes_are_one_line_errors(options, message, pretrained, recordings, tmp_path, capsys):
