@@ -182,6 +182,16 @@ def test_a_writer_whose_lock_was_removed_and_made_anew_begins_again(tmp_path, mo
         temporary.touch()
 
 
+@pytest.mark.parametrize("kind", [atomic_write, atomic_file])
+def test_pipes_and_devices_are_no_targets_and_stay(kind, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "device").symlink_to("/dev/null")
+    for name, what in (("pipe", "a named pipe"), ("device", "a device")):
+        with pytest.raises(UserError, match=f"{name} is {what}.*; expected the name of a file"), kind(tmp_path / name):
+            pass
+    assert sorted(os.listdir(tmp_path)) == ["device", "pipe"]
+
+
 def test_a_process_killed_before_it_locked_its_folder_leaves_nothing_for_ever(tmp_path):
     (tmp_path / ".model.abcdefgh.part").mkdir()
     (tmp_path / ".model.abcdefg1.part").touch()

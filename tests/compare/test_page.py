@@ -17,7 +17,7 @@ def test_the_page_needs_nothing_but_itself(write, tmp_path):
     pytest.importorskip("matplotlib")
     pretraining = write("pre & <b>", heading(), inner(10, peak_memory_gb=3.0), inner(20), valid(20))
     out = tmp_path / "out"
-    assert main(["compare", str(pretraining), str(finetuning(write)), "--out", str(out)]) == 0
+    assert main(["compare", str(pretraining), str(finetuning(write)), "-o", str(out)]) == 0
     text = (out / "compare.html").read_text(encoding="utf-8")
     assert not re.search(r"https?://|<script|<link|@import|url\(", text)
     sources = re.findall(r'(?:src|srcset)="([^"]*)"', text)

@@ -81,7 +81,7 @@ def test_the_answer_is_what_fairseq_computes_in_validation(finetuned, corpus, tm
 def test_files_are_in_manifest_order_and_agree_with_the_result(finetuned, corpus, tmp_path, capsys):
     out = tmp_path / "out"
     arguments = ["decode", str(finetuned["wav2vec2"]), "--data", str(corpus), "--split", "test"]
-    assert main([*arguments, "--out", str(out), "--device", "cpu"]) == 0
+    assert main([*arguments, "-o", str(out), "--device", "cpu"]) == 0
     printed = capsys.readouterr().out
     result = json.loads((out / "result.json").read_text())
     references, hypotheses = lines(out / "references.wrd"), lines(out / "hypotheses.wrd")
