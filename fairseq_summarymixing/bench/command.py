@@ -37,7 +37,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="A,B,...",
         help="candidates to give ratios to (default: fairseq, where it was measured)",
     )
-    report.add_argument("-o", "--out", metavar="DIR", help="also write bench.md and plots there")
+    report.add_argument("--out", metavar="DIR", help="also write bench.md and plots there")
 
 
 def run(args: argparse.Namespace) -> None:
