@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from fairseq_summarymixing.bench.candidates import SHAPES, NotHere, Shape, check_huggingface
 from fairseq_summarymixing.bench.measure import check_counts, describe_machine, parse_seconds
+from fairseq_summarymixing.compat import quiet_fairseq
 from fairseq_summarymixing.downstream.encoder import MAX_ATTENTION_SECONDS, RecordingEncoder
 from fairseq_summarymixing.downstream.feature_batches import encode_together
 from fairseq_summarymixing.downstream.long_form_options import BLOCK_SECONDS
@@ -161,7 +162,8 @@ def measure(
     for name in names:
         torch.manual_seed(1)
         try:
-            runs[name] = CANDIDATES[name](SHAPES[shape])
+            with quiet_fairseq():  # exports import it, and then print thousands of lines
+                runs[name] = CANDIDATES[name](SHAPES[shape])
         except NotHere as error:
             skipped[name] = str(error)
     for seconds in lengths:
