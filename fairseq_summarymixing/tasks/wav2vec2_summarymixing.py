@@ -10,7 +10,7 @@ import math
 import os
 import resource
 from dataclasses import dataclass, field, fields
-from typing import Any, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 import numpy as np
 import torch
@@ -138,18 +138,26 @@ class Wav2Vec2SummaryMixingTask(SkippingTask):
     def train_step(self, sample, model, criterion, optimizer, update_num, ignore_grad=False):
         """Run the step with randomness drawn from (seed, update, utterance)."""
         self._add_seeds(sample, update_num + 1)
-        arguments = (sample, model, criterion, optimizer, update_num, ignore_grad)
         if self._activation_mb_per_audio_second is None and len(sample["id"]):
-            with count_activation_bytes(model) as saved:
-                loss, sample_size, logged = super().train_step(*arguments)
-            seconds = sample["net_input"]["source"].numel() / self.cfg.sample_rate
-            self._activation_mb_per_audio_second = saved.total / 1e6 / seconds
-        else:
-            loss, sample_size, logged = super().train_step(*arguments)
+            criterion = self._count_activations(criterion)
+        loss, sample_size, logged = super().train_step(sample, model, criterion, optimizer, update_num, ignore_grad)
         # fairseq stops at gradients that are not finite before it reduces metrics
         if len(sample["id"]):
             self._warn(self._health.check_finite(float(logged.get("loss", 0))))
         return loss, sample_size, logged
+
+    def _count_activations(self, criterion) -> Callable:
+        """Return the criterion's forward pass, which counts what it stores; the backward pass stores what it recomputes
+        anew, and frees it."""
+
+        def forward(model, sample):
+            with count_activation_bytes(model) as saved:
+                found = criterion(model, sample)
+            seconds = sample["net_input"]["source"].numel() / self.cfg.sample_rate
+            self._activation_mb_per_audio_second = saved.total / 1e6 / seconds
+            return found
+
+        return forward
 
     def valid_step(self, sample, model, criterion):
         """Run the step; each validation draws the same masks."""
