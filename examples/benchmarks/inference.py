@@ -116,14 +116,14 @@ def exported(kind: str) -> Callable[[Shape], Run]:
 
 def huggingface_onnx(sizes: Shape) -> Run:
     model = huggingface_model(sizes)
-    import onnxruntime
+    from fairseq_summarymixing.converters.graph import onnx_session
 
     samples = {"input_values": {1: torch.export.Dim("samples", min=800)}}
     with tempfile.TemporaryDirectory() as folder:
-        file = str(Path(folder) / "exported.onnx")
+        file = Path(folder) / "exported.onnx"
         options = {"input_names": ["input_values"], "dynamo": True, "verbose": False, "external_data": False}
-        torch.onnx.export(model, (torch.randn(1, 32000),), file, dynamic_shapes=samples, **options)
-        session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+        torch.onnx.export(model, (torch.randn(1, 32000),), str(file), dynamic_shapes=samples, **options)
+        session = onnx_session(file)
     return lambda wave: session.run(None, {session.get_inputs()[0].name: wave.unsqueeze(0).numpy()})[0]
 
 

@@ -172,10 +172,18 @@ def write_onnx(model: WaveformModel, file: Path, metadata: dict[str, str]) -> No
     program.save(str(file), external_data=False)
 
 
-def open_onnx(file: Path) -> Callable:
+def onnx_session(file: Path) -> Any:
+    """Return onnxruntime's session of a file, on the CPU, with torch's number of threads."""
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting is no work of the processor
+    return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+
+
+def open_onnx(file: Path) -> Callable:
+    session = onnx_session(file)
 
     def run(wave: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
         inputs = dict(zip(INPUTS, (wave.numpy(), mask.numpy())))

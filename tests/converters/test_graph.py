@@ -58,6 +58,8 @@ def test_onnxruntime_computes_the_same(checkpoint, tmp_path, kind, ctc):
     assert metadata["sample_rate"] == "16000"
     assert not ctc or json.loads(metadata["symbols"])[0] == "<s>"
     assert [path.name for path in tmp_path.iterdir()] == ["model.onnx"]
+    ours = graph.onnx_session(file).get_session_options()
+    assert ours.intra_op_num_threads == torch.get_num_threads()  # as benchmarks take for granted
 
 
 def test_normalisation_is_inside(tmp_path):

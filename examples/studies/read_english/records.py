@@ -24,18 +24,17 @@ def keep(run: Path, results: Path, name: str, device: str, jobs: int) -> None:
     curves, parameters = results / f"{name}.jsonl", results / f"{name}.pt"
     if not (run / LAST).exists() or (curves.exists() and curves.stat().st_mtime > (run / LAST).stat().st_mtime):
         return
-    command = without_places((run / "command.txt").read_text(encoding="utf-8"), run.parent.parent)
-    about = {
-        "description": f"{name} of examples/studies/read_english, {run.parent.name}",
-        "command": command,
-        **machine(device),
-        "trainings_at_once": jobs,
-    }
     log = read_run(run, name)
     trained = Checkpoint.read(run / LAST).num_updates
     for series in (log.train, log.valid):  # what was done after the checkpoint is done again
         for update in [update for update in series if update > trained]:
             del series[update]
+    about = {
+        "description": f"{name} of examples/studies/read_english, {run.parent.name}: {trained:,} updates",
+        "command": without_places((run / "command.txt").read_text(encoding="utf-8"), run.parent.parent),
+        **machine(device),
+        "trainings_at_once": jobs,
+    }
     if log.kind == PRETRAINING:
         keep_parameters(run / LAST, parameters)
     write_curves(log, curves, about)
