@@ -1,4 +1,4 @@
-"""The method in pure PyTorch: nothing here imports fairseq, transformers or the rest of the package."""
+"""SummaryMixing and wav2vec 2.0 in pure PyTorch, without fairseq, transformers or the rest of the package."""
 
 from .summary_mixing import SummaryMixing, SummaryMixingLite
 

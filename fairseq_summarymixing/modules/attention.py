@@ -1,4 +1,4 @@
-"""Multi-head self-attention with a mixer's call: the twin that SummaryMixing is compared with."""
+"""Multi-head self-attention, called as a mixer: what the twin has in place of SummaryMixing."""
 
 from typing import Optional
 

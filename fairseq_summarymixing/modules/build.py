@@ -23,15 +23,16 @@ from .transformer import TransformerLayer
 
 
 class Part:
-    """A module that is built of a configuration's fields: ``Part(SelfAttention, model_dim="encoder_embed_dim")``.
+    """A recipe for a module, ``Part(SelfAttention, model_dim="encoder_embed_dim")``, which builds it from the fields of
+    a configuration.
 
-    Called with a configuration, it builds the module. Arguments that no field holds are given to the call. A ValueError
-    of the module's class that names arguments names their fields, too.
+    Called with a configuration, it builds the module. Arguments that no field holds are given to the call. If the
+    module's class raises a ValueError that names arguments, their fields are added to the message.
 
     Args:
         kind: the module's class.
-        arguments: for each of the class's arguments the name of a field, or what makes the argument of the
-            configuration: another part, or a function.
+        arguments: for each of the class's arguments the name of a field, or a part or function that makes the argument
+            from the configuration.
     """
 
     def __init__(self, kind: Callable[..., nn.Module], **arguments: Union[str, Callable[[Any], Any]]):
@@ -48,7 +49,7 @@ class Part:
             raise ValueError(f"{error}{self._name_fields(str(error))}") from error
 
     def _name_fields(self, message: str) -> str:
-        """Name for each argument in a message the field that it was taken from, such as `` (hidden_dim is x_dim)``."""
+        """Name the field of each argument that a message names, such as `` (hidden_dim is x_dim)``; empty for none."""
         taken = ((name, source) for name, source in self.arguments.items() if isinstance(source, str))
         named = [f"{name} is {source}" for name, source in taken if re.search(rf"\b{name}\b", message)]
         return f" ({', '.join(named)})" if named else ""
@@ -62,7 +63,7 @@ class Part:
 
 
 def chosen(config: Any, choice: str, parts: Dict[Any, Part]) -> Part:
-    """Return the line of a table that a field of a configuration chooses. Raises ValueError where there is none."""
+    """Return the entry of a table that a field of a configuration chooses; raises ValueError if there is none."""
     value = getattr(config, choice)
     if value not in parts:
         raise ValueError(f"{choice} must be one of {', '.join(map(str, parts))}; got {value!r}")

@@ -9,10 +9,10 @@ when the parts are called as :mod:`.long_form` calls them:
 - a layer: ``before_mixer``, ``mixer_input`` and ``after_mixer``, of any frames and ``context`` frames on either side;
 - positions: ``forward(x, first)``, likewise;
 - a front end: its parts, one after the other, as :mod:`.long_form` runs them for its class;
-- a part of these: its output at a frame depends on no others than those within its owner's ``context``. Parts of
-  PyTorch's, peft's and our classes need not declare that;
-- a model whose class replaces methods of :class:`~.speech_encoder.SpeechEncoder` that chunks pass over: they compute
-  the same.
+- a part of these: its output at a frame depends only on frames within its owner's ``context``. Parts of PyTorch's,
+  peft's and our classes need not declare that;
+- a model whose class replaces methods of :class:`~.speech_encoder.SpeechEncoder` that are not called for chunks: they
+  compute the same.
 """
 
 import itertools
@@ -25,10 +25,10 @@ KNOWN_PACKAGES = ("torch", "peft", __name__.partition(".")[0])
 
 
 def computes_in_chunks(module: nn.Module) -> bool:
-    """Return whether the module's own class declares ``computes_in_chunks``, and its call runs the class's code alone.
+    """Return whether the module's own class declares ``computes_in_chunks``, and its call runs only the class's code.
 
-    A subclass may change the mathematics, so the declaration is not inherited. A ``forward`` that was replaced and
-    hooks would be passed over, since chunks do not go through the module's call.
+    A subclass may change the mathematics, so the declaration is not inherited. Computing in chunks does not call the
+    module, so it would ignore a replaced ``forward`` and hooks.
     """
     is_plain = "forward" not in vars(module) and not module._forward_hooks and not module._forward_pre_hooks
     return is_plain and vars(type(module)).get("computes_in_chunks", False)

@@ -1,4 +1,4 @@
-"""List the fields of a configuration that are choices, with what their values read of the other fields."""
+"""List the fields of a configuration that are choices, and which other fields each of their values reads."""
 
 from typing import Any, Dict
 
@@ -36,7 +36,7 @@ def idle_fields(config: Any) -> Dict[str, str]:
         config: anything that has the fields of :data:`CHOICES`.
 
     Returns:
-        Of each such field, by name, the choice that could read it, such as "positions".
+        By the name of each such field, the choice with a value that would read it, such as "positions".
 
     Raises:
         ValueError: a choice has a value that is not in its table.

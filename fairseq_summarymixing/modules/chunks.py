@@ -18,12 +18,12 @@ def update_in_chunks(
     function: Callable[[Tensor, int], Tensor],
     after: Optional[Callable[[int, Tensor], None]] = None,
 ) -> None:
-    """Replace states (1, T, D) by function(states), in place, for a function whose frame t sees t - context to
-    t + context.
+    """Replace states (1, T, D) by function(states), in place and chunk by chunk. The function's output at frame t
+    depends on the frames from t - context to t + context.
 
     Args:
-        function: of (1, n, D) and the number of its first frame, to (1, n, D).
-        after: called with each chunk's first frame and what was written, (1, n, D).
+        function: maps (1, n, D) and the number of its first frame to (1, n, D).
+        after: called with each chunk's first frame and its new states, (1, n, D).
     """
     seen = states[:, :0]  # frames before the chunk as they were
     for start, end in chunk_bounds(states.shape[1], chunk):

@@ -4,9 +4,10 @@ from torch import nn
 
 
 def compile_layers(module: nn.Module, backend: str = "inductor") -> None:
-    """Let torch.compile compile each layer of a model, in place: quick, because layers are alike and compiled once.
+    """Compile each layer of a model with torch.compile, in place: quick, because equal layers are compiled once.
 
-    The graphs take any number of frames. Names of parameters stay. A model without lists of layers is compiled whole.
+    The graphs take any number of frames, and the parameters keep their names. A model without lists of layers is
+    compiled as a whole.
 
     Raises:
         ValueError: torch is older than 2.3.

@@ -24,14 +24,14 @@ def option(default: Any, help_text: str) -> Any:
 
 
 def is_default(value: Any, default: Any) -> bool:
-    """Return whether a field has its default, where recipes give choices as enums or strings, and tuples as lists."""
+    """Return whether a field has its default; recipes may give choices as enums or strings, and tuples as lists."""
     if isinstance(default, tuple):
         return list(value) == list(default)
     return value == default or str(value) == str(default)
 
 
 def check_range(name: str, value: float, lowest: float, highest: float = math.inf) -> None:
-    """Raise a ValueError unless a number is finite and lies in a range; NaN lies in none."""
+    """Raise a ValueError unless a number is finite and lies in the range from ``lowest`` to ``highest``."""
     if lowest <= value <= highest and math.isfinite(value):
         return
     allowed = f"lie between {lowest} and {highest}" if math.isfinite(highest) else f"be at least {lowest}"
@@ -44,8 +44,8 @@ def is_probability(name: str) -> bool:
 
 
 def check_numbers(config: Any, may_be_zero: Collection = ()) -> None:
-    """Check every number of a dataclass: a probability lies in 0 to 1, another float is at least 0 and finite, an
-    integer at least 1 and at most :data:`LARGEST_SIZE`, of layers :data:`MOST_LAYERS`.
+    """Check every number of a dataclass: probabilities lie in 0 to 1; other floats are finite and at least 0; integers
+    are at least 1 and at most :data:`LARGEST_SIZE`, the number of layers at most :data:`MOST_LAYERS`.
 
     Args:
         may_be_zero: names of integers for which 0 has a meaning.
@@ -130,8 +130,7 @@ class EncoderConfig:
 
 @dataclass
 class MaskingConfig:
-    """The configuration of what training drops and masks between front end and encoder, in pre-training and in
-    fine-tuning."""
+    """The configuration of dropout and masks between front end and encoder, in pre-training and in fine-tuning."""
 
     dropout_input: float = 0.0
     """Dropout on the projected features, before masking."""

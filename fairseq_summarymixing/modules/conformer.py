@@ -50,10 +50,10 @@ class ConvolutionModule(nn.Module):
 
 
 class ConformerLayer(nn.Module):
-    """A conformer layer: half feed-forward, mixer, convolution, half feed-forward, each on normalised input and added;
-    LayerNorm.
+    """A conformer layer: half feed-forward, mixer, convolution and half feed-forward, each a residual branch on
+    normalised input; then a LayerNorm.
 
-    Gulati et al. 2020, Section 2.4, Eq. 1, with any mixer where self-attention stands.
+    Gulati et al. 2020, Section 2.4, Eq. 1, with any mixer in place of self-attention.
 
     Args:
         first_feed_forward, mixer, convolution, second_feed_forward: the parts, (B, T, D) to (B, T, D).
@@ -96,11 +96,11 @@ class ConformerLayer(nn.Module):
         return x + 0.5 * self.dropout(self.first_feed_forward(self.first_feed_forward_layer_norm(x)))
 
     def mixer_input(self, x: Tensor) -> Tensor:
-        """Return what the mixer is given of x (B, T, D)."""
+        """Return the mixer's input for x, (B, T, D) each."""
         return self.mixer_layer_norm(x)
 
     def after_mixer(self, x: Tensor, mixed: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
-        """Return the layer's output from x and what the mixer made of it, (B, T, D) each."""
+        """Return the layer's output, given x and the mixer's output ``mixed``, (B, T, D) each."""
         x = x + self.dropout(mixed)
         x = x + self.dropout(self.convolution(self.convolution_layer_norm(x), padding_mask))
         x = x + 0.5 * self.dropout(self.second_feed_forward(self.second_feed_forward_layer_norm(x)))

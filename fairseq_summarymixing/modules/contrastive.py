@@ -45,9 +45,9 @@ def contrastive_logits(
 ) -> Tensor:
     """Compute the cosine similarity / temperature of each context vector with its target and its distractors (Eq. 3).
 
-    All similarities of an utterance come from one product, of an utterance of more than :data:`BLOCK` masked frames
-    from one for each block of them, and the distractors' are picked from it: no distractor vector is copied. A
-    distractor that equals the target counts as minus infinity.
+    The similarities between all masked frames of an utterance come from one matrix product (from one per :data:`BLOCK`
+    frames where there are more); those of the distractors are picked from it, so no distractor vector is copied. A
+    distractor that equals the target gets minus infinity.
 
     Args:
         context: (N, D), projected encoder outputs at masked frames.

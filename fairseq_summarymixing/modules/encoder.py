@@ -28,7 +28,7 @@ class Encoder(nn.Module):
     """A context encoder of wav2vec 2.0 (Section 2, "Contextualized representations") over any layer.
 
     Args:
-        positions: (B, T, D) to the (B, T, D) that is added to the input; padding frames are 0 on input.
+        positions: computes what is added to the input, (B, T, D) from (B, T, D); padding frames are 0 on input.
         layers: each called as ``layer(x, padding_mask)``.
         model_dim: features D.
         dropout: on the input of the first layer.

@@ -15,7 +15,7 @@ class Fastformer(nn.Module):
         k = sum_t beta_t (q * k_t),      beta_t = softmax_t(w_k . (q * k_t) / sqrt(D/n))
 
     Wu, Wu, Qi, Huang, Xie, "Fastformer: Additive Attention Can Be All You Need", arXiv:2108.09084, 2021, in each of n
-    heads. Queries and values have weights of their own, which the paper also shares.
+    heads. Queries and values have separate weights; in the paper they share them.
 
     Args:
         model_dim: features D of the input and output.

@@ -18,11 +18,11 @@ class Float32LayerNorm(nn.LayerNorm):
 
 
 class HyperMixing(nn.Module):
-    """A mixer by an MLP over time, out = LayerNorm(W2 gelu(W1^T x)): rows t of W1 and W2, (T, D') each, are two small
-    MLPs of the frame x_t.
+    """A mixer by an MLP over time, out = LayerNorm(W2 gelu(W1^T x)). W1 and W2, (T, D') each, are generated: two small
+    MLPs map the frame x_t to their rows t.
 
     Mai, Pannatier, Fehr, Chen, Marelli, Fleuret, Henderson, "HyperMixer: An MLP-based Low Cost Alternative to
-    Transformers", ACL 2023, untied: the MLPs of W1 and W2 are two. x holds the positions already. In n heads, each of
+    Transformers", ACL 2023, untied: W1 and W2 have an MLP each. Positions are in x already. There are n heads, each of
     which mixes D/n features with D'/n hidden units, as in Mai, Zuluaga-Gomez, Parcollet, Motlicek, "HyperConformer:
     Multi-head HyperMixer for Efficient Speech Recognition", Interspeech 2023.
 

@@ -58,12 +58,12 @@ def normalise(x: Tensor, padding_mask: Optional[Tensor], eps: float) -> Tensor:
 
 
 class LogMel(nn.Module):
-    """A module from waveforms, normalised per utterance, to log-mel energies, mean and variance normalised per
-    utterance and bin.
+    """A module that computes log-mel energies of waveforms. The waveform is normalised per utterance, the energies per
+    utterance and bin, to mean 0 and variance 1.
 
     25 ms Hamming windows every 10 ms, centred on samples 0, 160, 320, ... with zeros around the utterance.
     Computed in fp32 without gradient, whatever the precision of the model: energies span more than half
-    precision holds. No complex numbers, so that every export format can hold it.
+    precision holds. Without complex numbers, so that every export format can represent it.
 
     Raises:
         ValueError: there are so many bins that a filter would lie between two frequencies and be empty.
@@ -80,7 +80,7 @@ class LogMel(nn.Module):
         self.register_buffer("filters", mel_filters(num_bins), persistent=False)
 
     def _apply(self, *args, **kwargs):
-        """Move to other devices, not to other precisions."""
+        """Move the module to another device; its buffers stay fp32."""
         super()._apply(*args, **kwargs)
         device = self.fourier.device
         if self.fourier.dtype != torch.float32:
@@ -88,7 +88,7 @@ class LogMel(nn.Module):
         return self
 
     def fill_buffers(self) -> None:
-        """Write the buffers, which no checkpoint holds, where the module was built without storage."""
+        """Fill the buffers of a module that was built without storage; no checkpoint holds them."""
         self.fourier.copy_(windowed_fourier())
         self.filters.copy_(mel_filters(self.num_bins))
 

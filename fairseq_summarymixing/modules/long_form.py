@@ -1,8 +1,8 @@
-"""Run a SummaryMixing model over recordings of any length: chunk by chunk, layer by layer, as exact as in one pass.
+"""Run a SummaryMixing model over recordings of any length, layer by layer and chunk by chunk, as exact as in one pass.
 
-All that a frame sees of the whole recording is one average per layer (and a few statistics in the front end), so a
-layer goes over the chunks twice: for the average, then for its output. What is held is one hidden state per frame and
-one chunk's work.
+A frame depends on the whole recording only through one average per layer (and a few statistics in the front end), so a
+layer goes over the chunks twice: for the average, then for its output. Memory holds one hidden state per frame and the
+intermediate values of one chunk.
 """
 
 from typing import Callable, Iterator, Optional
@@ -30,10 +30,10 @@ PASSED_OVER = ("encode", "extract_normalised", "_extract")
 def encode_in_chunks(
     model: SpeechEncoder, wave: Tensor, chunk: int, on_chunk: Optional[ChunkCallback] = None
 ) -> Tensor:
-    """Compute what ``model.encode`` does, of one recording, in chunks.
+    """Compute the context representations of one recording in chunks, with the result of ``model.encode``.
 
     Args:
-        model: in evaluation mode, of parts that declare that they compute in chunks (:mod:`.capabilities`).
+        model: in evaluation mode; its parts declare ``computes_in_chunks`` (:mod:`.capabilities`).
         wave: (samples,), 16 kHz.
         chunk: frames of a chunk, 50 a second.
         on_chunk: called with (k, first frame, (n, D)) for each chunk of hidden state k: 0 is the first layer's input, k
@@ -43,8 +43,8 @@ def encode_in_chunks(
         (1, T, D): the context representations.
 
     Raises:
-        ValueError: the model is in training mode, a part of it does not declare that, or the recording is too short for
-            a frame.
+        ValueError: the model is in training mode, one of its parts does not declare ``computes_in_chunks``, or the
+            recording is too short for a frame.
     """
     encoder = model.encoder
     if model.training:
@@ -69,7 +69,7 @@ def encode_in_chunks(
 
 
 def chunking_obstacle(model: SpeechEncoder) -> Optional[str]:
-    """Return the class name of a part that is not computed in chunks, such as SelfAttention; None where all are."""
+    """Return the class name of a part that cannot be computed in chunks, such as SelfAttention; None if all can."""
     if not isinstance(model.feature_extractor, (ConvFeatureExtractor, LogMelExtractor)):
         return type(model.feature_extractor).__name__
     obstacle = find_obstacle(_needed_parts(model), _running_parts(model))
@@ -85,7 +85,7 @@ def _mixes_in_chunks(mixer: nn.Module) -> bool:
 
 
 def _running_parts(model: SpeechEncoder) -> Iterator[nn.Module]:
-    """Yield every module that ``encode`` runs, and none of an objective's."""
+    """Yield every module that ``encode`` runs, not those of an objective."""
     features = (model.feature_extractor, model.layer_norm, model.post_extract_proj, model.dropout_input)
     for part in (*features, model.encoder):
         yield from () if part is None else part.modules()
@@ -160,7 +160,7 @@ def _waveform_chunks(frontend: ConvFeatureExtractor, wave: Tensor, frames: int, 
 
 
 def _compute_features(frontend: ConvFeatureExtractor, wave: Tensor, chunk: int) -> Callable[[Tensor], Tensor]:
-    """Return what computes the features (n, C) of a piece of the waveform."""
+    """Return a function from a piece of the waveform to its features (n, C)."""
     is_lean = isinstance(frontend, LeanConvFeatureExtractor) and frontend.parts_are_plain()
     if is_lean and is_without_gradients(wave) and is_computed_here(frontend):
         return features_of(frontend, wave)
@@ -183,7 +183,7 @@ def _compute_features(frontend: ConvFeatureExtractor, wave: Tensor, chunk: int) 
 def _over_all_time(
     norm: nn.GroupNorm, convolution: nn.Module, kernel: int, stride: int, wave: Tensor, chunk: int
 ) -> Callable[[Tensor], Tensor]:
-    """Return the group norm with a group per channel, with statistics of the whole recording."""
+    """Return the group norm of one group per channel as a function, with the statistics of the whole recording."""
     moments = Moments()
     for start, end in chunk_bounds((len(wave) - kernel) // stride + 1, max(1, chunk // stride)):
         x = convolution(wave[start * stride : (end - 1) * stride + kernel].view(1, 1, -1))
@@ -193,7 +193,7 @@ def _over_all_time(
 
 
 def _mel_chunks(frontend: LogMelExtractor, wave: Tensor, frames: int, chunk: int) -> Iterator[Tensor]:
-    """Yield the features of each chunk, (1, n, C). The energies of the whole recording are held, 80 numbers each
+    """Yield the features of each chunk, (1, n, C). Memory holds the energies of the whole recording, 80 numbers per
     10 ms."""
     if len(wave) < WINDOW:
         raise ValueError(f"audio must have at least {WINDOW} samples; got {len(wave)}")
@@ -210,7 +210,7 @@ def _mel_chunks(frontend: LogMelExtractor, wave: Tensor, frames: int, chunk: int
 
 
 def _normalised_mel(frontend: LogMelExtractor, wave: Tensor, chunk: int) -> Tensor:
-    """Compute (1, 100 frames a second, bins): as ``LogMel.forward``."""
+    """Compute the output of ``LogMel.forward`` for one recording: (1, frames at 100 a second, bins)."""
     wave = _normalise_in_place(wave.float().clone().unsqueeze(-1), chunk * HOP).squeeze(-1)
     padded = F.pad(wave, (WINDOW // 2, WINDOW // 2)).unsqueeze(0)
     parts = [

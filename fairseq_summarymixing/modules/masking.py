@@ -1,7 +1,7 @@
 """Sample which frames and channels are masked (wav2vec 2.0, Section 3.1 and Appendix A; SpecAugment).
 
-Each utterance draws from a generator of its own, so its masks do not depend on what shares its batch,
-on how many processes train, or on when a run was stopped and resumed.
+Each utterance draws from a generator of its own, so its masks do not depend on the other utterances of its
+batch, on how many processes train, or on when a run was stopped and resumed.
 """
 
 from typing import List, Sequence, Union
@@ -22,7 +22,7 @@ def sample_spans(size: int, prob: float, length: int, generator: torch.Generator
         size: positions in all.
         prob: the number of spans is prob * size / length, rounded up or down at random.
         length: positions of one span; at most half of ``size`` is used, so that something is left.
-        min_spans: at least so many spans.
+        min_spans: the least number of spans.
 
     Returns:
         (size,), bool, True = masked. Below 2 positions nothing is masked.

@@ -1,4 +1,4 @@
-"""Add positional information for mixers that know no order."""
+"""Positions, which are added to the encoder's input: mixers do not depend on the order of frames."""
 
 import math
 
@@ -39,7 +39,7 @@ class ConvPositions(nn.Sequential):
     """A module of relative positions by a wide grouped convolution and GELU (wav2vec 2.0, Section 2).
 
     Padding frames must be zero on input: then an utterance gets the same positions alone and padded.
-    ``forward`` maps (B, T, D) to (B, T, D), wherever in the utterance x begins.
+    ``forward`` maps (B, T, D) to (B, T, D); ``first``, the frame at which x begins in the utterance, changes nothing.
 
     Raises:
         ValueError: ``groups`` does not divide ``model_dim``.
@@ -62,8 +62,8 @@ class SinusoidalPositions(nn.Module):
     """A module of absolute positions: sines and cosines of frequencies from 1 down to 1/10000 (Vaswani et al. 2017,
     Section 3.5).
 
-    Computed for the length at hand, which has no maximum. ``forward`` maps (B, T, D), the utterance from its frame
-    ``first`` on, to (1, T, D).
+    They are computed for each input, so that there is no maximal length. ``forward`` takes the frames of an utterance
+    from ``first`` on, (B, T, D), and returns (1, T, D).
 
     Raises:
         ValueError: ``model_dim`` is odd.

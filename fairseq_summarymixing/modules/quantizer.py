@@ -17,7 +17,7 @@ class QuantizerOutput(NamedTuple):
     prob_perplexity: Tensor
     """Scalar: exp of the entropy of the mean softmax, summed over groups; at most G * V (Eq. 4)."""
     code_perplexity: Tensor
-    """Scalar: the same of the arg max, without gradient: how many entries are in use."""
+    """Scalar: the same for the arg max of the logits, without noise or gradient: how many entries are in use."""
 
 
 class GumbelVectorQuantizer(nn.Module):

@@ -116,7 +116,7 @@ class SpeechEncoder(nn.Module):
         mask_indices: Optional[Tensor] = None,
         last_layer: Optional[int] = None,
     ) -> Representations:
-        """Compute the context representations of waveforms, whatever an objective's ``forward`` computes.
+        """Compute the context representations of waveforms; an objective's ``forward`` may compute something else.
 
         Args:
             source: (B, samples), 16 kHz.
@@ -194,9 +194,9 @@ class SpeechEncoder(nn.Module):
         generators: Sequence[torch.Generator],
         mask_indices: Optional[Tensor] = None,
     ) -> Masks:
-        """Sample which frames and channels are masked, on the CPU; ``mask_indices`` are taken where they are given.
+        """Sample which frames and channels are masked, on the CPU; given ``mask_indices`` replace sampled frames.
 
-        The lengths are the one thing that a step asks the device for, before there is work to wait for.
+        The lengths are the only values that a step reads back from the device, before there is work to wait for.
         """
         samples = torch.full((len(source),), source.shape[1])
         frames = int(self.feature_extractor.output_lengths(samples)[0])
@@ -212,7 +212,7 @@ class SpeechEncoder(nn.Module):
         generators: Sequence[torch.Generator],
         mask_indices: Optional[Tensor] = None,
     ) -> Masks:
-        """Sample masks of B utterances with so many real frames each, padded to ``frames``."""
+        """Sample masks of B utterances, whose numbers of real frames are ``lengths``, padded to ``frames``."""
         config = self.masking
         if mask_indices is None and config.mask_prob > 0:
             mask_indices = sample_time_mask(

@@ -1,4 +1,4 @@
-"""SummaryMixing: the linear-cost mixer that stands where self-attention would.
+"""SummaryMixing: a mixer of linear cost in place of self-attention.
 
 Parcollet et al., "SummaryMixing: A Linear-Complexity Alternative to Self-Attention for Speech Recognition and
 Understanding", Interspeech 2024, Section 2; with the LayerNorms of Zhang et al., "Linear-Complexity Self-Supervised
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 def masked_mean(x: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
     """Average the real frames of each utterance, in at least fp32: a half-precision sum over an hour would overflow.
 
-    x: (B, T, D); padding_mask: (B, T), bool, True = padding. Returns (B, 1, D); of padding alone the average is 0.
+    x: (B, T, D); padding_mask: (B, T), bool, True = padding. Returns (B, 1, D); 0 for a row that is all padding.
     """
     accumulate = torch.promote_types(x.dtype, torch.float32)
     if padding_mask is None:
@@ -27,7 +27,7 @@ def masked_mean(x: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
 
 
 class BlockDiagonalLinear(nn.Module):
-    """A linear layer for each head: W is block-diagonal, one (D/n x D'/n) block per head. (B, T, D) to (B, T, D')."""
+    """A linear layer with a block-diagonal weight, one block (D/n x D'/n) per head. Maps (B, T, D) to (B, T, D')."""
 
     def __init__(self, model_dim: int, hidden_dim: int, num_heads: int):
         super().__init__()
@@ -46,7 +46,7 @@ class BlockDiagonalLinear(nn.Module):
 
 
 class Branch(nn.Module):
-    """The local branch f or the summary branch s: two block-diagonal layers, both activated. Shapes as theirs."""
+    """The local branch f or the summary branch s: two activated block-diagonal layers. Maps (B, T, D) to (B, T, D')."""
 
     computes_in_chunks = True
 
@@ -64,10 +64,10 @@ class SummaryMixing(nn.Module):
     """The mixer h_t = c([LN(f(x_t)) ; LN(mean_t s(x_t))]): each frame combined with one average over the utterance.
 
     Args:
-        model_dim, hidden_dim: features D of input and output, and D' of the branches (None = D).
-        num_heads: groups n that the features are cut into in f and s; divides both, or a ValueError is raised.
-        dropout: probability of zeroing a feature of the joined vector; the summary's for a whole utterance.
-        activation, branch_norm: what follows every linear layer; whether LayerNorms follow f and the mean of s.
+        model_dim, hidden_dim: features D of input and output; features D' of the branches (None = D).
+        num_heads: groups n that f and s cut the features into; a ValueError is raised unless it divides D and D'.
+        dropout: probability of zeroing a feature of the joined vector; those of the summary for a whole utterance.
+        activation, branch_norm: function after every linear layer; whether LayerNorms follow f and the mean of s.
     """
 
     computes_in_chunks = True
@@ -96,14 +96,14 @@ class SummaryMixing(nn.Module):
         return self.mix(x, masked_mean(self.summary(x), padding_mask))
 
     def mix(self, x: Tensor, mean: Tensor) -> Tensor:
-        """Combine each frame of x (B, T, D) with ``mean`` (B, 1, D'), that of s over the utterance, to (B, T, D)."""
+        """Combine each frame of x (B, T, D) with ``mean`` (B, 1, D'), the mean of s over the utterance: (B, T, D)."""
         summary = self.dropout(self.summary_norm(mean))
         local = self.dropout(self.local_norm(self.local(x)))
         return self.activation(self.combiner(torch.cat([local, summary.expand_as(local)], dim=-1)))
 
 
 class SummaryMixingLite(nn.Module):
-    """The mixer h_t = mean_t s(x_t): every frame receives the summary; local information is carried elsewhere."""
+    """The mixer h_t = mean_t s(x_t): all frames get the summary; the layer's other parts keep what is local."""
 
     computes_in_chunks = True
 
@@ -112,7 +112,7 @@ class SummaryMixingLite(nn.Module):
         self.summary = Branch(model_dim, model_dim, num_heads, activation)
 
     def forward(self, x: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
-        """Average real frames: (B, T, D) to (B, T, D), constant in T. padding_mask: (B, T), bool, True = padding."""
+        """Average s over real frames: (B, T, D) to (B, T, D), constant in T. padding_mask: (B, T), True = padding."""
         return self.mix(x, masked_mean(self.summary(x), padding_mask))
 
     def mix(self, x: Tensor, mean: Tensor) -> Tensor:

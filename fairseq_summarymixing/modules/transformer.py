@@ -49,11 +49,11 @@ class TransformerLayer(nn.Module):
         return x
 
     def mixer_input(self, x: Tensor) -> Tensor:
-        """Return what the mixer is given of x (B, T, D)."""
+        """Return the mixer's input for x, (B, T, D) each."""
         return self.mixer_layer_norm(x) if self.layer_norm_first else x
 
     def after_mixer(self, x: Tensor, mixed: Tensor, padding_mask: Optional[Tensor] = None) -> Tensor:
-        """Return the layer's output from x and what the mixer made of it, (B, T, D) each."""
+        """Return the layer's output, given x and the mixer's output ``mixed``, (B, T, D) each."""
         x = x + self.dropout(mixed)
         if self.layer_norm_first:
             return x + self.dropout(self.feed_forward(self.final_layer_norm(x)))

@@ -1,6 +1,7 @@
-"""Hold the lean layers to the plain code that they were written after.
+"""Compare the plain layers' code with the code that the lean layers were written after.
 
-Who edits a plain layer must not train the former mathematics: then its file's layers run as they are written.
+After an edit of a plain layer, training must not go on with the former mathematics: the layers of an edited file run as
+they are written.
 """
 
 import ast
@@ -31,7 +32,7 @@ LAYOUT = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, toke
 
 
 def fingerprint(source: str) -> str:
-    """Return 12 hexadecimal digits that stand for the code of a file, without comments, docstrings and layout."""
+    """Return a hash of a file's code, 12 hexadecimal digits; comments, docstrings and layout do not change it."""
     places = {
         node.body[0].lineno
         for node in ast.walk(ast.parse(source))
@@ -49,7 +50,7 @@ def fingerprint(source: str) -> str:
 
 @functools.lru_cache(maxsize=None)
 def is_unchanged(name: str) -> bool:
-    """Return whether a module is what its lean layers were written after; log a warning where it is not.
+    """Return whether a module has the code that its lean layers were written after; log a warning if it has not.
 
     Args:
         name: of the module, such as ``fairseq_summarymixing.modules.summary_mixing``.

@@ -1,4 +1,4 @@
-"""Keep what is computed of weights alone, where they do not change."""
+"""Keep values that depend only on weights, while the weights do not change."""
 
 import contextlib
 import threading
@@ -16,9 +16,10 @@ _here = _OfThisThread()
 
 @contextlib.contextmanager
 def weights_stay() -> Iterator[None]:
-    """Compute what is derived of weights once for each module: inside, in this thread, no weight may change.
+    """Inside this context, compute what is derived from weights once for each module; no weight may change meanwhile.
 
-    Nothing else keeps it: trainers change weights in ways that leave no trace (``parameter.data``).
+    It holds for this thread. Outside, nothing is kept: trainers change weights in ways that leave no trace
+    (``parameter.data``).
     """
     before = _here.kept
     if before is None:
@@ -30,7 +31,7 @@ def weights_stay() -> Iterator[None]:
 
 
 def derived(module: nn.Module, compute: Callable[[], Any]) -> Any:
-    """Return compute(), which uses the module's weights alone; inside :func:`weights_stay` what it returned first."""
+    """Return compute(), which uses only the module's weights; inside :func:`weights_stay`, its first result."""
     if _here.kept is None:
         return compute()
     if module not in _here.kept:

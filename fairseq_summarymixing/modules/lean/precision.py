@@ -20,7 +20,7 @@ def takes_bf16_products() -> bool:
 
 
 class _Bf16:
-    """Who has asked for bf16. torch has one setting for all threads of a process."""
+    """The state that contexts share which ask for bf16: torch has one setting for all threads of a process."""
 
     lock = threading.RLock()
     users = 0
@@ -29,7 +29,8 @@ class _Bf16:
 
 @contextlib.contextmanager
 def bf16_factors() -> Iterator[None]:
-    """Round the factors of products and convolutions inside to bf16; in other threads, too, until the last leaves."""
+    """Inside this context, round the factors of products and convolutions to bf16; in all threads, until the last such
+    context ends."""
     with _Bf16.lock:
         if _Bf16.users == 0:
             _Bf16.before = _precisions()
@@ -46,7 +47,7 @@ def bf16_factors() -> Iterator[None]:
 
 @contextlib.contextmanager
 def exact_factors() -> Iterator[None]:
-    """Leave the factors of products inside as they are, whoever has asked for less."""
+    """Inside this context, keep the factors of products in fp32, even inside :func:`bf16_factors`."""
     if is_compiling() or not (_Bf16.users or set(_precisions()) & {"bf16", "tf32"}):
         yield
         return
@@ -75,8 +76,8 @@ def _settings() -> Tuple[Any, ...]:
 
 
 class LeanLogMel(LogMel):
-    """A ``LogMel`` of exact factors, whatever those of the model are: a rounded spectrum changes quiet bins by
-    percents."""
+    """A ``LogMel`` whose products keep fp32 factors, whatever the model's have: a rounded spectrum changes quiet bins
+    by some percent."""
 
     computes_in_chunks = True
 

@@ -15,7 +15,7 @@ _enabled = True
 
 @contextlib.contextmanager
 def store_everything() -> Iterator[None]:
-    """Store everything and recompute nothing inside: for tools whose hooks do not do the same twice."""
+    """Inside this context, store everything and recompute nothing: for tools whose hooks do not do the same twice."""
     global _enabled
     before, _enabled = _enabled, False
     try:
@@ -35,7 +35,7 @@ def recomputes() -> bool:
 
 
 def is_without_gradients(x: Tensor) -> bool:
-    """Return whether what runs on x is inference on a CPU, for which there are quicker ways than those of training."""
+    """Return whether x is used for inference on a CPU, which has faster code than training."""
     is_known = type(x) is Tensor and x.device.type == "cpu" and not is_compiling()
     return is_known and not torch.is_grad_enabled() and not autocasts("cpu")
 

@@ -18,10 +18,10 @@ OBSERVERS = ("torch.utils.module_tracker",)
 def is_plain(part: Optional[nn.Module], *kinds: type) -> bool:
     """Return whether calling a part of a layer would run the ``forward`` of one of these classes, and nothing else.
 
-    Lean layers compute what their parts would without calling them. They must not where a part is of any other class
-    (an adapter, a quantised layer, a subclass), is parametrised, carries a hook (of a profiler, of pruning), has
-    another ``forward`` or other than ordinary parameters, or where a compiler or an exporter reads the code. The parts
-    of a part are for the caller to ask about.
+    Lean layers compute the results of their parts without calling them. They must not do so where a part is of another
+    class (an adapter, a quantised layer, a subclass), is parametrised, carries a hook (of a profiler, of pruning), has
+    another ``forward`` or parameters that are not ordinary, or where a compiler or an exporter reads the code. The
+    parts of a part are not checked; the caller asks about each.
     """
     if is_compiling() or torch.jit.is_tracing() or _has_global_hooks() or type(part) not in kinds:
         return False

@@ -42,7 +42,7 @@ class Layer(NamedTuple):
 
 
 def is_computed_here(frontend: ConvFeatureExtractor) -> bool:
-    """Return whether the parts of a front end are set as its class sets them; others may stand there."""
+    """Return whether a front end still has the parts that its class builds, which a user may have replaced."""
     channels = 1
     for index, (parts, sizes) in enumerate(zip(frontend.conv_layers, frontend.kernels_and_strides)):
         convolution, norm, gelu = parts[0], _norm_of(parts), parts[-1]
