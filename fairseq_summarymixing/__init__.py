@@ -33,14 +33,16 @@ def load(path: Union[str, os.PathLike], overrides: Optional[Mapping[str, Any]] =
 
 def register() -> None:
     """Register our models and tasks in fairseq."""
-    for room in ("models", "tasks"):
-        importlib.import_module(f"{__name__}.{room}")
+    for package in ("models", "tasks"):
+        importlib.import_module(f"{__name__}.{package}")
 
 
 class _PackagePath(list):
-    """The package's ``__path__``, in which ``fairseq.utils.import_user_module`` looks for its user directory where the
-    package was imported before. It compares strings, under which a folder has several names, and then leaves out
-    ``models`` and ``tasks``; this list compares folders, and imports them."""
+    """The package's ``__path__``, as a list that also imports ``models`` and ``tasks`` when fairseq asks for them.
+
+    If the package was imported before, ``fairseq.utils.import_user_module`` only looks for its user directory in this
+    list, and skips both. It compares paths as strings, of which a folder may have several; this list compares folders.
+    """
 
     def __contains__(self, path: Any) -> bool:
         if os.path.realpath(path) not in map(os.path.realpath, self):

@@ -1,4 +1,4 @@
-"""The command ``fairseq-summarymixing``, with an answer to Ctrl-C also while its modules are imported."""
+"""The command ``fairseq-summarymixing``, which ends in one line at Ctrl-C, even while its modules are imported."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ def main() -> int:
 
 
 def _leave(*_) -> NoReturn:
-    """End at once: an exception would pass through half an import, which may take it for an error of its own."""
+    """End the process at once; the module that is being imported might handle an exception as an error of its own."""
     print(INTERRUPTED, file=sys.stderr, flush=True)
     os._exit(130)
 

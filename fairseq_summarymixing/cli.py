@@ -18,22 +18,22 @@ from .errors import UserError, exit_status
 VERBS = {
     "manifest": (manifest_command, "make fairseq manifests"),
     "synth": (synth_command, "make a demo corpus of synthetic speech"),
-    "decode": (decode_command, "word error rate of a fine-tuned checkpoint"),
-    "transcribe": (transcribe_command, "what a fine-tuned checkpoint recognises in recordings of any length"),
-    "features": (features_command, "hidden states of recordings of any length"),
-    "probe": (probe_command, "what frozen encoders know: small models trained on their hidden states"),
-    "mp3s": (mp3s_command, "the published benchmark: probes of frozen encoders on twelve recipes"),
-    "export": (export_command, "a checkpoint for other tools, checked to compute the same"),
-    "import": (import_command, "another tool's model as a fairseq checkpoint"),
-    "compare": (compare, "tables and plots of training runs"),
-    "bench": (bench, "time and memory of training steps, beside the alternatives"),
+    "decode": (decode_command, "decode a test split and compute its error rates"),
+    "transcribe": (transcribe_command, "transcribe recordings of any length with a fine-tuned checkpoint"),
+    "features": (features_command, "write hidden states of recordings of any length"),
+    "probe": (probe_command, "measure what frozen encoders know, by small models trained on their hidden states"),
+    "mp3s": (mp3s_command, "run the published benchmark: probes of frozen encoders, in twelve recipes"),
+    "export": (export_command, "convert a checkpoint for other tools, and check that it computes the same"),
+    "import": (import_command, "convert another tool's model to a fairseq checkpoint"),
+    "compare": (compare, "make tables and plots of training runs"),
+    "bench": (bench, "measure time and memory of training steps, beside the alternatives"),
 }
 
 
 def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="fairseq-summarymixing",
-        description="Corpora, decoding and comparisons around SummaryMixing wav2vec 2.0.",
+        description="Prepare corpora for wav2vec 2.0 with SummaryMixing; use, evaluate and compare its checkpoints.",
     )
     parser.add_argument("--version", action="version", version=__version__)
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)

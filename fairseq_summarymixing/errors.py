@@ -16,7 +16,7 @@ LONGEST = 1000
 
 
 class UserError(ValueError):
-    """A mistake that the user can mend: its message is one line of what was expected, what was found, where, and what
+    """A mistake that the user can correct. Its message is one line: what was expected, what was found, where, and what
     to do.
 
     An argument of a function stands in backquotes, as in "`batch_seconds` must be 0 or more". The command line names
@@ -37,8 +37,8 @@ def printable(text: str) -> str:
 
 
 def exit_status(work: Callable[[], None], parser: Optional[argparse.ArgumentParser] = None) -> int:
-    """Run a command's work, and return 0, 1 after a user's mistake or an error of the system with a file or with memory
-    (one line on stderr), 130 after Ctrl-C.
+    """Run a command and return its exit status: 0; 1 after a user's mistake or a system error about a file or memory
+    (one line on stderr); 130 after Ctrl-C.
 
     SIGTERM, as batch systems send it, leaves by SystemExit(143), so that nothing half-written stays.
 
@@ -82,7 +82,7 @@ NO_MEMORY = re.compile("can't allocate memory|not enough memory|[Oo]ut of memory
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether memory, of the machine or of a GPU, could not be had."""
+    """Return whether an error is a lack of memory, of the machine or of a GPU."""
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and NO_MEMORY.search(str(error)) is not None
     )

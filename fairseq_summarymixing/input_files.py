@@ -1,4 +1,4 @@
-"""Check what is named as a file to read, where it enters: a named pipe may wait for ever, and a device never ends."""
+"""Check that a path to be read is a file: reading a named pipe may wait for ever, and a device never ends."""
 
 import os
 import stat
@@ -17,11 +17,11 @@ KINDS = {
 
 
 def kind_of(path: Union[str, Path], once: bool = True) -> Optional[str]:
-    """Return what a path is that is there and no file, such as "a folder"; None for a file, and where nothing is.
+    """Return what a path is if it is no file, such as "a folder"; None for a file, and for a path that does not exist.
 
     Args:
-        once: the file is read once, from its begin to its end; then the nameless pipe of a shell's ``<(command)``
-            counts as a file.
+        once: the file is read once, from beginning to end; then the unnamed pipe of a shell's ``<(command)`` counts as
+            a file.
     """
     try:
         kind = KINDS.get(stat.S_IFMT(os.stat(path).st_mode))
@@ -33,12 +33,12 @@ def kind_of(path: Union[str, Path], once: bool = True) -> Optional[str]:
 
 
 def no_folder(path: Union[str, Path]) -> str:
-    """Return what to say of a path that is no folder."""
+    """Return the error for a path that is no folder."""
     return f"{path} is a file" if os.path.exists(path) else f"there is no folder {path}"
 
 
 def check_file(path: Union[str, Path]) -> None:
-    """Raise a UserError where a path is something else than a file; where nothing is, reading it reports that."""
+    """Raise a UserError if a path exists and is no file; that it does not exist is reported when it is read."""
     kind = kind_of(path)
     if kind is not None:
         raise UserError(f"{path} is {kind}; expected a file")

@@ -1,4 +1,4 @@
-"""Run commands side by side, so many at a time: each is shown, all are watched.
+"""Run commands side by side, a limited number at a time; each is shown and watched.
 
 An error of a command, or Ctrl-C, ends the others: ``asyncio.run`` cancels what still runs, and a
 cancelled command is ended.

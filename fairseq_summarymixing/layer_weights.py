@@ -1,4 +1,4 @@
-"""Draw how much probes of frozen encoders weigh each hidden state."""
+"""Draw the weights that probes of frozen encoders give to the hidden states."""
 
 from __future__ import annotations
 

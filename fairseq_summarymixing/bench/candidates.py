@@ -1,6 +1,6 @@
-"""Build what is measured: our models with each mixer, and the strongest alternatives that a user could pick.
+"""Build the models that are measured: ours with each mixer, and the strongest alternatives that a user could pick.
 
-Our own candidates need torch alone. The others are built where their packages are installed.
+Our own candidates need only torch. The others are built where their packages are installed.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ dropout: with some it multiplies the whole matrix of weights. The last is the at
 
 
 class UnfusedAttention(SelfAttention):
-    """Self-attention as it was before fused kernels: the matrix of weights is written, its softmax taken in fp32."""
+    """Self-attention without a fused kernel: the matrix of weights is stored, its softmax computed in fp32."""
 
     def forward(self, x: Tensor, padding_mask: Tensor | None = None) -> Tensor:
         queries, keys, values = (self._split(layer(x)) for layer in (self.q_proj, self.k_proj, self.v_proj))

@@ -35,8 +35,9 @@ def check(
 ) -> Iterator[dict[str, Any]]:
     """Yield the outcome of each check, as ``{check, error, limit, held}`` or ``{check, failure, held}``.
 
-    Lean and plain layers give fp64's values and gradients within the precision's rounding; a padded utterance gives
-    what it gives alone; a step asks the GPU for no value; losses and gradients are finite, at any length.
+    Lean and plain layers give the values and gradients of fp64 within the precision's rounding; an utterance has the
+    same outputs padded as alone; a step never waits for a value from the GPU; losses and gradients are finite at any
+    length.
     """
     for shape in shapes:
         for mixer in MIXERS:
@@ -74,9 +75,9 @@ def _two_layers(shape: str, mixer: str) -> Shape:
 
 
 def _lean_error(shape: str, mixer: str, device: str, seconds: float, precision: str) -> tuple[float, float]:
-    """Return the larger error of output and gradients against fp64's plain layers, and the error that is allowed.
+    """Return the larger error of output and gradients against plain layers in fp64, and the error that is allowed.
 
-    Half precisions are held against the plain layers' own error in them: the limit is twice that, or the table's.
+    In half precision the limit is twice the plain layers' own error, or the limit in the table.
     """
     dtype, autocast, limit = PRECISIONS[precision]
     with torch.device(device):

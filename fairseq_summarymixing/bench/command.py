@@ -8,8 +8,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     measure = kinds.add_parser(
         "run",
         help="measure, and append JSON lines",
-        description="Forward, backward and AdamW of random weights on random input, in training mode; the candidates "
-        "take turns. Our own need torch alone; the others are skipped, with the reason, where they are not installed.",
+        description="Measure forward, backward and AdamW of models with random weights on random input, in training "
+        "mode; the candidates take turns. Our own need only torch; the others are skipped, with the reason, if they "
+        "are not installed.",
     )
     measure.add_argument("--work", choices=["mixer", "encoder", "step"], default="step", help="default: %(default)s")
     measure.add_argument("--shape", choices=["base", "155m"], default="base", help="default: %(default)s")
@@ -25,10 +26,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     measure.add_argument("-o", "--out", default="bench.jsonl", metavar="FILE", help="default: %(default)s")
     check = kinds.add_parser(
         "check",
-        help="count what a step costs, and compare with before",
-        description="Operations, stored bytes and calls of torch's operators of a step, the same on every machine.",
+        help="count what a step costs, and compare with the counts in the repository",
+        description="Count a step's operations, stored bytes and calls of torch's operators: the same on any machine.",
     )
-    check.add_argument("--write", action="store_true", help="replace the file by what is counted now")
+    check.add_argument("--write", action="store_true", help="write the present counts to the repository's file")
     report = kinds.add_parser("report", help="tables and plots of what was measured")
     report.add_argument("records", nargs="+", metavar="FILE", help="JSON lines of bench run")
     report.add_argument(

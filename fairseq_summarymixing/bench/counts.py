@@ -1,4 +1,4 @@
-"""Count what a training step costs, the same on every machine, and hold it against what it cost before."""
+"""Count what a training step costs, the same on every machine, and compare it with earlier counts."""
 
 from __future__ import annotations
 

@@ -44,11 +44,12 @@ def measure(
     dtype: str = "fp32",
     compiled: bool = False,
 ) -> Iterator[dict[str, Any]]:
-    """Measure each candidate at each length; candidates take turns, so that the machine's moods hit all alike.
+    """Measure each candidate at each length; candidates take turns, so that changes in the machine's speed affect all.
 
-    A repetition is forward, backward and AdamW in training mode. Reported are medians over ``repeat``, after one
-    warm-up that also counts operations and bytes. One repetition more, of our encoders and steps, is taken to parts.
-    What memory does not hold is skipped with the reason; where the system kills instead, set ``ulimit -v`` first.
+    A repetition is forward, backward and AdamW in training mode. The results are medians over ``repeat`` repetitions,
+    after a warm-up that also counts operations and bytes. Of our encoders and steps, one more repetition is timed part
+    by part. A candidate that memory does not hold is skipped, with the reason; where the system kills the process
+    instead, set ``ulimit -v`` first.
 
     Raises:
         UserError: a name is unknown, or the device is not there.

@@ -72,8 +72,8 @@ class _Clock:
 def measure_parts(candidate: Candidate, device: str) -> dict[str, dict[str, float]]:
     """Run one more step with marks at the borders of parts; return {part: {forward, backward, activation_bytes}}.
 
-    Seconds of one repetition and bytes. Backward visits the borders in reverse, so what lean layers recompute there
-    counts as the backward of its own part. A storage that two parts keep is the first one's.
+    Times are seconds of one repetition. Backward visits the borders in reverse, so what lean layers recompute there
+    counts as the backward pass of its own part. A storage that two parts keep counts for the first.
     """
     with count_activation_bytes(candidate.module) as saved, _marked(candidate.module, clock := _Clock(saved, device)):
         loss = candidate.forward()

@@ -19,13 +19,14 @@ Fields = dict[str, Any]
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A fairseq checkpoint, checked: ``Checkpoint.read(path)``.
+    """A fairseq checkpoint that was checked when it was read, by ``Checkpoint.read(path)``.
 
-    Pre-trained, it is of one model. Fine-tuned, it is of a model around the pre-trained model, whose fields it keeps.
+    A pre-trained checkpoint holds one model. A fine-tuned checkpoint holds a model around the pre-trained model, and
+    the fields of both.
 
     Attributes:
         path: of the file.
-        state: what fairseq saved; not changed by anybody.
+        state: what fairseq saved; nobody may change it.
     """
 
     path: Path

@@ -12,10 +12,10 @@ from .checkpoint import Checkpoint
 
 
 def state_for_fairseq(checkpoint: Checkpoint, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Do to a copy of a checkpoint's state, tensors shared, what fairseq does to a state that it reads itself.
+    """Return a copy of a checkpoint's state, with shared tensors, changed as fairseq changes a state that it reads.
 
-    The answer is fit for ``checkpoint_utils.load_model_ensemble_and_task(..., state=)``, which takes it as it
-    is: it neither upgrades old layouts nor applies ``arg_overrides`` to a given state.
+    It is for ``checkpoint_utils.load_model_ensemble_and_task(..., state=)``, which uses a given state as it is: it
+    neither upgrades old layouts nor applies ``arg_overrides`` to it.
 
     Args:
         overrides: values by field name, set wherever the configuration has a field of that name.

@@ -16,8 +16,10 @@ class Misfit(UserError):
 
 
 def misfit(error: BaseException) -> str:
-    """Return what torch's error of loading parameters lists: the first few, and how many there are; of another error
-    its first line, of a :class:`Misfit` all."""
+    """Summarise in one line an error of loading parameters: of torch's list the first few, and how many there are.
+
+    Of any other error it is the first line, of a :class:`Misfit` the whole message.
+    """
     text = str(error)
     if isinstance(error, Misfit):
         return text

@@ -5,9 +5,9 @@ import argparse
 from .references import shipped
 
 DESCRIPTION = (
-    "Read fairseq run folders (their *.log files with JSON lines: common.log_format=json), their "
-    "checkpoints and decode results; write compare.html (one file, nothing to fetch), compare.md, compare.json, "
-    "the plots, and each run's curves as small text files, OUT/curves/NAME.jsonl."
+    "Read fairseq run folders (*.log files with JSON lines, as common.log_format=json writes them, checkpoints and "
+    "decode results). Write compare.html (one file that needs no network), compare.md, compare.json, the plots, and "
+    "each run's curves as a small text file, DIR/curves/NAME.jsonl."
 )
 
 
@@ -15,7 +15,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.description = DESCRIPTION
     parser.add_argument("runs", nargs="+", metavar="RUN", help="run folder")
     parser.add_argument("-o", "--out", default="comparison", metavar="DIR", help="default: %(default)s")
-    parser.add_argument("--probes", nargs="+", default=[], metavar="OUT", help="folders of probe, to show its results")
+    parser.add_argument("--probes", nargs="+", default=[], metavar="OUT", help="folders that probe wrote to, to show")
     parser.add_argument("--names", metavar="A,B,...", help="one name per run (default: the folders' names)")
     parser.add_argument(
         "--reference",
@@ -23,7 +23,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="curves of another run to draw in grey, or the name of one that ships: " + ", ".join(shipped()),
+        help="curves of another run to draw in grey: a file, or a run of this package: " + ", ".join(shipped()),
     )
 
 

@@ -50,7 +50,7 @@ class Run:
 
     @property
     def is_reference(self) -> bool:
-        """Whether the run is there to be compared with alone."""
+        """Whether the run is only there as a reference for others."""
         return bool(self.about)
 
     @property
@@ -70,8 +70,8 @@ class Run:
 
     @property
     def architecture(self) -> str:
-        """The model and mixer, as in ``wav2vec2_summarymixing / summary_mixing``; conformer and log_mel where it is
-        so."""
+        """The model and mixer, as in ``wav2vec2_summarymixing / summary_mixing``, and ``conformer`` or ``log_mel`` if
+        it has them."""
         fields = self.inner_model or self.model
         parts = [str(fields.get("_name") or "unknown")]
         if fields.get("mixer"):

@@ -37,7 +37,7 @@ def export_hf(
 
     Args:
         checkpoint: pre-trained or fine-tuned with CTC; ours with any mixer, layer and front end, or stock.
-        folder: is made, and is not there at all unless the outputs of both agree within 1e-5.
+        folder: to create; it stays absent unless the outputs of both models agree within 1e-5.
         spec_augment: whether the exported model masks its input in training; None = as it was fine-tuned, and
             pre-trained models as Hugging Face's own do.
         data: folder with the dictionary of a fine-tuned checkpoint that holds none.
@@ -116,7 +116,7 @@ def _preprocessor(source: ExportSource) -> dict[str, Any]:
 
 
 def prove(source: ExportSource, model: torch.nn.Module, folder: Path) -> str:
-    """Return figures of how far the outputs lie from fairseq's, and of a CTC model how many texts were compared.
+    """Return how far the outputs differ from fairseq's, and for a CTC model how many texts were compared.
 
     Raises:
         UserError: an output or a text differs.

@@ -48,8 +48,8 @@ class AudioInfo:
 def probe(path: str | Path) -> AudioInfo:
     """Read the header and one last frame, without decoding the rest, except of formats that allow no seeking.
 
-    Sees empty, foreign and truncated WAV, FLAC and Ogg files. Does not see what only decoding shows: NaN
-    samples, damage in the middle, and MP3 files that were cut (an MP3 header only estimates the length).
+    It finds empty files, files of other kinds, and truncated WAV, FLAC and Ogg files. It does not find what only
+    decoding shows: NaN samples, damage in the middle, and cut MP3 files (an MP3 header only estimates the length).
 
     Raises:
         BadAudio: not readable, no samples, shorter than its header has it, or of a sample rate outside RATES.
@@ -86,7 +86,7 @@ def probe(path: str | Path) -> AudioInfo:
 
 
 def not_audio(error: soundfile.LibsndfileError, path: str | io.BytesIO | None = None) -> str:
-    """Return what to say of a file that libsndfile does not read; of a system's error it knows no more than that."""
+    """Return why libsndfile cannot read a file; the reason of a system error, which it does not name, is looked up."""
     if error.code == SYSTEM_ERROR and isinstance(path, str):
         try:
             open(path, "rb").close()

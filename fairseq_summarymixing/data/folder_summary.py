@@ -1,4 +1,4 @@
-"""Write what ``manifest folder`` reports at its end, in one line where it ends early."""
+"""Write the summary of ``manifest folder``, or the one-line error with which it ends early."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def is_audio(path: str) -> bool:
 
 
 def why_passed_over(path: str, extensions: Collection[str]) -> str:
-    """Return why a recording is passed over whose extension is not one of ``extensions``, and what converts it."""
+    """Return why a recording is passed over, whose extension is not one of ``extensions``, and how to convert it."""
     extension = extension_of(path)
     if extension in EXTENSIONS:
         return f".{extension} is not one of `extensions`, {', '.join(extensions)}"

@@ -23,7 +23,7 @@ def _add_folder(kinds: argparse._SubParsersAction) -> None:
         help="from any tree of audio files",
         description="Write OUT/{train,valid,test}.tsv for the audio files in SRC; OUT/report.tsv lists what was left "
         "out and why. With transcripts also .wrd, .ltr and dict.ltr.txt, with labels .cls and dict.cls.txt. The split "
-        "of a file never depends on the others. Run again to go on after an interruption.",
+        "of a file does not depend on the other files. Run again to go on after an interruption.",
     )
     folder.set_defaults(run_kind=_run_folder)
     folder.add_argument("source", metavar="SRC")
@@ -35,7 +35,7 @@ def _add_folder(kinds: argparse._SubParsersAction) -> None:
         "--speaker-regex",
         default=r"^([^/]+)/",
         metavar="R",
-        help="searched in the path relative to SRC; its one group is the speaker (default: the first folder)",
+        help="pattern for the path relative to SRC, whose one group is the speaker (default: the first folder)",
     )
     folder.add_argument(
         "--split-list",
@@ -49,7 +49,7 @@ def _add_folder(kinds: argparse._SubParsersAction) -> None:
     folder.add_argument(
         "--transcripts",
         metavar="TABLE",
-        help="'recording<TAB>text' per line, the recording as relative path or file name, with or without its "
+        help="file of lines 'recording<TAB>text', the recording as relative path or file name, with or without its "
         "extension; or, with --columns, a table with a header; or the word sidecar, for a .txt beside each recording",
     )
     folder.add_argument(

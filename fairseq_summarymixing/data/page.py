@@ -1,4 +1,4 @@
-"""Run the command line that the pages in manifests/ share."""
+"""Run the command line that the scripts in manifests/ share."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def run_page(
 
     Args:
         read: gives the corpus for the parsed options, among them ``corpus``, and ``rules`` for transcripts.
-        add_options: adds the page's own.
+        add_options: adds the script's own.
 
     Returns:
         The exit status; 1 as well where the check finds something missing.
@@ -40,7 +40,7 @@ def run_page(
 
 
 def add_out(parser: argparse.ArgumentParser) -> None:
-    """Add OUT and --check, which every page has."""
+    """Add OUT and --check, which every script has."""
     parser.add_argument("out", type=Path, nargs="?", metavar="OUT")
     parser.add_argument("--check", action="store_true", help="compare CORPUS with its published counts, write nothing")
 

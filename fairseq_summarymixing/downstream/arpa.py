@@ -61,7 +61,7 @@ def check_language_model(path: str | Path) -> None:
 
 
 def reading_error(path: str | Path, message: str) -> str:
-    """Return what to say of a file that KenLM cannot read, of the last line that KenLM says."""
+    """Return the error for a file that KenLM cannot read, given the last line of KenLM's message."""
     found = BYTE.search(message)
     place, reason = "", message
     if found is not None:
@@ -74,7 +74,7 @@ def reading_error(path: str | Path, message: str) -> str:
 
 
 def _place(path: str | Path, byte: int) -> str:
-    """Return the line of a byte, of which there may be billions before it; the byte where the file is compressed."""
+    """Return the line of a byte, reading the file in pieces; for compressed files the byte itself."""
     if _head(path).startswith(COMPRESSED):
         return f"byte {byte} of the uncompressed text"
     line = 1
@@ -85,7 +85,7 @@ def _place(path: str | Path, byte: int) -> str:
 
 
 def _is_possible(line: str, order: int, most: int) -> bool:
-    """Return whether a line declares n-grams of this order, of words at least one."""
+    """Return whether a line declares at most ``most`` n-grams of this order, and at least one if they are words."""
     found = COUNT.fullmatch(line)
     return found is not None and int(found[1]) == order and (order == 1) <= int(found[2]) <= most
 

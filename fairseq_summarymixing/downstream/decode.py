@@ -43,9 +43,9 @@ def decode(
     """Decode a split and write the hypotheses, in manifest order, with the error rates beside them.
 
     Writes ``hypotheses.wrd``, ``references.wrd``, ``hypotheses.<labels>`` and ``result.json`` into ``out``, and when
-    asked to ``nbest.tsv`` and ``hypotheses.ctm``. Every utterance counts: an utterance that cannot be read stops the
-    run, for the rate of the others would be another test's. A symbol of a reference that the model does not know is an
-    error of the model's, and a warning. Without references there are no error rates.
+    asked to ``nbest.tsv`` and ``hypotheses.ctm``. Every utterance counts: one that cannot be read stops the run,
+    because the error rate of the others would be that of another test set. A symbol of a reference that the model does
+    not know counts as an error, with a warning. Without references there are no error rates.
 
     Args:
         checkpoint: a fairseq ``wav2vec_ctc`` checkpoint of the task ``audio_finetuning``.

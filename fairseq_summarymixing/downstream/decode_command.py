@@ -7,10 +7,9 @@ from .language_model_options import add_language_model, language_model_settings
 from .long_form_options import add_batch_seconds, add_dtype, add_long_form
 
 DESCRIPTION = (
-    "CTC decoding of DIR/SPLIT.tsv with a fairseq wav2vec_ctc checkpoint, stock or ours: greedy, or a "
-    "beam search with a language model. Writes hypotheses.wrd, references.wrd, hypotheses.ltr and "
-    "result.json, with WER, CER and a bootstrap confidence interval over utterances; of a split without "
-    "SPLIT.ltr hypotheses alone."
+    "Decode DIR/SPLIT.tsv with a fairseq wav2vec_ctc checkpoint, stock or ours: greedily, or by a beam search with a "
+    "language model. Writes hypotheses.wrd, references.wrd, hypotheses.ltr and result.json, with WER, CER and a "
+    "bootstrap confidence interval over utterances; for a split without SPLIT.ltr only hypotheses."
 )
 
 
@@ -25,8 +24,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_batch_seconds(parser)
     parser.add_argument("--timestamps", action="store_true", help="also write hypotheses.ctm, the words' times")
     add_language_model(parser, weights="default %s, or what --tune chooses")
-    parser.add_argument("--nbest", type=int, metavar="N", help="above 1: also write nbest.tsv")
-    parser.add_argument("--tune", metavar="SPLIT", help="choose --lm-weight and --word-score on it, such as valid")
+    parser.add_argument("--nbest", type=int, metavar="N", help="also write nbest.tsv, up to N hypotheses each")
+    parser.add_argument("--tune", metavar="SPLIT", help="choose --lm-weight and --word-score on this split, e.g. valid")
     add_long_form(parser)
     add_dtype(parser)
 

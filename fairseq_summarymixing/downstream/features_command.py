@@ -42,16 +42,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--codes",
         action="store_true",
-        help="write OUT/codes.tsv instead: NAME<TAB>the indices that a pre-trained checkpoint's quantiser chooses for "
-        "each frame, such as 12-301 of two groups",
+        help="write OUT/codes.tsv instead: NAME<TAB>for each frame the codebook indices that a pre-trained "
+        "checkpoint's quantiser chooses, such as 12-301 for two groups",
     )
     parser.add_argument(
         "--batch-seconds",
         type=float,
         default=0,
         metavar="S",
-        help="compute recordings of like lengths together, padded, up to S seconds, such as 40: faster where they last "
-        "a second or two, with values that differ by rounding (default %(default)g: one at a time)",
+        help="compute recordings of similar lengths together, padded, up to S seconds, such as 40: faster for "
+        "recordings of a second or two; values differ by rounding (default %(default)g: one at a time)",
     )
     add_long_form(parser)
     add_dtype(parser)

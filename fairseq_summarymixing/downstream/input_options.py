@@ -1,4 +1,4 @@
-"""The argument AUDIO of the verbs that take recordings, and how they end where some of these fail."""
+"""The argument AUDIO of the verbs that take recordings, and the error they end with if some of these fail."""
 
 import argparse
 
@@ -7,8 +7,8 @@ from ..errors import UserError, in_options
 LIST_MARK, STDIN = "@", "-"
 DESCRIPTION = (
     "AUDIO: recordings of any sample rate and length, folders of them, manifests (.tsv), or lists of these, one a "
-    f"line: {LIST_MARK}FILE, or {STDIN} for standard input. What cannot be used is reported, and the rest goes on; the "
-    "status is then 1."
+    f"line: {LIST_MARK}FILE, or {STDIN} for standard input. Recordings that cannot be used are reported, the others "
+    "are computed, and the exit status is 1."
 )
 
 

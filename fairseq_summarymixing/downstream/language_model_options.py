@@ -13,9 +13,9 @@ def add_language_model(parser: argparse.ArgumentParser, weights: str = "default 
         weights: help text of the two weights, with %s for their default.
     """
     parser.add_argument("--lm", metavar="FILE", help="n-gram language model (ARPA or KenLM's binary); needs --lexicon")
-    parser.add_argument("--lexicon", metavar="FILE", help="lines of 'WORD<TAB>W O R D |': words that can be found")
+    parser.add_argument("--lexicon", metavar="FILE", help="words that can be recognised: lines of 'WORD<TAB>W O R D |'")
     parser.add_argument("--lm-weight", type=float, metavar="X", help=weights % 2)
-    parser.add_argument("--word-score", type=float, metavar="X", help=f"for each word; {weights % -1}")
+    parser.add_argument("--word-score", type=float, metavar="X", help=f"added for each word; {weights % -1}")
     parser.add_argument("--beam", type=int, metavar="N", help="hypotheses kept (default 100)")
 
 

@@ -1,9 +1,9 @@
-"""Options of the verbs that compute recordings: how much audio at once."""
+"""Options of the verbs that run an encoder: how much audio at once, on which device, in which precision."""
 
 import argparse
 
 BLOCK_SECONDS = 40.0
-"""Of audio in a chunk: the largest tensor of wav2vec 2.0 large then has 31 MiB. From 32 MiB on, glibc takes memory anew
+"""Length of a chunk: the largest tensor of wav2vec 2.0 large then has 31 MiB. From 32 MiB on, glibc requests memory
 from the system each time."""
 
 
@@ -12,8 +12,8 @@ def add_batch_seconds(parser: argparse.ArgumentParser) -> None:
         "--batch-seconds",
         type=float,
         default=120.0,
-        help="padded audio per batch (default %(default)g); 0: one utterance at a time, which stock models of "
-        "extractor_mode default (group norm over padding) need for an answer that no batch influences",
+        help="padded audio per batch (default %(default)g); 0: one utterance at a time, without which the results of "
+        "models of extractor_mode default (group norm over padding) depend a little on the batch",
     )
 
 
@@ -22,8 +22,8 @@ def add_dtype(parser: argparse.ArgumentParser) -> None:
         "--dtype",
         choices=["fp32", "bf16", "auto"],
         default="fp32",
-        help="bf16: on a CPU that multiplies bf16, round the factors of products to it, for about half the time and a "
-        "hidden state that differs by about 1 %%; auto: where there is such a CPU (default %(default)s)",
+        help="bf16: on a CPU that multiplies bf16, round the factors of products to it, which takes about half the "
+        "time and changes hidden states by about 1 %%; auto: bf16 on such a CPU, else fp32 (default %(default)s)",
     )
 
 
@@ -33,7 +33,7 @@ def add_long_form(parser: argparse.ArgumentParser) -> None:
         type=float,
         default=BLOCK_SECONDS,
         metavar="S",
-        help="longer recordings go through SummaryMixing in chunks of this length, with the result of one pass "
+        help="SummaryMixing computes longer recordings in chunks of this length, with the result of a single pass "
         "(default %(default)g)",
     )
     parser.add_argument(
@@ -41,7 +41,7 @@ def add_long_form(parser: argparse.ArgumentParser) -> None:
         dest="window_seconds",
         type=float,
         metavar="S",
-        help="self-attention sees windows of this length instead of the whole recording, of which it refuses more "
-        "than 300 s; the result is then another than that of one pass",
+        help="self-attention computes longer recordings in windows of this length, with a result that differs from "
+        "that of a single pass; without, it refuses recordings of more than 300 s",
     )
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")

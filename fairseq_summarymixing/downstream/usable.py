@@ -1,4 +1,4 @@
-"""Which recordings can be used: those that can be read, of a length that the encoder takes."""
+"""Select the recordings that can be used: those that can be read and whose length the encoder takes."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Provide the methods of stock ``wav2vec2`` that fairseq's own code does not call on our model, and its Python users
-do."""
+"""Provide the methods of stock ``wav2vec2`` that users call in Python, though fairseq's own code does not call them on
+our model."""
 
 from typing import Any, Optional, Tuple
 

@@ -1,4 +1,4 @@
-"""Start a model from another model's parameters: take what is the same, leave the rest new."""
+"""Start a model from another model's parameters: copy those that both have, leave the others as initialised."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def warm_start(model: nn.Module, path: str | Path) -> str:
     """Copy every parameter of ``path`` that the model has under the same name; the others stay as they are.
 
     Returns:
-        A table of what was taken, what is new, and what was left, by parts of the model.
+        A table of the parameters that were copied, are new, and were left out, by parts of the model.
 
     Raises:
         UserError: parameters of one name have two shapes, all of them listed; nothing could be taken; or the mixers of

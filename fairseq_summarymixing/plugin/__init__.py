@@ -1,4 +1,4 @@
-"""Change what fairseq does where its command line runs us: one-line errors, and several processes that work."""
+"""Change fairseq's functions when its commands load this package: one-line errors, and several processes that work."""
 
 import functools
 import importlib
@@ -29,14 +29,15 @@ INSTALL_ORDER = (
     "jobs",
     "failures",
 )
-"""Files whose ``install`` changes fairseq. A later file's checks stand around an earlier file's."""
+"""Files whose ``install`` changes fairseq. The checks of a later file run outside those of an earlier file."""
 
 
 @functools.lru_cache(maxsize=None)
 def install() -> None:
-    """Put all checks and work-arounds into fairseq's functions, once in a process.
+    """Put all checks and work-arounds into fairseq's functions, once per process.
 
-    fairseq's commands call it by importing us as their user directory; a script that trains in Python may.
+    It is called when a command of fairseq imports this package as its user directory. A script that trains in Python
+    may call it.
     """
     for part in INSTALL_ORDER:
         importlib.import_module(f".{part}", __name__).install()
@@ -44,8 +45,8 @@ def install() -> None:
 
 @exits_in_one_line(UserError)
 def prepare() -> None:
-    """Install what reading checkpoints needs, and all checks and work-arounds where a command of fairseq's imports us;
-    called when models or tasks are imported.
+    """Install what reading checkpoints needs, and, if a command of fairseq imports this package, all checks and
+    work-arounds; called when models or tasks are imported.
 
     Raises:
         UserError: the variable :data:`SWITCH` is neither ``on`` nor ``off``.

@@ -1,6 +1,6 @@
 """End the other processes of a run with the message of a process that ends with an error.
 
-Without, they would wait for it: half an hour in torch's store or in gloo, in silence.
+Otherwise they would wait for it in silence: half an hour in torch's store or in gloo.
 """
 
 import atexit

@@ -1,8 +1,8 @@
 """Put checks around fairseq's functions.
 
-fairseq's own tasks and its trainer answer a damaged checkpoint or a missing label with a stack trace. Guarded, they are
-called inside a check, which raises a :class:`~fairseq_summarymixing.errors.UserError`; what no check knows passes
-through as it is.
+fairseq's own tasks and its trainer end with a stack trace at a damaged checkpoint or a missing label. Guarded, they are
+called inside checks, which raise a :class:`~fairseq_summarymixing.errors.UserError`; errors that no check knows pass
+through unchanged.
 """
 
 import contextlib
@@ -13,7 +13,8 @@ from ..errors import UserError, exits_in_one_line
 
 
 def guard(owner: Any, name: str, *checks: Callable) -> None:
-    """Let ``owner.name`` be called inside checks: context managers that take its arguments, the first outermost."""
+    """Replace ``owner.name`` by a function that calls it inside ``checks``: context managers that take its arguments,
+    the first outermost."""
     function = getattr(owner, name)
 
     @functools.wraps(function)

@@ -1,5 +1,5 @@
-"""Check that the processes of one run were given the same: else each would go its own way, or wait for the others for
-ever."""
+"""Check that the processes of one run were given the same fields, checkpoint and data: otherwise each would train a
+model of its own, or wait for the others for ever."""
 
 import contextlib
 import hashlib

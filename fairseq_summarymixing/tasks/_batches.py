@@ -1,7 +1,7 @@
-"""Choose which utterances share a batch, and report what of a batch is wasted.
+"""Choose which utterances share a batch, and report how much of the batches is padding or cropped.
 
-Utterances of about one length share a batch, and each epoch redraws them: little is padded or cropped, and no two
-utterances always meet. numpy alone, so that a million utterances take a second.
+Utterances of similar length share a batch, so that little is padded or cropped; each epoch draws the batches anew, so
+that no two utterances always share one. Only numpy is used, so that a million utterances take a second.
 """
 
 from typing import NamedTuple, Optional, Sequence

@@ -1,4 +1,4 @@
-"""Load the audio of a real corpus: what cannot be used is skipped, counted and logged once."""
+"""Load the audio of a corpus: recordings that cannot be used are skipped, counted and logged once."""
 
 import io
 import logging
@@ -36,17 +36,17 @@ class ResilientAudioDataset(RawAudioDataset):
     depends on the manifest, the seed and the epoch alone; crops on the seed, the epoch, the utterance and,
     without ``pad``, the batch's shortest.
 
-    A batch without a usable utterance is noise whose ``id`` is empty, for a task to ignore. In place of an empty dict
-    fairseq's trainer would compute the epoch's first batch, which may be unusable as well, and count its frames, or
-    none of the whole update's where it comes last.
+    A batch without a usable utterance is noise whose ``id`` is empty, which a task ignores. It is not an empty dict,
+    because in its place fairseq's trainer would compute the epoch's first batch, which may be unusable as well, and
+    count its frames, or, where the empty batch comes last, none of the whole update's.
 
     Args:
         manifest_path: a .tsv; refused if damaged.
         sample_rate: Hz.
         resample_others: bring files of other rates to ``sample_rate``, instead of leaving them out.
         seed: of batches and crops.
-        keep_precision: give ``source`` in integers, which fairseq does not round; :func:`._waveforms.unpack` makes
-            waveforms of a batch.
+        keep_precision: give ``source`` as integers, which fairseq does not round; :func:`._waveforms.unpack` converts
+            a batch of them to waveforms.
         leave_out: paths, as in the manifest, that count as unusable. The batches stay the same, so that a run can go
             on in the middle of an epoch.
         redraw_batches: draw each epoch's batches anew; else they are stock's.

@@ -1,4 +1,4 @@
-"""Warn of known ways in which contrastive pre-training goes wrong, while there is time to mend them."""
+"""Warn of known failures of contrastive pre-training while they can still be corrected."""
 
 import math
 from typing import List, Optional

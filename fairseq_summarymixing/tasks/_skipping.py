@@ -1,4 +1,4 @@
-"""Train and validate on what can be used of a real corpus: what pre-training and fine-tuning share."""
+"""Skip unusable recordings of a corpus in training and validation: the part that pre-training and fine-tuning share."""
 
 import contextlib
 import logging
@@ -26,14 +26,14 @@ from ._waveforms import unpack
 logger = logging.getLogger(__name__)
 
 
-# Stock's ways to store or shape a corpus that are left to stock's data sets
 VALIDATION_SHARE = 0.5  # unusable files of a validation set, which is small, do not end a training below this share
+# Stock's ways to store or shape a corpus that are left to stock's data sets
 STOCK_ALONE = ("binarized_dataset", "multi_corpus_keys", "precompute_mask_config", "num_batch_buckets", "tpu")
 
 
 @dataclass
 class SkippingConfig(AudioPretrainingConfig):
-    """The configuration: what a task leaves out of a corpus, besides stock's fields."""
+    """The configuration: stock's fields, and which recordings a task leaves out."""
 
     wrong_sample_rate: ChoiceEnum(["resample", "refuse"]) = field(
         default="resample",

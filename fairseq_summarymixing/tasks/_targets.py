@@ -1,4 +1,4 @@
-"""Add transcripts to the audio of a real corpus: those too long for their audio are skipped, counted and logged."""
+"""Add transcripts to the audio of a corpus: those that are too long for their audio are skipped, counted and logged."""
 
 from typing import Any, Callable, Dict, List, Optional
 

@@ -16,17 +16,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     run.add_argument("--benchmarks", required=True, metavar="CHECKOUT", help="of github.com/speechbrain/benchmarks")
     _add_corpora(run)
     run.add_argument(
-        "--checkpoints", required=True, nargs="+", metavar="CKPT", help="of fairseq, or directories of Hugging Face"
+        "--checkpoints", required=True, nargs="+", metavar="CKPT", help="of fairseq, or Hugging Face directories"
     )
     run.add_argument("--names", metavar="A,B,...", help="one per checkpoint (default: their runs' folders)")
     run.add_argument("-o", "--out", required=True, metavar="OUT")
     _add_tasks(run)
-    run.add_argument("--seeds", nargs="+", type=int, metavar="N", help="default: the recipes' own, 1986")
+    run.add_argument("--seeds", nargs="+", type=int, metavar="N", help="default: that of the recipes, 1986")
     run.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N (default %(default)s)")
     run.add_argument(
-        "--python", default=sys.executable, help="of the environment with SpeechBrain (default: this one's)"
+        "--python", default=sys.executable, help="Python of the environment with SpeechBrain (default: this one)"
     )
-    run.add_argument("--epochs", type=int, metavar="N", help="in place of each recipe's, to try it out")
+    run.add_argument("--epochs", type=int, metavar="N", help="number of epochs in place of each recipe's, for a trial")
     report = kinds.add_parser("report", help="table, differences from what was published, weights of the layers")
     report.add_argument("out", metavar="OUT", help="of mp3s run")
     check = kinds.add_parser("check", help="which corpora are there, and whether they are complete")

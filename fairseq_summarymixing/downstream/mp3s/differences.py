@@ -1,4 +1,4 @@
-"""What runs of the recipes have otherwise than the benchmark as published, and otherwise than each other."""
+"""How runs of the recipes differ from the published benchmark, and from each other."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ ALWAYS = (
 
 
 def differences(results: Sequence[Result]) -> list[str]:
-    """Return them as sentences of Markdown; those in bold make scores incomparable with published ones, or with each
-    other."""
+    """Return the differences as sentences in Markdown; those in bold make scores incomparable with the published ones,
+    or with each other."""
     tasks = list(dict.fromkeys(result["task"] for result in results))
     with_epochs = {result["task"] for result in results if result["settings"]["epochs"] is not None}
     recipes = [

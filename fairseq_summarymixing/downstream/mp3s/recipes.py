@@ -27,9 +27,9 @@ class Recipe:
         metric: WER, accuracy or EER, all in percent.
         tests: test sets, by the names that the recipe gives to their scores; each is a column of its own.
         options: beside those that every recipe gets.
-        speakers: those of which each is the test set of a run; the score is their mean. Empty: one run.
-        packages: that it imports beside SpeechBrain.
-        differences: what we run otherwise than the recipe stands, for the report.
+        speakers: each is the test set of one run, and the score is the mean of these runs. Empty: one run.
+        packages: that the recipe imports besides SpeechBrain.
+        differences: how our runs differ from the recipe as it stands, for the report.
     """
 
     folder: str

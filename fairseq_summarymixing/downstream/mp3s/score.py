@@ -1,4 +1,4 @@
-"""Find the score of a run of a recipe, which stands in another place for each kind of task."""
+"""Find the score of a recipe's run, which each kind of task writes to another place."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _find(path: Path, pattern: re.Pattern) -> float:
 
 
 def forget_scores(folder: Path) -> None:
-    """Remove the scores of an earlier try, which would be taken for those of the next; training's own lines stay."""
+    """Remove the scores of an earlier run, which would be read as those of the next; the log of training stays."""
     for path in [*folder.glob("wer_*.txt"), folder / LOG]:
         path.unlink(missing_ok=True)
     if (folder / TRAIN_LOG).is_file():

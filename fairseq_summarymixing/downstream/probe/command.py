@@ -5,12 +5,12 @@ import argparse
 from ..long_form_options import add_long_form
 
 DESCRIPTION = (
-    "Measure what frozen encoders know: of each CKPT (pre-trained or fine-tuned, ours or stock wav2vec2, or a "
-    "directory of Hugging Face) the hidden states of all layers are computed once, and a small head over a weighted "
-    "sum of them is trained. ctc: letters, by SPLIT.ltr; WER and CER. classify: a class for each utterance, by "
-    "SPLIT.cls; accuracy. verify: speakers, by SPLIT.cls, and pairs of recordings, by SPLIT.trials or all pairs; equal "
-    "error rate. Learning rate and epoch are chosen on the second split. Writes tables, intervals, paired tests and a "
-    "plot of the layers' weights. Run again to go on after an interruption."
+    "Measure what frozen encoders know. For each CKPT (pre-trained or fine-tuned, ours or stock wav2vec2, or a Hugging "
+    "Face directory) the hidden states of all layers are computed once, and a small head on a weighted sum of them is "
+    "trained. Task ctc: letters, from SPLIT.ltr; WER and CER. classify: a class for each utterance, from SPLIT.cls; "
+    "accuracy. verify: speakers, from SPLIT.cls, and pairs of recordings, from SPLIT.trials or all pairs; equal error "
+    "rate. Learning rate and epoch are chosen on the second split. Writes tables, intervals, paired tests and a plot "
+    "of the layers' weights. Run again to go on after an interruption."
 )
 
 
@@ -39,7 +39,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--states", metavar="DIR", help="folder for hidden states, which tasks share (default: OUT/states)"
     )
     parser.add_argument(
-        "--seeds", nargs="+", type=int, default=[1, 2, 3], metavar="N", help="of probes (default: 1 2 3)"
+        "--seeds", nargs="+", type=int, default=[1, 2, 3], metavar="N", help="seeds of the probes (default: 1 2 3)"
     )
     parser.add_argument(
         "--lr",
@@ -47,7 +47,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=float,
         metavar="RATE",
-        help="learning rates; the first seed tries all (default: 0.003 0.01 0.03 0.1 of linear heads, else 0.001 "
+        help="learning rates; the first seed tries all (default: 0.003 0.01 0.03 0.1 for linear heads, else 0.001 "
         "0.003 0.01)",
     )
     parser.add_argument("--epochs", type=int, default=20, metavar="N", help="default: %(default)s")

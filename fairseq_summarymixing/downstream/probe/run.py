@@ -39,12 +39,12 @@ def probe(
     grid: Grid | None = None,
     long_form: LongForm | None = None,
 ) -> dict[str, Any]:
-    """Probe encoders that stay as they are: train a weighted sum of their hidden states and a small head over it.
+    """Probe frozen encoders: train a weighted sum of their hidden states and a small head over it.
 
-    Writes ``result.json``, ``result.md`` and ``layer-weights.png`` into a folder in ``out``, named after task, head,
-    labels and training split, beside every probe and its answers; and ``bootstrap.tsv``, for intervals of means over
-    checkpoints: a line for each figure and checkpoint, with both names and the percentages on resampled test sets.
-    What is there of the same checkpoints, splits and settings is not computed again.
+    A folder in ``out``, named after task, head, labels and training split, gets ``result.json``, ``result.md``,
+    ``layer-weights.png``, every probe and its answers, and ``bootstrap.tsv``, from which intervals of means over
+    checkpoints can be computed: for each figure and checkpoint a line with both names and the percentages on the
+    resampled test sets. Probes of the same checkpoints, splits and settings that are there are not trained again.
 
     Args:
         task: one of :data:`TASKS`.

@@ -49,9 +49,10 @@ def make_probe(task: Task, examples: Examples, settings: Settings) -> Probe:
 def train_probe(
     task: Task, train: Examples, valid: Examples, valid_split: Split, settings: Settings, rate: float, seed: int
 ) -> Trained:
-    """Train a probe by Adam, whose rates fall to 0 along a half cosine, and keep the best epoch on ``valid``.
+    """Train a probe by Adam, whose rates fall to 0 along a half cosine, and keep the epoch that is best on ``valid``.
 
-    The result depends on the arguments alone: torch's own generator is left as it was.
+    Of equally good epochs the last one counts. The result depends only on the arguments, and torch's generator keeps
+    its state.
     """
     devices = [train.device] if train.device.type == "cuda" else []
     with torch.random.fork_rng(devices):
@@ -71,7 +72,7 @@ def train_probe(
                 break
             figure = _figure(task, probe, valid, valid_split)
             history.append({"loss": loss, task.chosen_by: figure})
-            if best is None or not is_better(task, best.figure, figure):  # of equals the last
+            if best is None or not is_better(task, best.figure, figure):
                 best = Trained(_parameters(probe), figure, epoch, history)
     return best or Trained(_parameters(probe), math.nan, 0, history)
 
@@ -84,7 +85,7 @@ def is_better(task: Task, figure: float, than: float) -> bool:
 
 
 def choose_rate(task: Task, trained: dict[float, Trained]) -> float:
-    """Return the learning rate whose probe is best on the validation split, of equals the first.
+    """Return the learning rate whose probe is best on the validation split; of equally good rates the first.
 
     Raises:
         UserError: all trainings diverged.

@@ -1,10 +1,10 @@
-"""Report in one line what ends fairseq-hydra-train before it loads its user directory, or in the process that has
-spawned the others, which never does; and let a sweep (``--multirun``) go on after a job that ends so.
+"""Report in one line the errors of fairseq-hydra-train before it loads its user directory, and those of the parent of
+spawned processes, which never loads it; and let a sweep (``--multirun``) go on after a job with such an error.
 
-hydra imports every module of this namespace whose name does not begin with "_". In other programs than
-fairseq-hydra-train nothing happens, and in runs of other user directories errors stay as they are. The package itself
-is not imported: fairseq would then refuse to load it from another folder. Ctrl-C in the first seconds, while
-fairseq-hydra-train imports fairseq itself, meets nothing of ours yet: Python prints its stack trace.
+hydra imports every module of this namespace whose name does not begin with "_". In programs other than
+fairseq-hydra-train nothing happens, and in runs with another user directory errors stay as they are. The package itself
+is not imported: fairseq would then refuse to load it from another folder. In the first seconds, while
+fairseq-hydra-train imports fairseq itself, this code is not loaded yet, and Ctrl-C prints Python's stack trace.
 """
 
 import contextlib
