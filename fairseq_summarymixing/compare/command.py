@@ -15,7 +15,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.description = DESCRIPTION
     parser.add_argument("runs", nargs="+", metavar="RUN", help="run folder")
     parser.add_argument("-o", "--out", default="comparison", metavar="DIR", help="default: %(default)s")
-    parser.add_argument("--probes", nargs="+", default=[], metavar="OUT", help="folders that probe wrote to, to show")
+    parser.add_argument("--probes", nargs="+", default=[], metavar="OUT", help="folders with results of probe")
     parser.add_argument("--names", metavar="A,B,...", help="one name per run (default: the folders' names)")
     parser.add_argument(
         "--reference",
