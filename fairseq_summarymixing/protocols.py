@@ -1,4 +1,4 @@
-"""The protocols of what task and model ask of each other, and the defaults for those that do not define it."""
+"""The protocols by which task and model call each other, and defaults for tasks and models that do not define them."""
 
 from typing import Any, Dict, List, Optional, Protocol, runtime_checkable
 

@@ -78,7 +78,7 @@ def export_torch(checkpoint: str | Path, file: str | Path, data: str | Path | No
 
 
 def shortest(model: SpeechEncoder) -> int:
-    """Return the samples of two frames, the least that a graph takes: a single frame would be a case of its own."""
+    """Return the number of samples of two frames, the shortest input of a graph; one frame would need another graph."""
     return model.feature_extractor.receptive_field + model.feature_extractor.hop
 
 

@@ -1,7 +1,7 @@
-"""Write the code of a directory: a file for the configuration and a file for the models, each with all that it uses of
-ours.
+"""Write the code of an exported directory: a file for the configuration and a file for the models, which need no other
+file of this package.
 
-A file holds the definitions of its counterpart in hf/, and of other files those that they use, directly or not. Of each
+Each holds the definitions of its counterpart in hf/, and those of other files that they use, directly or not. Of each
 table of parts it holds the line that the configuration chooses.
 """
 

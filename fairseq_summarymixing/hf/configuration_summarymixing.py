@@ -13,7 +13,7 @@ from ..modules.log_mel import HOP
 
 
 def own_defaults() -> Dict[str, Any]:
-    """The attributes that ``Wav2Vec2Config`` lacks, with their defaults: of front end and encoder."""
+    """Return the attributes of front end and encoder that ``Wav2Vec2Config`` lacks, with their defaults."""
     own = [each for config in (FrontendConfig, EncoderConfig) for each in fields(config)]
     names = hf_field_names(each.name for each in own if each.name not in SHARED_FIELDS)
     return {names[each.name]: each.default for each in own if each.name in names}

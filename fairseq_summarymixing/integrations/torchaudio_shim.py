@@ -1,4 +1,4 @@
-"""Provide by soundfile what tools still ask of torchaudio and its versions from 2.9 on no longer have."""
+"""Provide, by soundfile, functions that tools call in torchaudio and that torchaudio 2.9 and newer lack."""
 
 from __future__ import annotations
 

@@ -33,8 +33,10 @@ def install() -> None:
 
 @contextlib.contextmanager
 def reported_at_exit(*args, **kwargs) -> Iterator[None]:
-    """Report an interrupt in a process that fairseq has spawned: torch passes over it there, and the process that has
-    spawned it prints its stack trace before, where hydra has not loaded us there."""
+    """Report an interrupt in a process that fairseq has spawned, because torch ignores it there.
+
+    Before that, the parent process prints its stack trace, unless hydra has loaded our plugin there.
+    """
     try:
         yield
     except KeyboardInterrupt:
@@ -44,7 +46,7 @@ def reported_at_exit(*args, **kwargs) -> Iterator[None]:
 
 
 def report_interrupt(pass_on: Callable, kind, error, trace) -> None:
-    """Leave other errors to the hook before, which may be torch.distributed's."""
+    """Report an interrupt; other errors are for the previous hook, which may be torch.distributed's."""
     if issubclass(kind, KeyboardInterrupt):
         print(MESSAGE, file=sys.stderr)
         leave_at_exit(130, MESSAGE)

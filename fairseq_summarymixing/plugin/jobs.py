@@ -1,4 +1,4 @@
-"""Run as a job of hydra's, which changes the working folder, and may be one of a sweep (``--multirun``)."""
+"""Adapt a run to hydra's jobs, for which hydra changes the working folder, and to sweeps of jobs (``--multirun``)."""
 
 import contextlib
 import logging

@@ -1,7 +1,7 @@
-"""Hand over batches from the processes that load them: what fails there must end the run, not stop it for ever.
+"""Pass batches on from the processes that load them, so that an error there ends the run instead of stopping it.
 
-torch hands tensors over in shared memory, /dev/shm, of which a Docker container has 64 MB unless asked for more. It
-does so in a thread of the loading process whose errors go nowhere: the batch never arrives.
+torch passes tensors on in shared memory, /dev/shm, of which a Docker container has 64 MB by default. It does so in a
+thread of the loading process whose errors nobody sees: the batch never arrives.
 """
 
 import atexit

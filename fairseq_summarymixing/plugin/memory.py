@@ -100,8 +100,8 @@ def allocated_model(*args, **kwargs) -> Iterator[None]:
 
 @contextlib.contextmanager
 def enough_memory(cfg: Any, trainer: Any, task: Any, epoch_itr: Any) -> Iterator[None]:
-    """Check that memory holds the parameters and, of a full batch, one copy of what each convolution and each layer
-    gives: what is surely needed, and less than what is."""
+    """Check that memory holds the parameters and, for a full batch, one copy of the output of each convolution and each
+    layer: a lower bound of what is needed."""
     model, limit = trainer.model, memory_bytes(trainer.device)
     is_half = any(getattr(cfg.common, name, False) for name in ("fp16", "bf16", "amp"))
     needed = parameter_bytes(model) + largest_batch(cfg, epoch_itr) * activations_per_sample(model) * (

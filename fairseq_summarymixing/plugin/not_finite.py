@@ -1,4 +1,4 @@
-"""Handle gradients that are NaN or infinite: what fairseq does about them, and what a task knows of their cause."""
+"""Handle gradients that are NaN or infinite: let fairseq search for them, and ask the task for their cause."""
 
 import contextlib
 from typing import Any, Iterator

@@ -1,4 +1,4 @@
-"""Provide what several processes of one run need of fairseq, in every version so far, on torch 2.0 to 2.13."""
+"""Replace functions of fairseq that fail in runs of several processes, on torch 2.0 to 2.13."""
 
 from typing import Any, Optional
 
@@ -7,7 +7,7 @@ from torch import nn
 
 
 def install() -> None:
-    """Replace what crosses processes and fails on current torch versions, or without GPUs."""
+    """Replace the functions that fail on current versions of torch, or without GPUs."""
     from fairseq.distributed import utils
     from fairseq.models import distributed_fairseq_model
 

@@ -1,6 +1,6 @@
-"""Read a checkpoint with fairseq's own functions: safely, and as its training took its configuration.
+"""Let fairseq's own functions read checkpoints safely, and build models with the configuration of their training.
 
-All that an import of our models changes in fairseq, beside its registries.
+Besides fairseq's registries, this is all that an import of our models changes in fairseq.
 """
 
 import contextlib
@@ -81,7 +81,7 @@ _IS_READING = contextvars.ContextVar("is_reading", default=False)
 
 @contextlib.contextmanager
 def reading_checkpoint(reading: bool = True) -> Iterator[None]:
-    """Build models inside as a checkpoint's configuration has it, whatever a recipe may not set any more."""
+    """Inside, build models from a checkpoint's configuration, even with fields that recipes may not set."""
     token = _IS_READING.set(reading)
     try:
         yield
@@ -90,5 +90,5 @@ def reading_checkpoint(reading: bool = True) -> Iterator[None]:
 
 
 def reads_checkpoint() -> bool:
-    """Return whether a model that is built is a checkpoint's."""
+    """Return whether the model that is being built comes from a checkpoint."""
     return _IS_READING.get()

@@ -1,5 +1,5 @@
-"""Check and adjust what a run goes on from: a checkpoint that fits, at the same place also where another number of
-processes goes on; and what another command of fairseq's loads."""
+"""Check the checkpoint that a run resumes from or that another command of fairseq loads; with another number of
+processes, let the run resume at the same place."""
 
 import contextlib
 import functools

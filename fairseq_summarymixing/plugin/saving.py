@@ -1,4 +1,4 @@
-"""Write checkpoints to the disk: a place for them, room for them, and each whole or not at all."""
+"""Write checkpoints whole or not at all, and check that there is a folder and room on the disk for them."""
 
 import contextlib
 import logging

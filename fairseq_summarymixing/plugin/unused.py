@@ -1,4 +1,4 @@
-"""Report utterances that fairseq loads and puts into no batch: a log line for each split, and never all of them.
+"""Report utterances that fairseq loads and puts into no batch, in a log line per split; use sets smaller than a batch.
 
 fairseq-fixed drops the last batch where its size is no multiple of ``dataset.required_batch_size_multiple``, 8 by
 default: the same utterances in every epoch where their order is fixed. fairseq 0.12.2 makes a smaller batch.

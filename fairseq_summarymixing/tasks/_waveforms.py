@@ -1,7 +1,7 @@
-"""Send waveforms to the device in integers: as 16-bit files hold them, at 2 bytes a sample, or as the bits of fp32.
+"""Send waveforms to the device as integers: as in 16-bit files, 2 bytes a sample, or as the bits of fp32.
 
-fairseq casts the fp32 tensors of a batch, and no others, to a half-precision model's type, and waveforms in bf16 have 8
-bits. The task makes waveforms of the integers before the model sees them, so that models take fp32 from everybody.
+For a half-precision model fairseq casts the fp32 tensors of a batch, and only these, which leaves waveforms 8 bits in
+bf16. The task converts the integers to fp32 waveforms before the model sees them.
 """
 
 from typing import Any, Dict, List, Tuple

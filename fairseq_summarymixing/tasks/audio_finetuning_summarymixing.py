@@ -1,9 +1,9 @@
 """Register the task ``audio_finetuning_summarymixing``: fairseq's fine-tuning on real corpora.
 
-Adds to stock ``audio_finetuning`` what ``wav2vec2_summarymixing`` does about files that cannot be used, and counts
-transcripts that are too long for their audio among them. Batches and configuration are stock's, but log-mel models take
-waveforms in full precision. Where fairseq's own
-commands load us, stock's name stands for this task, with the defaults of its further fields.
+Like ``wav2vec2_summarymixing``, it skips files that cannot be used, and transcripts that are too long for their audio.
+Batches and configuration are those of stock ``audio_finetuning``, but log-mel models get waveforms in full precision.
+When fairseq's own commands load this package, stock's name stands for this task, with the defaults of its further
+fields.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
 """Register the task ``wav2vec2_summarymixing``: fairseq's audio pre-training for week-long runs on real corpora.
 
-Adds to stock ``audio_pretraining``: unusable files are skipped and counted, batches redrawn each epoch, randomness that
-a resume repeats, the hours of audio per update, a watch for known failures, and peak memory in the log. Trains stock
-``wav2vec2`` models as well.
+Beyond stock ``audio_pretraining``, it skips and counts unusable files, redraws batches each epoch, draws random numbers
+that a resumed run repeats, logs the hours of audio per update and the peak memory, and warns of known failures. It
+trains stock ``wav2vec2`` models as well.
 """
 
 import logging

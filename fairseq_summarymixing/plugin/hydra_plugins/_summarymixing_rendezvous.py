@@ -1,7 +1,7 @@
-"""Log for which processes a run waits before it begins, and end it in one line where they do not join, or at Ctrl-C.
+"""Log which processes a run waits for before it begins, and end it in one line if they do not join, or at Ctrl-C.
 
-torch waits in silence for half an hour, deaf to Ctrl-C, and ends in pages about its store. (torch 2.0 lets no other
-thread of process 0 run meanwhile: there the other processes alone say for whom they wait.)
+torch waits without a message for half an hour, ignores Ctrl-C, and ends with a long error about its store. (On torch
+2.0 no other thread of process 0 runs meanwhile: there only the other processes log whom they wait for.)
 """
 
 import contextlib
