@@ -17,6 +17,7 @@ from fairseq import tasks
 from tiny import EXAMPLES, ROOT, compose, tone, write_wave
 
 from fairseq_summarymixing.cli import main
+from fairseq_summarymixing.compare.curves import read_curves
 
 STUDY = EXAMPLES / "studies" / "read_english"
 SPLITS = ("train", "train_1h", "train_10min", "unlabelled", "dev", "test")
@@ -104,6 +105,14 @@ def test_runs_go_from_the_corpora_to_error_rates_past_one_that_fails_and_are_not
     assert second.returncode == 0, second.stdout + second.stderr
     assert "random_weights-1.pt is there" in second.stdout and second.stdout.count("hydra_train") == 1
     assert json.loads((elsewhere / "results/ten_minutes/random_weights-1-test/result.json").read_text())["wer"] > 0
+
+
+def test_the_curves_in_the_repository_say_what_they_are():
+    paths = [path for path in (STUDY / "results").rglob("*.jsonl") if path.parent.name != "costs"]
+    assert paths
+    for path in paths:
+        run = read_curves(path)
+        assert run.name == path.stem and f"{path.parent.name}: {run.updates:,} updates" in run.about["description"]
 
 
 def test_costs_are_measured_in_turns_and_once(corpora, tmp_path):

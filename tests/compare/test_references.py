@@ -63,4 +63,4 @@ def test_curves_that_ship_are_of_whole_runs_and_say_what_they_are(name):
     run = read_reference(name)
     assert run.about["description"] and run.values("loss")[0] and run.values("gnorm")[0] and run.values("lr")[0]
     if run.kind == PRETRAINING:
-        assert run.last("accuracy", valid=True) > 10 * run.chance_accuracy
+        assert run.last("accuracy", valid=True) > 10 * run.chance_accuracy and run.values("code_perplexity")[0]
