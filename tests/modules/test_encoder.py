@@ -174,3 +174,31 @@ def test_compiled_layers_are_one_graph_for_all_lengths_and_the_same_model():
         torch.testing.assert_close(encoder(x[:, :frames]).x, out)
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] - before == 1
     assert list(encoder.state_dict()) == names
+
+
+@pytest.mark.skipif(not hasattr(torch.amp, "is_autocast_available"), reason="compiles with torch >= 2.4")
+@pytest.mark.parametrize("fields", [{}, CONFORMER], ids=["transformer", "conformer"])
+@pytest.mark.parametrize("mixer", ["summary_mixing", "self_attention"])
+def test_compiled_layers_train_in_at_most_four_graphs_without_breaks(mixer, fields):
+    """One for batches of any size and length, and one more each for one utterance, for no mask, and for both."""
+    torch._dynamo.reset()
+    counters = torch._dynamo.utils.counters
+    counters.clear()
+    dropouts = dict(dropout=0.1, attention_dropout=0.1, activation_dropout=0.1)
+    encoder = make_lean(tiny(mixer=mixer, **fields, **dropouts)).train()
+    compile_layers(encoder, backend="aot_eager")
+
+    def graphs(*batches, padded):
+        for size, frames in batches:
+            x = torch.randn(size, frames, 16, requires_grad=True)
+            lengths = torch.tensor([frames] + [frames - 3] * (size - 1))
+            encoder(x, torch.arange(frames) >= lengths[:, None] if padded else None).x.sum().backward()
+            assert x.grad.isfinite().all()
+        return counters["stats"]["unique_graphs"]
+
+    assert graphs((4, 30), (3, 41), (7, 25), (2, 50), padded=True) == 1
+    assert graphs((1, 60), (1, 31), padded=True) == 2
+    assert graphs((5, 33), (2, 47), padded=False) == 3
+    assert graphs((1, 70), (1, 29), padded=False) == 4
+    assert graphs((6, 21), (1, 19), padded=True) == graphs((6, 22), (1, 20), padded=False) == 4
+    assert not counters["graph_break"]
