@@ -40,7 +40,7 @@ def test_every_order_of_imports_registers_our_names(checkpoint, tmp_path):
     command = [sys.executable, "-c", SCRIPT, str(checkpoint("summary_mixing", ctc=True)), *orders]
     process = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert process.returncode == 0, process.stderr
-    # as fairseq's user directory it changes what README lists, whenever it was imported
+    # as fairseq's user directory it changes what plugin/README.md lists, whenever it was imported
     assert process.stdout.splitlines()[-len(orders) :] == ["Wav2VecCtc, plugin installed: True"] * len(orders)
 
 

@@ -12,6 +12,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = [
     ROOT / "README.md",
     *sorted(ROOT.glob("examples/**/*.md")),
+    ROOT / "fairseq_summarymixing/plugin/README.md",
     ROOT / "manifests/README.md",
     ROOT / "tests/README.md",
 ]
