@@ -30,7 +30,7 @@ from fairseq_summarymixing.bench.measure import check_counts, describe_machine, 
 from fairseq_summarymixing.compat import quiet_fairseq
 from fairseq_summarymixing.downstream.encoder import MAX_ATTENTION_SECONDS, RecordingEncoder
 from fairseq_summarymixing.downstream.feature_batches import encode_together
-from fairseq_summarymixing.downstream.long_form_options import BLOCK_SECONDS
+from fairseq_summarymixing.downstream.long_form_options import CHUNK_SECONDS
 from fairseq_summarymixing.errors import UserError, exit_status
 from fairseq_summarymixing.modules.lean.derived import weights_stay
 from fairseq_summarymixing.modules.lean.precision import takes_bf16_products
@@ -55,13 +55,13 @@ def ours(mixer: str, dtype: str = "fp32") -> Callable[[Shape], Run]:
     def make(sizes: Shape) -> Run:
         if dtype == "bf16" and not takes_bf16_products():
             raise NotHere("this processor does not multiply bf16, or torch is older than 2.9")
-        return RecordingEncoder(our_model(sizes, mixer), False, BLOCK_SECONDS, None, dtype).encode
+        return RecordingEncoder(our_model(sizes, mixer), False, CHUNK_SECONDS, None, dtype).encode
 
     return make
 
 
 def together(sizes: Shape) -> RunAll:
-    encoder = RecordingEncoder(our_model(sizes, "summary_mixing"), False, BLOCK_SECONDS, None)
+    encoder = RecordingEncoder(our_model(sizes, "summary_mixing"), False, CHUNK_SECONDS, None)
     return functools.partial(encode_together, encoder)
 
 

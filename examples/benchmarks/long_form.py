@@ -19,17 +19,17 @@ import torch
 from fairseq_summarymixing.bench.candidates import SHAPES
 from fairseq_summarymixing.bench.measure import check_counts, describe_machine, parse_seconds
 from fairseq_summarymixing.downstream.encoder import RecordingEncoder
-from fairseq_summarymixing.downstream.long_form_options import BLOCK_SECONDS
+from fairseq_summarymixing.downstream.long_form_options import CHUNK_SECONDS
 from fairseq_summarymixing.errors import exit_status
 from fairseq_summarymixing.modules.lean.replace import make_lean
 from fairseq_summarymixing.modules.wav2vec2 import Wav2Vec2
 
 
-def measure(shape: str, seconds: float, block_seconds: float) -> dict:
+def measure(shape: str, seconds: float, chunk_seconds: float) -> dict:
     """Return the seconds that one recording takes and the peak of this process's memory in 10^9 bytes."""
     model = make_lean(Wav2Vec2(*SHAPES[shape]))
     model.remove_pretraining_modules()
-    encoder = RecordingEncoder(model.eval(), normalize=False, block_seconds=block_seconds, window_seconds=None)
+    encoder = RecordingEncoder(model.eval(), normalize=False, chunk_seconds=chunk_seconds, window_seconds=None)
     encoder.encode(torch.randn(16000))
     wave = torch.randn(round(seconds * 16000))
     begun = time.perf_counter()
@@ -43,7 +43,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", default="60,600,3600")
     parser.add_argument("--shape", choices=SHAPES, default="base")
-    parser.add_argument("--block-seconds", type=float, default=BLOCK_SECONDS)
+    parser.add_argument("--chunk-seconds", type=float, default=CHUNK_SECONDS)
     args = parser.parse_args()
     return exit_status(lambda: measure_all(args), parser)
 
@@ -55,7 +55,7 @@ def measure_all(args: argparse.Namespace) -> None:
     context = multiprocessing.get_context("spawn")
     for length in lengths:
         with context.Pool(1) as pool:
-            print(json.dumps(pool.apply(measure, (args.shape, length, args.block_seconds))), flush=True)
+            print(json.dumps(pool.apply(measure, (args.shape, length, args.chunk_seconds))), flush=True)
 
 
 if __name__ == "__main__":

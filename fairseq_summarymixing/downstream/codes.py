@@ -20,7 +20,7 @@ from .encoder import (
     quantise,
 )
 from .inputs import ReportFailure, find_recordings
-from .long_form_options import BLOCK_SECONDS
+from .long_form_options import CHUNK_SECONDS
 from .progress import AudioProgress, warn_of
 from .usable import read_usable, usable_lengths
 
@@ -31,7 +31,7 @@ def extract_codes(
     checkpoint: str | Path,
     audio: Sequence[str | Path],
     out: str | Path,
-    block_seconds: float = BLOCK_SECONDS,
+    chunk_seconds: float = CHUNK_SECONDS,
     device: str = "auto",
     report: ReportFailure = warn_of,
 ) -> str:
@@ -42,7 +42,7 @@ def extract_codes(
 
     Args:
         checkpoint: pre-trained with a quantiser, ours or stock ``wav2vec2``'s.
-        audio, block_seconds, report: as of :func:`.features.extract`.
+        audio, chunk_seconds, report: as of :func:`.features.extract`.
 
     Returns:
         One line for people.
@@ -52,7 +52,7 @@ def extract_codes(
     """
     recordings = find_recordings(audio, report)
     read = Checkpoint.read(checkpoint)
-    encoder = RecordingEncoder(load_quantising_model(read, pick_device(device)), read.normalize, block_seconds, None)
+    encoder = RecordingEncoder(load_quantising_model(read, pick_device(device)), read.normalize, chunk_seconds, None)
     lengths = usable_lengths(recordings, encoder.check_frames, report)
     path, written = Path(out) / CODES, 0
     with AudioProgress(sum(lengths.values()) / SAMPLE_RATE, "codes") as progress, atomic_write(path) as file:

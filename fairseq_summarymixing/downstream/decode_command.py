@@ -39,5 +39,5 @@ def run(args: argparse.Namespace) -> None:
     if args.tune and not (args.lm_weight is None and args.word_score is None):
         raise UserError("--tune chooses --lm-weight and --word-score: give one or the other")
     beam_search = None if settings is None else BeamSearch(**settings)
-    batching = Batching(args.batch_seconds, args.block_seconds, args.window_seconds, args.device, args.dtype)
+    batching = Batching(args.batch_seconds, args.chunk_seconds, args.window_seconds, args.device, args.dtype)
     print(summary(decode(args.checkpoint, args.data, args.split, args.out, batching, beam_search, args.timestamps)))

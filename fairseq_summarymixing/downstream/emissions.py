@@ -28,7 +28,7 @@ from .encoder import (
     products_in,
 )
 from .inputs import read_wave
-from .long_form_options import BLOCK_SECONDS
+from .long_form_options import CHUNK_SECONDS
 from .progress import AudioProgress, warn
 from .recogniser import Recogniser
 from .test_set import TestSet
@@ -45,7 +45,7 @@ class Batching:
     Attributes:
         batch_seconds: padded audio that runs at once. With stock models of ``extractor_mode: default`` (group
             norm) an utterance's emissions depend a little on its batch; 0 runs one utterance at a time.
-        block_seconds: longer utterances go through the encoder alone, SummaryMixing in chunks of so much, which changes
+        chunk_seconds: longer utterances go through the encoder alone, SummaryMixing in chunks of so much, which changes
             nothing but the memory.
         window_seconds: let self-attention see windows of so much of longer utterances; None refuses those above
             5 minutes.
@@ -57,14 +57,14 @@ class Batching:
     """
 
     batch_seconds: float = 120.0
-    block_seconds: float = BLOCK_SECONDS
+    chunk_seconds: float = CHUNK_SECONDS
     window_seconds: float | None = None
     device: str = "auto"
     dtype: str = "fp32"
 
     def __post_init__(self) -> None:
         check_batch_seconds(self.batch_seconds)
-        check_seconds(self.block_seconds, self.window_seconds)
+        check_seconds(self.chunk_seconds, self.window_seconds)
         pick_dtype(self.dtype, pick_device(self.device))
 
 
@@ -116,7 +116,7 @@ class EmissionModel:
         return emissions
 
     def is_long(self, samples: int) -> bool:
-        return samples > self.batching.block_seconds * self.rate
+        return samples > self.batching.chunk_seconds * self.rate
 
     def check_length(self, samples: int, name: str) -> None:
         """Check that self-attention takes a waveform of so many samples.
@@ -130,8 +130,8 @@ class EmissionModel:
     def _long_encoder(self) -> RecordingEncoder:
         if self._encoder is None:
             device = next(self.recogniser.model.parameters()).device
-            block, window = self.batching.block_seconds, self.batching.window_seconds
-            self._encoder = load_encoder(self.checkpoint, device, block, window, self.dtype)
+            chunk, window = self.batching.chunk_seconds, self.batching.window_seconds
+            self._encoder = load_encoder(self.checkpoint, device, chunk, window, self.dtype)
         return self._encoder
 
     def _compute_long(self, wave: Tensor, progress: AudioProgress) -> Tensor:

@@ -25,7 +25,7 @@ from ..modules.lean.precision import bf16_factors, takes_bf16_products
 from ..modules.long_form import chunking_obstacle, encode_in_chunks, features_in_chunks
 from ..modules.speech_encoder import SpeechEncoder
 from ..plugin.reading import reading_checkpoint
-from .long_form_options import BLOCK_SECONDS
+from .long_form_options import CHUNK_SECONDS
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class RecordingEncoder:
     Attributes:
         model: on its device.
         normalize: whether it was trained on waveforms of mean 0 and variance 1.
-        block_seconds: length of the chunks that are computed at a time.
+        chunk_seconds: length of the chunks that are computed at a time.
         window_seconds: self-attention sees windows of so much instead of the whole recording; None = the whole.
         dtype: of products' factors, "fp32" or "bf16".
         obstacle: class name of a part that is only computed in one pass, such as SelfAttention; None = there is none.
@@ -61,13 +61,13 @@ class RecordingEncoder:
 
     model: SpeechEncoder
     normalize: bool
-    block_seconds: float
+    chunk_seconds: float
     window_seconds: float | None
     dtype: str = "fp32"
     obstacle: str | None = field(init=False)
 
     def __post_init__(self) -> None:
-        check_seconds(self.block_seconds, self.window_seconds)
+        check_seconds(self.chunk_seconds, self.window_seconds)
         self.obstacle = chunking_obstacle(self.model)
         if self.window_seconds and self.is_linear:
             raise UserError(
@@ -123,7 +123,7 @@ class RecordingEncoder:
             return self._encode(wave.to(self.model.mask_emb.device), on_chunk)
 
     def _encode(self, wave: Tensor, on_chunk: ChunkCallback | None) -> Tensor:
-        chunk = max(1, round(self.block_seconds * self.frames_per_second))
+        chunk = max(1, round(self.chunk_seconds * self.frames_per_second))
         if self.is_linear and self.frames(len(wave)) > chunk:
             return encode_in_chunks(self.model, wave, chunk, on_chunk)
         if self.window_seconds:
@@ -150,13 +150,13 @@ class RecordingEncoder:
 
 def memory_for_recording(name: str, encoder: RecordingEncoder) -> contextlib.AbstractContextManager:
     """Return a context in which a lack of memory is a UserError that names the recording and what to lower."""
-    smaller = "a smaller `block_seconds`" if encoder.is_linear else "`window_seconds` 30, or less,"
+    smaller = "a smaller `chunk_seconds`" if encoder.is_linear else "`window_seconds` 30, or less,"
     return enough_memory_for(name, f"use {smaller} or cut the recording")
 
 
-def check_seconds(block_seconds: float, window_seconds: float | None) -> None:
+def check_seconds(chunk_seconds: float, window_seconds: float | None) -> None:
     """Raise a UserError where one of the two is no length, below a second, or longer than any recording."""
-    for name, seconds in (("block_seconds", block_seconds), ("window_seconds", window_seconds)):
+    for name, seconds in (("chunk_seconds", chunk_seconds), ("window_seconds", window_seconds)):
         if seconds is not None and LONGEST_SECONDS < seconds < float("inf"):
             raise UserError(f"`{name}` must be at most {LONGEST_SECONDS:g} seconds; got {seconds:g}")
         if seconds is not None and not 1 <= seconds < float("inf"):
@@ -216,7 +216,7 @@ def products_in(dtype: str) -> contextlib.AbstractContextManager:
 def load_encoder(
     checkpoint: Checkpoint,
     device: torch.device,
-    block_seconds: float = BLOCK_SECONDS,
+    chunk_seconds: float = CHUNK_SECONDS,
     window_seconds: float | None = None,
     dtype: str = "fp32",
 ) -> RecordingEncoder:
@@ -228,7 +228,7 @@ def load_encoder(
     model = _build(checkpoint)
     model.remove_pretraining_modules()
     _load_weights(model, checkpoint, checkpoint.encoder_weights)
-    return RecordingEncoder(model.to(device).eval(), checkpoint.normalize, block_seconds, window_seconds, dtype)
+    return RecordingEncoder(model.to(device).eval(), checkpoint.normalize, chunk_seconds, window_seconds, dtype)
 
 
 def load_quantising_model(checkpoint: Checkpoint, device: torch.device) -> Any:
@@ -259,7 +259,7 @@ def quantise(encoder: RecordingEncoder, wave: Tensor, name: str) -> Iterator[Ten
     Raises:
         UserError: the features are not finite.
     """
-    model, chunk = encoder.model, max(1, round(encoder.block_seconds * encoder.frames_per_second))
+    model, chunk = encoder.model, max(1, round(encoder.chunk_seconds * encoder.frames_per_second))
     for features in features_in_chunks(model, wave.to(model.mask_emb.device), chunk):
         if not torch.isfinite(features).all():
             raise UserError(

@@ -29,7 +29,7 @@ def group_recordings(
 
     Recordings that are computed in chunks or windows are alone, and so are all of a model with its own ``encode``.
     """
-    longest = encoder.block_seconds * SAMPLE_RATE if _takes_batches(encoder) and batch_seconds else 0
+    longest = encoder.chunk_seconds * SAMPLE_RATE if _takes_batches(encoder) and batch_seconds else 0
     short = [recording for recording, length in lengths.items() if length <= longest]
     groups = plan_batches([lengths[recording] for recording in short], batch_seconds * SAMPLE_RATE)
     alone = [[recording] for recording, length in lengths.items() if length > longest]

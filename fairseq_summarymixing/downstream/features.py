@@ -27,7 +27,7 @@ from .feature_files import FeatureFiles, refuse_conflicts, refuse_newcomer, refu
 from .feature_formats import FORMATS, Shape, Shapes
 from .feature_store import store_of
 from .inputs import Recording, ReportFailure, file_of, find_recordings
-from .long_form_options import BLOCK_SECONDS
+from .long_form_options import CHUNK_SECONDS
 from .progress import AudioProgress, warn, warn_of
 from .usable import usable_lengths
 
@@ -39,7 +39,7 @@ def extract(
     audio: Sequence[str | Path],
     out: str | Path,
     layers: Sequence[int] | str | None = None,
-    block_seconds: float = BLOCK_SECONDS,
+    chunk_seconds: float = CHUNK_SECONDS,
     window_seconds: float | None = None,
     device: str = "auto",
     format: str = "npy",
@@ -59,7 +59,7 @@ def extract(
         checkpoint: pre-trained or fine-tuned, ours or stock ``wav2vec2``'s.
         audio: as :func:`.inputs.find_recordings` takes it.
         layers: hidden states, 0 = the first layer's input, k = the output of layer k; "all"; None = the last.
-        block_seconds: of audio that is computed at a time; the result is the same whatever it is.
+        chunk_seconds: of audio that is computed at a time; the result is the same whatever it is.
         window_seconds: let self-attention see windows of so much; the result is then not that of one pass.
         format: one of :data:`.feature_formats.FORMATS`.
         report: called with path and reason of each recording that cannot be used.
@@ -82,7 +82,7 @@ def extract(
     dtype = pick_dtype(dtype, place)
     # the checkpoint's version as it is before it is read
     made_by = {"checkpoint": version(checkpoint), "window_seconds": window_seconds, "dtype": dtype}
-    encoder = load_encoder(Checkpoint.read(checkpoint), place, block_seconds, window_seconds, dtype)
+    encoder = load_encoder(Checkpoint.read(checkpoint), place, chunk_seconds, window_seconds, dtype)
     wanted = _wanted(layers, encoder.num_layers)
     lengths = usable_lengths(recordings, encoder.check_length, report)
     folder = Path(out) if store is None else store.parts

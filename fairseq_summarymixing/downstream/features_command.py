@@ -68,9 +68,9 @@ def run(args: argparse.Namespace) -> None:
             raise UserError(
                 "--codes writes one table of codes: leave out --layers, --format, --window, --dtype and --batch-seconds"
             )
-        print(extract_codes(args.checkpoint, args.audio, args.out, args.block_seconds, args.device, failures))
+        print(extract_codes(args.checkpoint, args.audio, args.out, args.chunk_seconds, args.device, failures))
     else:
-        lengths = (args.block_seconds, args.window_seconds)
+        lengths = (args.chunk_seconds, args.window_seconds)
         layers = _layers(args.layers)
         options = (args.device, args.format, failures, args.dtype, args.batch_seconds)
         print(extract(args.checkpoint, args.audio, args.out, layers, *lengths, *options))

@@ -2,7 +2,7 @@
 
 import argparse
 
-BLOCK_SECONDS = 40.0
+CHUNK_SECONDS = 40.0
 """Length of a chunk: the largest tensor of wav2vec 2.0 large then has 31 MiB. From 32 MiB on, glibc requests memory
 from the system each time."""
 
@@ -29,9 +29,9 @@ def add_dtype(parser: argparse.ArgumentParser) -> None:
 
 def add_long_form(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--block-seconds",
+        "--chunk-seconds",
         type=float,
-        default=BLOCK_SECONDS,
+        default=CHUNK_SECONDS,
         metavar="S",
         help="SummaryMixing computes longer recordings in chunks of this length, with the result of a single pass "
         "(default %(default)g)",

@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> None:
     from .transcribe import transcribe
 
     settings = language_model_settings(args)
-    batching = Batching(args.batch_seconds, args.block_seconds, args.window_seconds, args.device, args.dtype)
+    batching = Batching(args.batch_seconds, args.chunk_seconds, args.window_seconds, args.device, args.dtype)
     beam_search = None if settings is None else BeamSearch(**settings)
     failures = Failures(args.parser)
     outcome = transcribe(args.checkpoint, args.audio, args.out, args.format, batching, beam_search, args.data, failures)

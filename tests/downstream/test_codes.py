@@ -15,7 +15,7 @@ def test_codes_are_what_the_quantiser_chooses(kind, checkpoint, recordings, tmp_
     import fairseq_summarymixing.tasks  # noqa: F401
 
     tiny.write_wave(tmp_path / "in/a/b.wav", tiny.tone(0.7))
-    options = ["--codes", "--block-seconds", "1"]
+    options = ["--codes", "--chunk-seconds", "1"]
     assert features(checkpoint(kind), recordings / "long.wav", tmp_path / "in", out=tmp_path, options=options) == 0
     assert capsys.readouterr().out == f"2 recordings: {tmp_path / 'codes.tsv'}\n"
     rows = [line.split("\t") for line in (tmp_path / "codes.tsv").read_text().splitlines()]

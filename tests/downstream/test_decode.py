@@ -351,12 +351,12 @@ def test_from_the_command_line_a_mistake_is_one_line(corpus, tmp_path, capsys):
 @pytest.mark.parametrize("name", ["wav2vec2", "wav2vec2_summarymixing"])
 def test_long_utterances_are_decoded_as_in_one_pass(name, finetuned, corpus, tmp_path, monkeypatch):
     whole = verb.decode(finetuned[name], corpus, "test", tmp_path / "whole", Batching(batch_seconds=0))
-    chunks = verb.decode(finetuned[name], corpus, "test", tmp_path / "chunks", Batching(block_seconds=1))
+    chunks = verb.decode(finetuned[name], corpus, "test", tmp_path / "chunks", Batching(chunk_seconds=1))
     assert chunks["wer"] == whole["wer"] and chunks["cer"] == whole["cer"]
     read = [(tmp_path / folder / "hypotheses.ltr").read_text() for folder in ("whole", "chunks")]
     assert read[0] == read[1] and any(read[0].split())
     if name == "wav2vec2":
         monkeypatch.setattr("fairseq_summarymixing.downstream.encoder.MAX_ATTENTION_SECONDS", 1)
         with pytest.raises(UserError, match="self-attention's cost is quadratic"):
-            verb.decode(finetuned[name], corpus, "test", tmp_path / "refused", Batching(block_seconds=1))
-        verb.decode(finetuned[name], corpus, "test", tmp_path / "windows", Batching(block_seconds=1, window_seconds=1))
+            verb.decode(finetuned[name], corpus, "test", tmp_path / "refused", Batching(chunk_seconds=1))
+        verb.decode(finetuned[name], corpus, "test", tmp_path / "windows", Batching(chunk_seconds=1, window_seconds=1))

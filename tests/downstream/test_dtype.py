@@ -66,12 +66,12 @@ def test_settings_are_given_back_by_the_last_of_two_threads():
 
 
 @needs_bf16
-@pytest.mark.parametrize("block_seconds", ["60", "1"])
-def test_the_same_words_are_decoded(checkpoint, corpus, tmp_path, block_seconds):
+@pytest.mark.parametrize("chunk_seconds", ["60", "1"])
+def test_the_same_words_are_decoded(checkpoint, corpus, tmp_path, chunk_seconds):
     arguments = ["decode", str(checkpoint("summary_mixing", ctc=True)), "--data", str(corpus), "--split", "test"]
     for dtype in ("fp32", "bf16"):
         options = ["--out", str(tmp_path / dtype), "--dtype", dtype, "--device", "cpu"]
-        assert not main([*arguments, *options, "--block-seconds", block_seconds])
+        assert not main([*arguments, *options, "--chunk-seconds", chunk_seconds])
     found = [json.loads((tmp_path / dtype / "result.json").read_text()) for dtype in ("fp32", "bf16")]
     assert [result["dtype"] for result in found] == ["fp32", "bf16"]
     assert abs(found[0]["cer"] - found[1]["cer"]) < 5  # of random weights, whose symbols nearly tie

@@ -26,7 +26,7 @@ def test_together_and_alone_are_equal(kind, short, tmp_path, monkeypatch):
     monkeypatch.setattr(
         Encoder, "forward", lambda self, x, *rest, **more: batches.append(len(x)) or forward(self, x, *rest, **more)
     )
-    options = ["--layers", "all", "--batch-seconds", "3", "--block-seconds", "2"]
+    options = ["--layers", "all", "--batch-seconds", "3", "--chunk-seconds", "2"]
     assert features(checkpoint, short, out=tmp_path / "together", options=options) == 0
     assert features(checkpoint, short, out=tmp_path / "alone", options=["--layers", "all"]) == 0
     for path in sorted((tmp_path / "alone").glob("*.npy")):
@@ -34,7 +34,7 @@ def test_together_and_alone_are_equal(kind, short, tmp_path, monkeypatch):
         np.testing.assert_allclose(together, alone, atol=1e-5 * max(1, np.abs(alone).max()), err_msg=path.name)
     in_chunks = kind not in ("twin", "paper_twin", "hyper_mixing", "fastformer") and "stock" not in kind
     together = batches[: -len(SECONDS)]
-    assert together == ([2, 3] if in_chunks else [1, 2, 3]), "the longest, more than a block, is alone"
+    assert together == ([2, 3] if in_chunks else [1, 2, 3]), "the longest, more than a chunk, is alone"
 
 
 def test_a_recording_that_is_there_is_left_alone_and_the_others_are_computed(short, tmp_path):

@@ -10,7 +10,7 @@ from feature_runs import arrays, features
 @pytest.mark.parametrize("format", ["npz", "safetensors"])
 @pytest.mark.parametrize("name, more", [("wav2vec2_summarymixing", []), ("wav2vec2", ["--window", "2"])])
 def test_one_file_holds_what_numpy_files_hold(name, more, format, pretrained, recordings, tmp_path):
-    audio, all_layers = recordings / "long.wav", ["--layers", "all", "--block-seconds", "1", *more]
+    audio, all_layers = recordings / "long.wav", ["--layers", "all", "--chunk-seconds", "1", *more]
     options = ["--format", format, *all_layers]
     assert features(pretrained[name], audio, out=tmp_path / "npy", options=all_layers) == 0
     assert features(pretrained[name], audio, out=tmp_path / "one", options=options) == 0

@@ -48,8 +48,8 @@ def test_recordings_of_one_name_are_kept_apart(pretrained, tmp_path, capsys):
     [
         (["--layers", "3"], "--layers go from 0, the first layer's input, to 2; got 3"),
         (["--layers", "last"], "--layers must be numbers"),
-        (["--block-seconds", "0"], "--block-seconds must be at least 1 second"),
-        (["--block-seconds", "1e308"], "--block-seconds must be at most 1e+09 seconds; got 1e+308"),
+        (["--chunk-seconds", "0"], "--chunk-seconds must be at least 1 second"),
+        (["--chunk-seconds", "1e308"], "--chunk-seconds must be at most 1e+09 seconds; got 1e+308"),
         (["--window", "30"], "--window is for self-attention"),
         (["--layers", ""], "--layers is empty; expected a value"),
     ],

@@ -20,7 +20,7 @@ CPU = torch.device("cpu")
 def test_files_hold_the_models_hidden_states_and_times(kind, name, recordings, request, tmp_path):
     checkpoint = request.getfixturevalue(kind)[name]
     audio = recordings / "long.wav"
-    assert features(checkpoint, audio, out=tmp_path, options=["--layers", "0,2", "--block-seconds", "1"]) == 0
+    assert features(checkpoint, audio, out=tmp_path, options=["--layers", "0,2", "--chunk-seconds", "1"]) == 0
     import soundfile
 
     wave = torch.from_numpy(soundfile.read(audio, dtype="float32")[0]).unsqueeze(0)
@@ -40,7 +40,7 @@ def test_a_mixer_of_one_pass_gives_the_models_hidden_states(mixer, checkpoint, r
     import soundfile
 
     audio = recordings / "long.wav"
-    assert features(checkpoint(mixer), audio, out=tmp_path, options=["--block-seconds", "1"]) == 0
+    assert features(checkpoint(mixer), audio, out=tmp_path, options=["--chunk-seconds", "1"]) == 0
     wave = torch.from_numpy(soundfile.read(audio, dtype="float32")[0]).unsqueeze(0)
     expected = load_encoder(Checkpoint.read(checkpoint(mixer)), CPU).model.encode(wave).x[0].detach()
     found = torch.from_numpy(np.load(tmp_path / "long.layer-2.npy"))
@@ -61,14 +61,14 @@ def test_stock_checkpoints_give_stocks_own_features(pretrained, recordings, tmp_
 
 
 @pytest.mark.parametrize("strides, rate", [((5, 2, 2, 2, 2, 2, 2), 50), ((5, 2, 2, 2, 2), 200)])
-def test_blocks_are_seconds_whatever_the_front_end(tmp_path, monkeypatch, strides, rate):
+def test_chunks_are_seconds_whatever_the_front_end(tmp_path, monkeypatch, strides, rate):
     layers = str([(16, 10 if stride == 5 else 3, stride) for stride in strides])
     path = checkpoint_files.pretrained(tmp_path / "model.pt", "summary_mixing", conv_feature_layers=layers)
-    encoder = load_encoder(Checkpoint.read(path), CPU, block_seconds=2.0)
+    encoder = load_encoder(Checkpoint.read(path), CPU, chunk_seconds=2.0)
     chunks = []
     monkeypatch.setattr(module, "encode_in_chunks", lambda model, wave, chunk, on_chunk: chunks.append(chunk))
     encoder.encode(torch.zeros(16000))
-    assert chunks == []  # in one pass, as it is shorter than a block
+    assert chunks == []  # in one pass, as it is shorter than a chunk
     encoder.encode(torch.zeros(48000))
     assert chunks == [2 * rate] and len(encoder.times(160000)) == pytest.approx(10 * rate, abs=2)
 
@@ -118,7 +118,7 @@ def test_a_mixer_that_does_not_declare_that_it_computes_in_chunks_is_run_in_one_
     state["cfg"]["model"]["mixer"] = "causal"
     torch.save(state, tmp_path / "causal.pt")
     audio = recordings / "long.wav"
-    options = ["--block-seconds", "1"]
+    options = ["--chunk-seconds", "1"]
     assert features(tmp_path / "causal.pt", audio, out=tmp_path / "out", options=options) == 0
     wave = torch.from_numpy(soundfile.read(audio, dtype="float32")[0]).unsqueeze(0)
     with torch.no_grad():

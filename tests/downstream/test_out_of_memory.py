@@ -10,7 +10,7 @@ from tiny import tone, write_wave
 from fairseq_summarymixing.cli import main
 from fairseq_summarymixing.downstream import emissions, encoder
 
-LONG = "error: there is not enough memory for {}: use a smaller --block-seconds or cut the recording"
+LONG = "error: there is not enough memory for {}: use a smaller --chunk-seconds or cut the recording"
 
 
 def no_memory(*args, **kwargs):
@@ -40,7 +40,7 @@ def test_features(codes, checkpoint, recording, tmp_path, monkeypatch, capsys):
 
 def test_transcribe_long(checkpoint, recording, monkeypatch, capsys):
     monkeypatch.setattr(emissions.EmissionModel, "_compute_long", no_memory)
-    arguments = ["transcribe", checkpoint("summary_mixing", ctc=True), recording, "--block-seconds", "1"]
+    arguments = ["transcribe", checkpoint("summary_mixing", ctc=True), recording, "--chunk-seconds", "1"]
     assert last_line(arguments, capsys) == LONG.format(recording)
 
 

@@ -50,7 +50,7 @@ def test_a_manifest_is_transcribed_as_decode_does(name, finetuned, corpus, decod
     monkeypatch.setattr(module, "GROUP_SECONDS", 2)  # given in order, though computed in batches of like lengths
     assert transcribe(finetuned[name], corpus / "test.tsv") == 0
     assert capsys.readouterr().out.splitlines() == rows(decoded[name][0])
-    assert transcribe(finetuned[name], corpus / "test.tsv", "--format", "ctm", "--block-seconds", "1") == 0
+    assert transcribe(finetuned[name], corpus / "test.tsv", "--format", "ctm", "--chunk-seconds", "1") == 0
     assert capsys.readouterr().out == decoded[name][1].replace("test-", "audio/test-")
     assert len(set(decoded[name][0])) > 1
 
@@ -156,11 +156,11 @@ def test_self_attention_reports_long_recordings_or_sees_windows(finetuned, corpu
     monkeypatch.setattr(encoder_module, "MAX_ATTENTION_SECONDS", 2)
     tiny.write_wave(tmp_path / "long.wav", tiny.tone(3.0))
     audio = (tmp_path / "long.wav", corpus / "audio/test-0.wav")
-    assert transcribe(finetuned["wav2vec2"], *audio, "--block-seconds", "1") == 1
+    assert transcribe(finetuned["wav2vec2"], *audio, "--chunk-seconds", "1") == 1
     printed = capsys.readouterr()
     assert "lasts 3 s, and self-attention's cost is quadratic" in printed.err and "--window 30" in printed.err
     assert printed.out.startswith("test-0\t")
-    assert transcribe(finetuned["wav2vec2"], *audio, "--block-seconds", "1", "--window", "1") == 0
+    assert transcribe(finetuned["wav2vec2"], *audio, "--chunk-seconds", "1", "--window", "1") == 0
     assert capsys.readouterr().out.startswith("long\t")
 
 
@@ -221,7 +221,7 @@ def test_a_reference_beside_its_recording_is_not_replaced(ours, corpus, tmp_path
             ["FOLDER", "-o", "all.txt", "--format", "ctm"],
             "--out all.txt has the ending of another format than --format",
         ),
-        (["FOLDER", "--block-seconds", "nan"], "--block-seconds must be at least 1 second; got nan"),
+        (["FOLDER", "--chunk-seconds", "nan"], "--chunk-seconds must be at least 1 second; got nan"),
         (["FOLDER", "--window", "30"], "--window is for self-attention"),
         (["FOLDER", "-o", "CKPT"], "is a file: name a folder, or a file with the ending .txt"),
     ],

@@ -77,6 +77,6 @@ def run(args: argparse.Namespace) -> None:
         args.names.split(",") if args.names else None,
         args.states,
         Grid(args.seeds, args.rates, args.epochs, args.batch_seconds, args.hidden_size),
-        LongForm(args.block_seconds, args.window_seconds, args.device),
+        LongForm(args.chunk_seconds, args.window_seconds, args.device),
     )
     print(f"{text(result)}\n\n{result['out']}")

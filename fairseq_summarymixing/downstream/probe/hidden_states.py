@@ -25,7 +25,7 @@ from ...json_files import read_json
 from ..encoder import SAMPLE_RATE, RecordingEncoder, load_encoder, normalised, pick_device
 from ..feature_files import version
 from ..inputs import file_of, read_wave
-from ..long_form_options import BLOCK_SECONDS
+from ..long_form_options import CHUNK_SECONDS
 from ..progress import AudioProgress
 
 PART_SECONDS = 600  # of audio in one file: what is lost where a run is killed
@@ -36,7 +36,7 @@ DTYPE = np.dtype("<f2")
 class LongForm:
     """How long recordings are computed, and where; as :class:`..encoder.RecordingEncoder` takes it."""
 
-    block_seconds: float = BLOCK_SECONDS
+    chunk_seconds: float = CHUNK_SECONDS
     window_seconds: float | None = None
     device: str = "auto"
 
@@ -122,7 +122,7 @@ def compute_hidden_states(
     missing = [part for part in parts if part.shapes() is None]
     if missing:
         encoder = load_encoder(
-            checkpoint, pick_device(long_form.device), long_form.block_seconds, long_form.window_seconds
+            checkpoint, pick_device(long_form.device), long_form.chunk_seconds, long_form.window_seconds
         )
         seconds = sum(recordings[path] for part in missing for path in part.paths) / SAMPLE_RATE
         _check_disk(encoder, seconds, folder)

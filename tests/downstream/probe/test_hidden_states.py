@@ -78,7 +78,7 @@ def test_a_public_directory_without_our_fields_is_read(exported, checkpoint, ton
 
 def test_chunks_change_nothing(checkpoint, tones, tmp_path, monkeypatch):
     whole = compute(checkpoint("paper"), tones, tmp_path / "whole")
-    monkeypatch.setattr(module, "load_encoder", lambda *args: load_encoder(*args[:2], block_seconds=1.0))
+    monkeypatch.setattr(module, "load_encoder", lambda *args: load_encoder(*args[:2], chunk_seconds=1.0))
     monkeypatch.setattr("fairseq_summarymixing.downstream.encoder.RecordingEncoder.frames_per_second", 13)
     in_chunks = compute(checkpoint("paper"), tones, tmp_path / "chunks")
     for number in (0, 1):
