@@ -152,15 +152,6 @@ class Checkpoint:
         return {name: value for name, value in found if not name.startswith(PRETRAINING_HEADS)}
 
     @property
-    def head_weights(self) -> dict[str, Tensor]:
-        """The parameters outside the encoder: around it in a fine-tuned model, or quantiser and projections of
-        pre-training."""
-        if self.is_finetuned:
-            prefix = self._encoder_prefix
-            return {name: value for name, value in self.weights.items() if not name.startswith(prefix)}
-        return {name: value for name, value in self.weights.items() if name.startswith(PRETRAINING_HEADS)}
-
-    @property
     def _inner(self) -> Mapping[str, Any] | None:
         """The configuration of the pre-training, laid out as a state."""
         inner = self.fields.get("w2v_args")
