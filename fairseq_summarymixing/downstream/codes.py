@@ -15,7 +15,6 @@ from .encoder import (
     RecordingEncoder,
     load_quantising_model,
     memory_for_recording,
-    normalised,
     pick_device,
     quantise,
 )
@@ -55,14 +54,14 @@ def extract_codes(
     encoder = RecordingEncoder(load_quantising_model(read, pick_device(device)), read.normalize, chunk_seconds, None)
     lengths = usable_lengths(recordings, encoder.check_frames, report)
     path, written = Path(out) / CODES, 0
-    with AudioProgress(sum(lengths.values()) / SAMPLE_RATE, "codes") as progress, atomic_write(path) as file:
+    with AudioProgress.of_recordings(lengths.values(), "codes") as progress, atomic_write(path) as file:
         for recording in lengths:
             with memory_for_recording(recording.path, encoder):
                 wave = read_usable(recording, encoder.check_frames, report)
                 if wave is None:
                     continue
                 file.write(printable(recording.name) + "\t")
-                wave = normalised(wave) if encoder.normalize else wave
+                wave = encoder.prepared(wave)
                 file.writelines(_spelled(quantise(encoder, wave, recording.path)))
             file.write("\n")
             written += 1

@@ -113,9 +113,13 @@ class RecordingEncoder:
                 "`window_seconds` 30 processes windows of 30 s, which is not exact"
             )
 
+    def prepared(self, wave: Tensor) -> Tensor:
+        """Return (samples,) as the encoder was trained on waveforms: normalised, or as it is."""
+        return normalised(wave) if self.normalize else wave
+
     @torch.no_grad()
     def encode(self, wave: Tensor, on_chunk: ChunkCallback | None = None) -> Tensor:
-        """Compute context representations (1, T, D) of (samples,) at 16 kHz, normalised as the encoder wants it.
+        """Compute context representations (1, T, D) of (samples,) at 16 kHz, as :meth:`prepared` gives it.
 
         ``on_chunk`` is called with (k, first frame, (n, D)) for parts of hidden state k, each state's in order.
         """
@@ -253,7 +257,7 @@ def quantise(encoder: RecordingEncoder, wave: Tensor, name: str) -> Iterator[Ten
 
     Args:
         encoder: of :func:`load_quantising_model`.
-        wave: at 16 kHz, normalised as the encoder wants it.
+        wave: at 16 kHz, as :meth:`RecordingEncoder.prepared` gives it.
         name: of the recording, for the error.
 
     Raises:

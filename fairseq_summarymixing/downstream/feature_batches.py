@@ -14,7 +14,7 @@ from ..errors import enough_memory_for
 from ..modules.long_form import PASSED_OVER
 from ..modules.speech_encoder import SpeechEncoder
 from .emissions import plan_batches
-from .encoder import SAMPLE_RATE, ChunkCallback, RecordingEncoder, memory_for_recording, normalised, products_in
+from .encoder import SAMPLE_RATE, ChunkCallback, RecordingEncoder, memory_for_recording, products_in
 from .inputs import Recording, ReportFailure
 from .usable import read_usable
 
@@ -51,7 +51,7 @@ def encodes_of(
     """Yield for each recording of a group that can be used its samples at 16 kHz and what computes it."""
     read = {recording: read_usable(recording, encoder.check_length, report) for recording in group}
     waves = {recording: wave for recording, wave in read.items() if wave is not None}
-    fit = [normalised(wave) if encoder.normalize else wave for wave in waves.values()]
+    fit = [encoder.prepared(wave) for wave in waves.values()]
     if len(waves) < 2:
         encodes = [functools.partial(encoder.encode, wave) for wave in fit]
     else:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,7 +25,7 @@ from .encoder import (
 )
 from .feature_batches import Encode, encodes_of, group_recordings, memory_for_group
 from .feature_files import FeatureFiles, refuse_conflicts, refuse_newcomer, refuse_other_dtype, version
-from .feature_formats import FORMATS, Shape, Shapes
+from .feature_formats import FORMATS, FeatureFormat, Shape, Shapes
 from .feature_store import store_of
 from .inputs import Recording, ReportFailure, file_of, find_recordings
 from .long_form_options import CHUNK_SECONDS
@@ -86,31 +87,16 @@ def extract(
     wanted = _wanted(layers, encoder.num_layers)
     lengths = usable_lengths(recordings, encoder.check_length, report)
     folder = Path(out) if store is None else store.parts
-    files = {}
-    for recording in lengths:
-        made_of = {"audio": version(file_of(recording.path), recording.path), **made_by}
-        files[recording] = FeatureFiles(folder, recording.name, made_of, FORMATS[format])
+    files = _files(folder, lengths, made_by, FORMATS[format])
     if store is not None and store.is_there({each.name: each.made_of for each in files.values()}, wanted, report):
         return f"0 recordings, {len(files)} were there: {out}"
     refuse_conflicts(list(files.values()))
     refuse_other_dtype(folder, dtype)
-    missing = {recording: _missing(encoder, files[recording], wanted, length) for recording, length in lengths.items()}
-    lengths = {recording: length for recording, length in lengths.items() if missing[recording]}
-    written, kept = 0, len(files) - len(lengths)
-    left_out: dict[str, str] = {}
-
-    def note(path: str, reason: str) -> None:
-        left_out[path] = reason
-        report(path, reason)
-
-    with AudioProgress(sum(lengths.values()) / SAMPLE_RATE, "features") as progress, weights_stay():
-        for group in group_recordings(encoder, lengths, batch_seconds):
-            with memory_for_group(encoder, group):
-                for recording, samples, encode in encodes_of(encoder, group, note):
-                    _write(encoder, samples, encode, recording, files[recording], missing[recording], progress)
-                    written += 1
+    missing = _all_missing(encoder, files, wanted, lengths)
+    written, left_out = _write_all(encoder, lengths, files, missing, batch_seconds, report)
     if store is not None:
         store.gather(list(files.values()), wanted, left_out)
+    kept = len(files) - len(missing)
     were_there = f", {kept} were there" if kept else ""
     return f"{counted(written, 'recording')}{were_there}: {out}"
 
@@ -127,11 +113,33 @@ def _wanted(layers: Sequence[int] | str | None, last: int) -> list[str]:
     return [*(f"layer-{layer}" for layer in sorted(set(layers))), TIMES]
 
 
+def _files(
+    folder: Path, recordings: Iterable[Recording], made_by: Mapping[str, Any], format: FeatureFormat
+) -> dict[Recording, FeatureFiles]:
+    """Return the files of each recording, to be made of its present version."""
+    files = {}
+    for recording in recordings:
+        made_of = {"audio": version(file_of(recording.path), recording.path), **made_by}
+        files[recording] = FeatureFiles(folder, recording.name, made_of, format)
+    return files
+
+
 def _shapes(encoder: RecordingEncoder, samples: int) -> Shapes:
     """Return the shapes of all arrays of a recording."""
     frames, width = encoder.frames(samples), len(encoder.model.mask_emb)
     layers = {f"layer-{layer}": Shape((frames, width), "<f4") for layer in range(encoder.num_layers + 1)}
     return {**layers, TIMES: Shape((frames,), "<f8")}
+
+
+def _all_missing(
+    encoder: RecordingEncoder,
+    files: Mapping[Recording, FeatureFiles],
+    wanted: Sequence[str],
+    lengths: Mapping[Recording, int],
+) -> dict[Recording, list[str]]:
+    """Return which arrays are still to be written, of the recordings that lack some."""
+    missing = {recording: _missing(encoder, files[recording], wanted, length) for recording, length in lengths.items()}
+    return {recording: arrays for recording, arrays in missing.items() if arrays}
 
 
 def _missing(encoder: RecordingEncoder, files: FeatureFiles, wanted: Sequence[str], length: int) -> list[str]:
@@ -151,6 +159,32 @@ def _missing(encoder: RecordingEncoder, files: FeatureFiles, wanted: Sequence[st
     elif missing:
         missing = [name for name in shapes if name in whole or name in missing]
     return missing
+
+
+def _write_all(
+    encoder: RecordingEncoder,
+    lengths: Mapping[Recording, int],
+    files: Mapping[Recording, FeatureFiles],
+    missing: Mapping[Recording, Sequence[str]],
+    batch_seconds: float,
+    report: ReportFailure,
+) -> tuple[int, dict[str, str]]:
+    """Compute and write what is missing; returns of how many recordings that was, and by path why others cannot be
+    used."""
+    lengths = {recording: lengths[recording] for recording in missing}
+    written, left_out = 0, {}
+
+    def note(path: str, reason: str) -> None:
+        left_out[path] = reason
+        report(path, reason)
+
+    with AudioProgress.of_recordings(lengths.values(), "features") as progress, weights_stay():
+        for group in group_recordings(encoder, lengths, batch_seconds):
+            with memory_for_group(encoder, group):
+                for recording, samples, encode in encodes_of(encoder, group, note):
+                    _write(encoder, samples, encode, recording, files[recording], missing[recording], progress)
+                    written += 1
+    return written, left_out
 
 
 def _write(

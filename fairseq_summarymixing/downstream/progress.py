@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from torch import Tensor
 from tqdm import tqdm
 
+from ..data.audio import SAMPLE_RATE
 from ..errors import printable
 
 
@@ -17,6 +18,11 @@ class AudioProgress(tqdm):
     def __init__(self, seconds: float, title: str):
         super().__init__(total=round(seconds), unit="s", desc=title, disable=None)
         self._done = 0.0
+
+    @classmethod
+    def of_recordings(cls, lengths: Iterable[int], title: str) -> AudioProgress:
+        """Return the bar of recordings of these lengths, in samples at 16 kHz."""
+        return cls(sum(lengths) / SAMPLE_RATE, title)
 
     def add(self, seconds: float) -> None:
         before, self._done = self._done, self._done + seconds

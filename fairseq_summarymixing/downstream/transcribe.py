@@ -122,7 +122,7 @@ class Transcriber:
             except (BadAudio, UnfitLength) as error:
                 lengths.pop(recording, None)
                 report(recording.path, str(error))
-        with AudioProgress(sum(lengths.values()) / SAMPLE_RATE, "transcribing") as progress:
+        with AudioProgress.of_recordings(lengths.values(), "transcribing") as progress:
             for group in _groups(lengths):
                 with weights_stay():  # not while others have their turn
                     found = self._transcribe_group(group, lengths, report, progress)

@@ -22,7 +22,7 @@ from ...data.audio import BadAudio
 from ...errors import UserError
 from ...files import atomic_write, make_folder
 from ...json_files import read_json
-from ..encoder import SAMPLE_RATE, RecordingEncoder, load_encoder, normalised, pick_device
+from ..encoder import SAMPLE_RATE, RecordingEncoder, load_encoder, pick_device
 from ..feature_files import version
 from ..inputs import file_of, read_wave
 from ..long_form_options import CHUNK_SECONDS
@@ -192,7 +192,7 @@ def _write_part(encoder: RecordingEncoder, part: Part, checkpoint: Checkpoint, p
                 file.write(x.cpu().numpy().astype(DTYPE).tobytes())
                 count(number, first, x)
 
-            encoder.encode(normalised(wave) if encoder.normalize else wave, take)
+            encoder.encode(encoder.prepared(wave), take)
             frames.append(length)
             start += states * length * width * DTYPE.itemsize
         origin = {"checkpoint": str(checkpoint.path), "recordings": list(part.paths)}
