@@ -26,7 +26,7 @@ INSTALL_ORDER = (
     "unwritten_log",
     "same_run",
     "interrupts",
-    "jobs",
+    "working_folder",
     "failures",
 )
 """Files whose ``install`` changes fairseq. The checks of a later file run outside those of an earlier file."""

@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from ..errors import UserError, counted
 from .failures import fail_alike
 from .guard import guard
-from .jobs import READ_PATHS
+from .working_folder import READ_PATHS
 
 # Groups that no training reads, and what hydra adds
 OF_NO_TRAINING = frozenset("common_eval generation eval_lm interactive job_logging_cfg".split())

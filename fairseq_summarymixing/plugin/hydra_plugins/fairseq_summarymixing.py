@@ -149,6 +149,7 @@ def without_value(error: Exception) -> str:
     return f"{field} has no value: {reason}; mend it in the recipe or on the command line"
 
 
+# As in plugin/working_folder.py, which this file must not import: see the top
 def job_number() -> Optional[int]:
     """Return which job of a sweep this is, from 0; None outside a sweep."""
     from hydra.core.hydra_config import HydraConfig

@@ -13,7 +13,7 @@ from tiny import command, pretraining, write_corpus
 from fairseq_summarymixing import plugin
 from fairseq_summarymixing.data import manifest as manifests
 from fairseq_summarymixing.errors import UserError
-from fairseq_summarymixing.plugin import jobs
+from fairseq_summarymixing.plugin import working_folder
 
 
 def test_paths_that_are_not_in_hydras_folder_are_found_where_the_command_was_given(tmp_path, monkeypatch):
@@ -29,7 +29,7 @@ def test_paths_that_are_not_in_hydras_folder_are_found_where_the_command_was_giv
     }
     cfg = OmegaConf.create(given)
     OmegaConf.set_struct(cfg, True)
-    with jobs.paths_from_the_start(cfg):
+    with working_folder.paths_from_the_start(cfg):
         given["task"]["data"] = str(tmp_path / "start/DATA")
         assert cfg == given
 
@@ -43,9 +43,9 @@ def test_a_relative_root_is_in_the_folder_where_the_command_was_given(tmp_path, 
     (tmp_path / "hydra").mkdir()
     monkeypatch.chdir(tmp_path / "hydra")
     monkeypatch.setenv("PWD", str(tmp_path / "start"))
-    monkeypatch.setattr(jobs, "is_in_hydras_folder", lambda: True)
+    monkeypatch.setattr(working_folder, "is_in_hydras_folder", lambda: True)
     plugin.install()
-    with jobs.paths_from_the_start(OmegaConf.create({})):
+    with working_folder.paths_from_the_start(OmegaConf.create({})):
         pass
     try:
         assert manifests.read_manifest(manifest, check_files=True)[0] == str(manifest.parent)

@@ -1,4 +1,5 @@
-"""Adapt a run to hydra's jobs, for which hydra changes the working folder, and to sweeps of jobs (``--multirun``)."""
+"""Find what a run names in the folder where the command was given, since hydra changes the working folder, and keep the
+jobs of a sweep (``--multirun``) from sharing a folder of checkpoints."""
 
 import contextlib
 import logging
@@ -84,6 +85,7 @@ def folder_of_its_own(save_dir: str) -> Iterator[None]:
     yield
 
 
+# Also in plugin/hydra_plugins/fairseq_summarymixing.py, which must not import this package
 def job_number() -> Optional[int]:
     """Return which job of a sweep this is, from 0; None outside a sweep."""
     if not HydraConfig.initialized() or OmegaConf.is_missing(HydraConfig.get().job, "num"):
