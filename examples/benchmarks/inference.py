@@ -54,7 +54,7 @@ def ours(mixer: str, dtype: str = "fp32") -> Callable[[Shape], Run]:
 
     def make(sizes: Shape) -> Run:
         if dtype == "bf16" and not takes_bf16_products():
-            raise NotHere("this processor does not multiply bf16, or torch is older than 2.9")
+            raise NotHere("torch does not multiply in bf16 on this processor (without AMX), or is older than 2.9")
         return RecordingEncoder(our_model(sizes, mixer), False, CHUNK_SECONDS, None, dtype).encode
 
     return make

@@ -201,14 +201,16 @@ def pick_dtype(name: str, device: torch.device) -> str:
     """Turn "auto", "fp32" or "bf16" into "fp32" or "bf16".
 
     Raises:
-        UserError: bf16 on a GPU, or where the processor does not multiply it.
+        UserError: bf16 on a GPU, or where torch does not multiply in it.
     """
     if name not in DTYPES:
         raise UserError(f"`dtype` must be one of {', '.join(DTYPES)}; got {name}")
     is_there = device.type == "cpu" and takes_bf16_products()
     if name == "bf16" and not is_there:
-        here = "`device` is cuda" if device.type != "cpu" else "this processor does not, or torch is older than 2.9"
-        raise UserError(f"`dtype` bf16 needs a CPU that multiplies bf16, and {here}: use `dtype` fp32")
+        here = "`device` is cuda" if device.type != "cpu" else "this is none, or torch is older than 2.9"
+        raise UserError(
+            f"`dtype` bf16 needs a CPU on which torch multiplies in bf16 (with AMX), and {here}: use `dtype` fp32"
+        )
     return ("bf16" if is_there else "fp32") if name == "auto" else name
 
 

@@ -22,7 +22,7 @@ def add_dtype(parser: argparse.ArgumentParser) -> None:
         "--dtype",
         choices=["fp32", "bf16", "auto"],
         default="fp32",
-        help="bf16: on a CPU that multiplies bf16, round the factors of products to it, which takes about half the "
+        help="bf16: on a CPU with AMX, round the factors of products to it, which takes about half the "
         "time and changes hidden states by about 1 %%; auto: bf16 on such a CPU, else fp32 (default %(default)s)",
     )
 

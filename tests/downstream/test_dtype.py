@@ -15,7 +15,7 @@ from fairseq_summarymixing.errors import UserError
 from fairseq_summarymixing.modules.lean.precision import LeanLogMel, bf16_factors, takes_bf16_products
 from fairseq_summarymixing.modules.log_mel import LogMel
 
-needs_bf16 = pytest.mark.skipif(not takes_bf16_products(), reason="this processor does not multiply bf16")
+needs_bf16 = pytest.mark.skipif(not takes_bf16_products(), reason="torch does not multiply in bf16 on this processor")
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +38,14 @@ def test_hidden_states_are_within_one_percent(kind, checkpoint, recording, tmp_p
     for exact, rounded in zip(states(tmp_path / "fp32"), states(tmp_path / "auto")):
         assert rounded.dtype == np.float32
         assert 1e-5 < np.linalg.norm(rounded - exact) / np.linalg.norm(exact) < 0.01
+
+
+def test_products_are_rounded_where_we_say_so_and_nowhere_else():
+    left = torch.randn(200, 300)
+    product = left @ left.t()
+    with bf16_factors():
+        rounded = (left @ left.t() - product).abs().max() > 1e-3
+    assert rounded == takes_bf16_products()
 
 
 @needs_bf16
@@ -123,6 +131,6 @@ def test_where_there_is_no_bf16(checkpoint, recording, tmp_path, monkeypatch, ca
     with pytest.raises(UserError, match="`dtype` must be one of fp32, bf16, auto; got fp64"):
         Batching(dtype="fp64")
     assert main(["features", str(checkpoint("summary_mixing")), str(recording), "-o", str(tmp_path), "--dtype=bf16"])
-    message = "error: --dtype bf16 needs a CPU that multiplies bf16, and this processor does not"
+    message = "error: --dtype bf16 needs a CPU on which torch multiplies in bf16 (with AMX), and this is none"
     assert message in capsys.readouterr().err.replace("\n", " ")
     assert not list(tmp_path.iterdir())

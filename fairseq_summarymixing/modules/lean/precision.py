@@ -1,6 +1,7 @@
 """Choose the precision of products' factors on a CPU; numbers in memory, sums and results are fp32 in any case."""
 
 import contextlib
+import functools
 import threading
 from typing import Any, Iterator, List, Tuple
 
@@ -11,12 +12,18 @@ from ..log_mel import LogMel
 from .recompute import is_compiling
 
 
+@functools.lru_cache(maxsize=None)
 def takes_bf16_products() -> bool:
-    """Return whether this processor multiplies bf16, and this torch (2.9 or newer) lets it do so for numbers in
-    fp32."""
-    if not hasattr(torch.backends.mkldnn, "matmul") or not torch.backends.mkldnn.is_available():
+    """Return whether :func:`bf16_factors` rounds factors on this processor, found out by a product.
+
+    It takes torch 2.9 or newer, and a processor with AMX: one that has only AVX-512's bf16 instructions says that it
+    multiplies bf16, but torch leaves factors that are given in fp32 as they are there.
+    """
+    if not _settings() or not torch.backends.mkldnn.is_available():
         return False
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    factor = torch.full((256, 256), 1 + 2**-10)  # 1 in bf16
+    with bf16_factors():
+        return bool((factor @ factor == 256).all())
 
 
 class _Bf16:
