@@ -3,6 +3,7 @@
 import argparse
 import atexit
 import contextlib
+import errno
 import logging
 import multiprocessing
 import os
@@ -49,6 +50,7 @@ def exit_status(work: Callable[[], None], parser: Optional[argparse.ArgumentPars
         signal.signal(signal.SIGTERM, _leave_in_order)
     try:
         work()
+        sys.stdout.flush()
     except UserError as error:
         message = str(error) if parser is None else in_options(str(error), parser)
         print(f"error: {shortened(message)}", file=sys.stderr)
@@ -61,9 +63,13 @@ def exit_status(work: Callable[[], None], parser: Optional[argparse.ArgumentPars
         print("error: there is not enough memory: give less at once, or use a larger machine", file=sys.stderr)
         return 1
     except OSError as error:
-        if error.filename is None or error.strerror is None:
+        if error.errno == errno.ENOSPC and error.filename is None:  # of a file that is open, such as standard output
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            print(f"error: cannot write: {error.strerror}", file=sys.stderr)
+        elif error.filename is None or error.strerror is None:
             raise
-        print(f"error: cannot use {os.fsdecode(error.filename)}: {error.strerror}", file=sys.stderr)
+        else:
+            print(f"error: cannot use {os.fsdecode(error.filename)}: {error.strerror}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("interrupted: run the same command again; what was finished is kept", file=sys.stderr)

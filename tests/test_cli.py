@@ -1,6 +1,7 @@
 """Does the command line name options where a function names arguments?"""
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -10,6 +11,18 @@ from tiny import ROOT, accept_ctrl_c, tone, write_wave
 
 from fairseq_summarymixing.cli import VERBS, build_parser, main
 from fairseq_summarymixing.errors import UserError, one_line, option_names
+
+PRINTS = (
+    "import sys; from fairseq_summarymixing.errors import exit_status; sys.exit(exit_status(lambda: print('done')))"
+)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full here")
+def test_a_full_disk_under_standard_output_is_one_line():
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-c", PRINTS]
+        result = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    assert (result.returncode, result.stderr) == (1, "error: cannot write: No space left on device\n")
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,10 @@ import torch
 
 from fairseq_summarymixing.bench.candidates import build
 from fairseq_summarymixing.bench.checks import check
-from fairseq_summarymixing.bench.measure import DTYPES, describe_machine, measure
+from fairseq_summarymixing.bench.measure import DTYPES, check_counts, describe_machine, measure
 from fairseq_summarymixing.bench.profile import profile_step
 from fairseq_summarymixing.bench.report import report
+from fairseq_summarymixing.errors import UserError, exit_status
 from fairseq_summarymixing.tables import markdown
 
 PAIR = ("summary_mixing", "self_attention")
@@ -84,7 +85,7 @@ class Writer:
         return time.monotonic() > self.end
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("gpu"), help="folder (default %(default)s)")
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda", help="cpu: to try the script itself")
@@ -94,13 +95,18 @@ def main() -> None:
         "--scale", type=float, default=1.0, help="multiplies all lengths of audio (default %(default)s)"
     )
     args = parser.parse_args()
-    if args.device == "cuda" and not torch.cuda.is_available():
-        sys.exit("error: this torch sees no GPU; --device cpu tries the script itself")
-    run(args.out, args.device, args.minutes, args.repeat, args.scale)
+    return exit_status(lambda: run(args.out, args.device, args.minutes, args.repeat, args.scale), parser)
 
 
 def run(out: Path, device: str, minutes: float, repeat: int, scale: float) -> None:
     """Check, measure :data:`ROWS` as far as the minutes go, profile, and write the report into ``out``."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("this torch sees no GPU; `device` cpu tries the script itself")
+    if not 0 < scale < float("inf"):
+        raise UserError(f"`scale` must be above 0; got {scale:g}")
+    if not minutes >= 0:
+        raise UserError(f"`minutes` must be 0 or more; got {minutes:g}")
+    check_counts([row.seconds * scale for row in ROWS], 1, repeat)
     writer = Writer(out, minutes)
     lengths = {"seconds": 2 * scale, "long_seconds": (30 * scale, 1800 * scale)}
     checks = writer.write("checks.jsonl", show(check(device=device, **lengths)))
@@ -173,4 +179,4 @@ def profile_tables(path: Path) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -38,7 +38,7 @@ from ..compat import quiet_fairseq, require
 from ..errors import UserError, counted, one_line
 from ..files import atomic_file
 from ..json_files import read_json
-from ..models._hf_config import STOCK_CHOICES, field_names, from_hf, mask_fields_from_hf
+from ..models._hf_config import STOCK_CHOICES, codevector_sizes, field_names, from_hf, mask_fields_from_hf
 from ..plugin.reading import reading_checkpoint
 from . import parity
 from .config_kinds import check_kinds
@@ -186,10 +186,11 @@ def _model(config: dict[str, Any], origin: dict[str, Any]) -> dict[str, Any]:
 
 def _check_sizes(found: dict[str, Any], origin: dict[str, Any], names: dict[str, str]) -> None:
     """Refuse a configuration whose sizes are not those of the export that it was made by."""
+    sizes = {**origin, **{name: size for name, size in codevector_sizes(origin).items() if name in origin}}
     for name, value in found.items():
-        if type(value) is int and origin.get(name, value) != value:
+        if type(value) is int and sizes.get(name, value) != value:
             raise ValueError(
-                f"config.json: {names[name]} is {value}, and fairseq.model.{name} {origin[name]}: expected one number"
+                f"config.json: {names[name]} is {value}, and fairseq.model.{name} {sizes[name]}: expected one number"
             )
 
 

@@ -37,14 +37,20 @@ def to_hf(fields: Mapping[str, Any], conv_layers: ConvLayers, ours: bool) -> Dic
     named = {theirs: fields[name] for name, theirs in field_names(ours).items() if name in fields}
     if ours:
         named = {**STOCK_CHOICES, **named}  # stock's fields name none
-    width = fields["encoder_embed_dim"]
-    named["proj_codevector_dim"] = fields["final_dim"] or width
-    named["codevector_dim"] = fields["latent_dim"] or named["proj_codevector_dim"]
+    sizes = codevector_sizes(fields)
+    named["proj_codevector_dim"], named["codevector_dim"] = sizes["final_dim"], sizes["latent_dim"]
     named["hidden_act"] = str(fields["activation_fn"])
     named["conv_dim"], named["conv_kernel"], named["conv_stride"] = (list(column) for column in zip(*conv_layers))
     named["feat_extract_norm"] = {name: theirs for theirs, name in NORMS.items()}[str(fields["extractor_mode"])]
     # what tools call on a training model must give every layer each time
     return {**named, "layerdrop": 0.0, "initializer_range": 0.02, "layer_norm_eps": 1e-5}
+
+
+def codevector_sizes(fields: Mapping[str, Any]) -> Dict[str, Any]:
+    """Return ``final_dim`` and ``latent_dim`` as the model has them: 0 stands for the encoder's width, and for
+    ``final_dim``."""
+    final_dim = fields.get("final_dim") or fields.get("encoder_embed_dim")
+    return {"final_dim": final_dim, "latent_dim": fields.get("latent_dim") or final_dim}
 
 
 def from_hf(config: Mapping[str, Any], ours: bool) -> Dict[str, Any]:

@@ -61,11 +61,20 @@ def test_what_time_does_not_allow_is_named(tmp_path, tiny_shapes, few, monkeypat
     assert (tmp_path / "report.md").read_text().count("left out for lack of time") == len(gpu.ROWS)
 
 
-def test_without_a_gpu_it_says_so(monkeypatch):
-    monkeypatch.setattr(sys, "argv", ["gpu.py"])
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ([], "this torch sees no GPU; --device cpu tries the script itself"),
+        (["--device", "cpu", "--repeat", "0"], "--repeat must be at least 1; got 0"),
+        (["--device", "cpu", "--scale", "-1"], "--scale must be above 0; got -1"),
+        (["--device", "cpu", "--minutes", "nan"], "--minutes must be 0 or more; got nan"),
+    ],
+)
+def test_mistakes_are_one_line_before_anything_runs(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["gpu.py", "--out", str(tmp_path / "out"), *arguments])
     monkeypatch.setattr(gpu.torch.cuda, "is_available", lambda: False)
-    with pytest.raises(SystemExit, match="error: this torch sees no GPU"):
-        gpu.main()
+    assert gpu.main() == 1
+    assert capsys.readouterr().err == f"error: {message}\n" and not (tmp_path / "out").exists()
 
 
 def test_checks_notice_a_lean_layer_that_is_wrong(tiny_shapes, monkeypatch):

@@ -43,6 +43,16 @@ def test_there_and_back_is_bit_identical(checkpoint, exported, tmp_path, kind, c
     assert inner[0] == inner[1]
 
 
+@pytest.mark.parametrize("sizes", [{"latent_dim": 0}, {"latent_dim": 0, "final_dim": 0}], ids=["latent", "both"])
+def test_sizes_of_0_which_stand_for_another_come_back(sizes, tmp_path):
+    path = checkpoint_files.pretrained(tmp_path / "before.pt", "lite", **sizes)
+    export_hf(path, tmp_path / "out")
+    import_hf(tmp_path / "out", tmp_path / "back.pt")
+    assert_same(parameters(tmp_path / "back.pt"), parameters(path))
+    fields = torch.load(tmp_path / "back.pt", weights_only=False)["cfg"]["model"]
+    assert {name: fields[name] for name in sizes} == sizes
+
+
 def test_half_precision_comes_back_as_it_was(checkpoint, tmp_path):
     state = torch.load(checkpoint("lite"), weights_only=False)
     state["model"] = {name: value.half() for name, value in state["model"].items()}
