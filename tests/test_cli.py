@@ -17,6 +17,16 @@ PRINTS = (
 )
 
 
+@pytest.mark.parametrize("verb", ["export", "import"])
+def test_what_fairseq_logs_while_it_is_imported_is_not_shown(verb, tmp_path):
+    pytest.importorskip("fairseq", reason="converters import fairseq")
+    pytest.importorskip("transformers", reason="the hf extra is not installed")
+    command = [sys.executable, "-m", "fairseq_summarymixing", verb, "hf", "nosuch", str(tmp_path / "out")]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1
+
+
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no /dev/full here")
 def test_a_full_disk_under_standard_output_is_one_line():
     with open("/dev/full", "w") as full:

@@ -2,6 +2,8 @@
 
 import argparse
 
+from ..compat import quiet_fairseq
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     kinds = parser.add_subparsers(dest="kind", metavar="KIND", required=True)
@@ -41,6 +43,8 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    with quiet_fairseq():  # which converters import
+        from . import export_source  # noqa: F401
     print(_export_hf(args) if args.kind == "hf" else _export_graph(args))
 
 

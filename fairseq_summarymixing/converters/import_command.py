@@ -2,6 +2,8 @@
 
 import argparse
 
+from ..compat import quiet_fairseq
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     kinds = parser.add_subparsers(dest="kind", metavar="KIND", required=True)
@@ -16,6 +18,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from .import_hf import import_hf
+    with quiet_fairseq():  # which converters import
+        from .import_hf import import_hf
 
     print(import_hf(args.folder, args.checkpoint))
