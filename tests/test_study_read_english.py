@@ -134,6 +134,7 @@ def test_all_trainings_stop_in_time_and_mistakes_are_one_line(tmp_path):
     assert stopped.returncode == 0, stopped.stderr
     assert "stopped after 0.001 minutes: run the same command again to go on" in stopped.stdout
     for arguments, message in [
+        (["--minutes", "0"], "--minutes must be above 0; got 0"),
         (["--stages", "prepare"], "--data is missing"),
         (["--stages", "prepare", "--data", tmp_path], "there is no "),
         (

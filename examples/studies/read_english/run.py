@@ -50,6 +50,8 @@ def main() -> None:
     args = options()
     if args.jobs < 1:
         raise UserError(f"--jobs must be 1 or more; got {args.jobs}")
+    if args.minutes is not None and not args.minutes > 0:
+        raise UserError(f"--minutes must be above 0; got {args.minutes:g}")
     if args.device == "cpu" and args.precision == "fp16":
         raise UserError("--precision fp16 needs --device cuda; on the CPU there are fp32 and bf16")
     out, runs = args.out.resolve(), choose_runs(args.only, args.seeds)
