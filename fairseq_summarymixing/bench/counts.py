@@ -31,7 +31,17 @@ Counts = dict[str, dict[str, int]]
 
 _PAPER = SHAPES["155m"]
 _NO_DROPOUT = {"dropout": 0.0, "attention_dropout": 0.0, "activation_dropout": 0.0}
-_TINY_OBJECTIVE = ObjectiveConfig(quantize_targets=True, final_dim=64, latent_vars=32, latent_temp=(2, 0.5, 0.995))
+
+
+def _tiny(masking: MaskingConfig, **encoder: int) -> Shape:
+    """Return the sizes of a log-mel recipe of quickstart or study."""
+    return Shape(
+        FrontendConfig(frontend="log_mel", mel_conv_layers=((128, 3, 2), (128, 3, 1))),
+        dataclasses.replace(_PAPER.encoder, encoder_attention_heads=4, **encoder, **_NO_DROPOUT),
+        masking,
+        ObjectiveConfig(quantize_targets=True, final_dim=64, latent_vars=32, latent_temp=(2, 0.5, 0.995)),
+    )
+
 
 RECIPES = {
     **SHAPES,
@@ -54,32 +64,18 @@ RECIPES = {
         MaskingConfig(),
         ObjectiveConfig(quantize_targets=True, final_dim=768, latent_temp=(2, 0.1, 0.999995)),
     ),
-    "quickstart": Shape(
-        FrontendConfig(frontend="log_mel", mel_conv_layers=((128, 3, 2), (128, 3, 1))),
-        dataclasses.replace(
-            _PAPER.encoder,
-            encoder_layers=4,
-            encoder_embed_dim=128,
-            encoder_ffn_embed_dim=512,
-            encoder_attention_heads=4,
-            depthwise_conv_kernel_size=15,
-            **_NO_DROPOUT,
-        ),
+    "quickstart": _tiny(
         MaskingConfig(),
-        _TINY_OBJECTIVE,
+        encoder_layers=4,
+        encoder_embed_dim=128,
+        encoder_ffn_embed_dim=512,
+        depthwise_conv_kernel_size=15,
     ),
-    "read_english": Shape(
-        FrontendConfig(frontend="log_mel", mel_conv_layers=((128, 3, 2), (128, 3, 1))),
-        dataclasses.replace(
-            _PAPER.encoder,
-            encoder_layers=6,
-            encoder_embed_dim=192,
-            encoder_ffn_embed_dim=768,
-            encoder_attention_heads=4,
-            **_NO_DROPOUT,
-        ),
+    "read_english": _tiny(
         MaskingConfig(require_same_masks=False),
-        _TINY_OBJECTIVE,
+        encoder_layers=6,
+        encoder_embed_dim=192,
+        encoder_ffn_embed_dim=768,
     ),
 }
 """The sizes of every pre-training recipe of our model and of the log-mel ones of quickstart and study; a test compares
