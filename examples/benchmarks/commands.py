@@ -1,0 +1,224 @@
+"""Measure what `features`, `transcribe` and `decode` cost on a CPU, as whole processes, beside Hugging Face's model.
+
+    python examples/benchmarks/commands.py RECORDINGS --out commands --shapes base --seconds 10,60,600
+
+Speech from a folder is joined and cut to recordings of each length, --minutes of audio or one recording. Untrained CTC
+models: the time is that of trained ones. The rival is Hugging Face's `Wav2Vec2ForCTC` with sdpa, one recording after
+the other; where it has no such front end, the self-attention twin. Each command also runs on one second of audio: the
+difference is what audio costs, the rest is its start. Writes commands.jsonl as records come, and commands.md.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Dict, Iterator, List, Sequence
+
+import numpy as np
+import soundfile
+import torch
+from omegaconf import OmegaConf
+
+from fairseq_summarymixing.bench.measure import check_counts, describe_machine, parse_seconds
+from fairseq_summarymixing.compat import mend_torchaudio, quiet_fairseq
+from fairseq_summarymixing.data.audio import read_mono
+from fairseq_summarymixing.downstream.encoder import MAX_ATTENTION_SECONDS
+from fairseq_summarymixing.errors import UserError, exit_status
+from fairseq_summarymixing.tables import markdown
+
+RECIPES = Path(__file__).resolve().parents[1] / "pretraining"
+SHAPES = {"base": "summarymixing_base_librispeech", "155m": "summarymixing_155m_librilight"}
+LETTERS = "|ETAOINSHRDLUCMFWYGPBVK'XJQZ"
+VERB = (sys.executable, "-m", "fairseq_summarymixing")
+OURS = ("features", "transcribe", "decode")
+DDP = {"ddp_backend": "legacy_ddp"}  # fairseq reads it from elsewhere in a configuration, which is not here
+CLOCKS = ("wall", "processor")
+RIVALS = {"base": "huggingface", "155m": "transcribe, twin"}
+
+
+def write_checkpoint(path: Path, shape: str, mixer: str) -> None:
+    """Write an untrained ``wav2vec_ctc`` checkpoint of a shape's sizes, as fairseq saves them."""
+    from fairseq.data import Dictionary
+    from fairseq.models.wav2vec.wav2vec2_asr import Wav2Vec2CtcConfig, Wav2VecCtc
+
+    from fairseq_summarymixing import models, tasks  # noqa: F401  # what fairseq builds by name
+
+    recipe = OmegaConf.load(RECIPES / f"{SHAPES[shape]}.yaml")
+    fields = {**OmegaConf.to_container(recipe.model), "mixer": mixer}
+    dictionary = Dictionary()
+    for letter in LETTERS:
+        dictionary.add_symbol(letter)
+    task = {"_name": "audio_pretraining", "data": "", "normalize": True}
+    given = {"w2v_path": "", "data": "", "normalize": True, "w2v_args": {"model": fields, "task": task}, **DDP}
+    config = OmegaConf.merge(OmegaConf.structured(Wav2Vec2CtcConfig), given)
+    for name in list(config):
+        if OmegaConf.is_interpolation(config, name):
+            config[name] = None
+    torch.manual_seed(1)
+    model = Wav2VecCtc.build_model(config, SimpleNamespace(target_dictionary=dictionary))
+    model_fields = {**OmegaConf.to_container(config, enum_to_str=True), "_name": "wav2vec_ctc"}
+    task = {"_name": "audio_finetuning", "data": "", "normalize": True, "labels": "ltr", "tpu": False}
+    state = {"args": None, "cfg": {"model": model_fields, "task": task, "criterion": None}}
+    torch.save({**state, "model": model.state_dict(), "task_state": {"target_dictionary": dictionary}}, path)
+
+
+def write_recordings(source: Path, folder: Path, seconds: float, minutes: float) -> float:
+    """Write recordings of ``seconds`` each, and a manifest ``test.tsv``. Returns the seconds of all."""
+    paths = sorted(path for path in source.rglob("*") if path.suffix in (".wav", ".flac", ".ogg"))
+    length, number = round(seconds * 16000), max(1, round(60 * minutes / seconds))
+    pieces, samples = [], 0
+    while samples < number * length:
+        if not paths:
+            raise UserError(f"{source} holds less than {number * seconds:g} s of .wav, .flac and .ogg audio")
+        piece, rate = read_mono(paths.pop(0))
+        if rate != 16000:
+            raise UserError(f"{source} must hold audio of 16000 Hz; found {rate}")
+        pieces.append(piece)
+        samples += len(piece)
+    joined = np.concatenate(pieces)
+    folder.mkdir(parents=True)
+    rows = []
+    for row in range(number):
+        soundfile.write(folder / f"{row}.wav", joined[row * length : (row + 1) * length], 16000, "PCM_16")
+        rows.append(f"{row}.wav\t{length}\n")
+    (folder / "test.tsv").write_text(f"{folder}\n" + "".join(rows))
+    return number * seconds
+
+
+def commands(shape: str, work: Path, recordings: Path, out: Path) -> Dict[str, List[str]]:
+    """Return the commands that are measured, each of which reads all recordings and writes into ``out``."""
+    ours, twin = str(work / "summary_mixing.pt"), str(work / "self_attention.pt")
+    manifest, into = str(recordings / "test.tsv"), ["-o", str(out)]
+    found = {
+        "features": [*VERB, "features", ours, manifest, *into],
+        "transcribe": [*VERB, "transcribe", ours, manifest, *into],
+        "decode": [*VERB, "decode", ours, "--data", str(recordings), "--split", "test", *into],
+        "transcribe, twin": [*VERB, "transcribe", twin, manifest, *into],
+    }
+    if shape == "base":
+        found["huggingface"] = [sys.executable, __file__, str(recordings), "--huggingface"]
+    return found
+
+
+@torch.no_grad()
+def run_huggingface(recordings: Path) -> None:
+    """Recognise each recording of a folder with an untrained ``Wav2Vec2ForCTC`` of base's size."""
+    mend_torchaudio()
+    from transformers import Wav2Vec2Config, Wav2Vec2ForCTC
+
+    config = Wav2Vec2Config(vocab_size=len(LETTERS) + 4)
+    config._attn_implementation = "sdpa"
+    model = Wav2Vec2ForCTC(config).eval()
+    for path in sorted(recordings.glob("*.wav")):
+        wave = torch.from_numpy(soundfile.read(path, dtype="float32")[0]).unsqueeze(0)
+        model(torch.nn.functional.layer_norm(wave, wave.shape[-1:])).logits.argmax(-1).tolist()
+
+
+def timed(command: Sequence[str]) -> Dict[str, float]:
+    """Run a command. Returns its seconds by the clock and of the processor, and its peak memory in 10^9 bytes."""
+    begun = time.perf_counter()
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output)
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - begun
+        if status:
+            output.seek(0)
+            raise UserError(f"{' '.join(command)} failed: {output.read().decode(errors='replace')[-500:]}")
+    return {"wall": wall, "processor": usage.ru_utime + usage.ru_stime, "peak_gb": usage.ru_maxrss * 1024 / 1e9}
+
+
+def measure(
+    source: Path, shape: str, lengths: Sequence[float], minutes: float, repeat: int
+) -> Iterator[Dict[str, Any]]:
+    """Yield a record for each length and command, which take turns: medians of ``repeat`` turns.
+
+    Of the first length, one recording of 1 s, the time is nearly all start. Attention is left out of what it does not
+    take in one pass.
+    """
+    machine = describe_machine()
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        with quiet_fairseq():
+            for mixer in ("summary_mixing", "self_attention"):
+                write_checkpoint(work / f"{mixer}.pt", shape, mixer)
+        for seconds in (1, *lengths):
+            recordings = work / f"{seconds:g}"
+            audio = write_recordings(source, recordings, seconds, 0 if seconds == 1 else minutes)
+            names = [
+                name
+                for name in commands(shape, work, recordings, work)
+                if seconds <= MAX_ATTENTION_SECONDS or name in OURS
+            ]
+            turns: Dict[str, List[Dict[str, float]]] = {name: [] for name in names}
+            for turn in range(repeat):
+                for name in names:
+                    out = work / f"{name}-{seconds:g}-{turn}"
+                    turns[name].append(timed(commands(shape, work, recordings, out)[name]))
+            for name in names:
+                medians = {key: statistics.median(turn[key] for turn in turns[name]) for key in turns[name][0]}
+                about = {"shape": shape, "command": name, "seconds": seconds, "audio": audio, "repeat": repeat}
+                yield {**about, **medians, **machine}
+
+
+def report(records: Sequence[Dict[str, Any]]) -> str:
+    """Return a table for each shape, in Markdown: the start, and what a second of audio adds to it."""
+    sections = []
+    for shape in dict.fromkeys(record["shape"] for record in records):
+        found = {(row["seconds"], row["command"]): row for row in records if row["shape"] == shape}
+        rows = []
+        for (seconds, name), row in found.items():
+            begun = found[1, name]
+            if seconds == 1:
+                rows.append(["start", name, *(f"{row[clock]:.1f}" for clock in CLOCKS), "", f"{row['peak_gb']:.2f}"])
+                continue
+            rival = found.get((seconds, RIVALS[shape]))
+            costs = [(row[clock] - begun[clock]) / row["audio"] for clock in CLOCKS]
+            ratio = (row["wall"] - begun["wall"]) / (rival["wall"] - found[1, RIVALS[shape]]["wall"]) if rival else None
+            shown = [*(f"{cost:.4f}" for cost in costs), f"{ratio:.2f}" if rival else "", f"{row['peak_gb']:.2f}"]
+            rows.append([f"{seconds:g}", name, *shown])
+        about = "{machine}, {threads} threads; torch {torch}; commit {commit}; {date}".format(**row)
+        head = ["recordings of s", "command", "wall", "processor", f"wall / {RIVALS[shape]}", "peak GB"]
+        text = "Seconds of a start; then seconds that a second of audio adds."
+        sections.append(f"## {shape}\n\n{about}\n\n{text}\n\n{markdown(head, rows, text_columns=[0, 1])}")
+    return "\n".join(sections)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recordings", type=Path, help="folder of speech, 16 kHz")
+    parser.add_argument("--out", type=Path, default=Path("commands"), help="folder (default %(default)s)")
+    parser.add_argument("--shapes", default="base,155m", help="default %(default)s")
+    parser.add_argument("--seconds", default="10,60,600", help="of a recording (default %(default)s)")
+    parser.add_argument("--minutes", type=float, default=5, help="audio of each length (default %(default)s)")
+    parser.add_argument("--repeat", type=int, default=3, help="turns of each command (default %(default)s)")
+    parser.add_argument("--huggingface", action="store_true", help=argparse.SUPPRESS)  # a process of its own
+    args = parser.parse_args()
+    return exit_status(lambda: run_huggingface(args.recordings) if args.huggingface else measure_all(args), parser)
+
+
+def measure_all(args: argparse.Namespace) -> None:
+    shapes, lengths = args.shapes.split(","), parse_seconds(args.seconds)
+    if not set(shapes) <= set(SHAPES):
+        raise UserError(f"--shapes must be of {', '.join(SHAPES)}; got {args.shapes}")
+    check_counts(lengths, 1, args.repeat)
+    args.out.mkdir(parents=True, exist_ok=True)
+    records = []
+    with open(args.out / "commands.jsonl", "w", encoding="utf-8") as file:
+        for shape in shapes:
+            for record in measure(args.recordings, shape, lengths, args.minutes, args.repeat):
+                print(*(record[key] for key in ("shape", "command", "seconds", *CLOCKS)), flush=True)
+                file.write(json.dumps(record) + "\n")
+                file.flush()
+                records.append(record)
+    (args.out / "commands.md").write_text(report(records), encoding="utf-8")
+    print(f"{args.out / 'commands.md'} holds the report")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
