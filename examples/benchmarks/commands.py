@@ -3,7 +3,7 @@
     python examples/benchmarks/commands.py RECORDINGS --out commands --shapes base --seconds 10,60,600
 
 Speech from a folder is joined and cut to recordings of each length, --minutes of audio or one recording. Untrained CTC
-models: the time is that of trained ones. The rival is Hugging Face's `Wav2Vec2ForCTC` with sdpa, one recording after
+models: the time is that of trained ones. The rival is Hugging Face's `Wav2Vec2Model` with sdpa, one recording after
 the other; where it has no such front end, the self-attention twin. Each command also runs on one second of audio: the
 difference is what audio costs, the rest is its start. Writes commands.jsonl as records come, and commands.md.
 """
@@ -25,8 +25,9 @@ import soundfile
 import torch
 from omegaconf import OmegaConf
 
+from fairseq_summarymixing.bench import candidates
 from fairseq_summarymixing.bench.measure import check_counts, describe_machine, parse_seconds
-from fairseq_summarymixing.compat import mend_torchaudio, quiet_fairseq
+from fairseq_summarymixing.compat import quiet_fairseq
 from fairseq_summarymixing.data.audio import read_mono
 from fairseq_summarymixing.downstream.encoder import MAX_ATTENTION_SECONDS
 from fairseq_summarymixing.errors import UserError, exit_status
@@ -108,16 +109,13 @@ def commands(shape: str, work: Path, recordings: Path, out: Path) -> Dict[str, L
 
 @torch.no_grad()
 def run_huggingface(recordings: Path) -> None:
-    """Recognise each recording of a folder with an untrained ``Wav2Vec2ForCTC`` of base's size."""
-    mend_torchaudio()
-    from transformers import Wav2Vec2Config, Wav2Vec2ForCTC
+    """Compute each recording of a folder with an untrained ``Wav2Vec2Model`` of base's size."""
+    from inference import huggingface_model
 
-    config = Wav2Vec2Config(vocab_size=len(LETTERS) + 4)
-    config._attn_implementation = "sdpa"
-    model = Wav2Vec2ForCTC(config).eval()
+    model = huggingface_model(candidates.SHAPES["base"])
     for path in sorted(recordings.glob("*.wav")):
         wave = torch.from_numpy(soundfile.read(path, dtype="float32")[0]).unsqueeze(0)
-        model(torch.nn.functional.layer_norm(wave, wave.shape[-1:])).logits.argmax(-1).tolist()
+        model(torch.nn.functional.layer_norm(wave, wave.shape[-1:]))
 
 
 def timed(command: Sequence[str]) -> Dict[str, float]:
