@@ -17,13 +17,14 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Dict, Iterator, List, Sequence
 
 import numpy as np
 import soundfile
 import torch
-from omegaconf import OmegaConf
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from untrained import write_untrained
 
 from fairseq_summarymixing.bench import candidates
 from fairseq_summarymixing.bench.measure import check_counts, describe_machine, parse_seconds
@@ -35,38 +36,10 @@ from fairseq_summarymixing.tables import markdown
 
 RECIPES = Path(__file__).resolve().parents[1] / "pretraining"
 SHAPES = {"base": "summarymixing_base_librispeech", "155m": "summarymixing_155m_librilight"}
-LETTERS = "|ETAOINSHRDLUCMFWYGPBVK'XJQZ"
 VERB = (sys.executable, "-m", "fairseq_summarymixing")
 OURS = ("features", "transcribe", "decode")
-DDP = {"ddp_backend": "legacy_ddp"}  # fairseq reads it from elsewhere in a configuration, which is not here
 CLOCKS = ("wall", "processor")
 RIVALS = {"base": "huggingface", "155m": "transcribe, twin"}
-
-
-def write_checkpoint(path: Path, shape: str, mixer: str) -> None:
-    """Write an untrained ``wav2vec_ctc`` checkpoint of a shape's sizes, as fairseq saves them."""
-    from fairseq.data import Dictionary
-    from fairseq.models.wav2vec.wav2vec2_asr import Wav2Vec2CtcConfig, Wav2VecCtc
-
-    from fairseq_summarymixing import models, tasks  # noqa: F401  # what fairseq builds by name
-
-    recipe = OmegaConf.load(RECIPES / f"{SHAPES[shape]}.yaml")
-    fields = {**OmegaConf.to_container(recipe.model), "mixer": mixer}
-    dictionary = Dictionary()
-    for letter in LETTERS:
-        dictionary.add_symbol(letter)
-    task = {"_name": "audio_pretraining", "data": "", "normalize": True}
-    given = {"w2v_path": "", "data": "", "normalize": True, "w2v_args": {"model": fields, "task": task}, **DDP}
-    config = OmegaConf.merge(OmegaConf.structured(Wav2Vec2CtcConfig), given)
-    for name in list(config):
-        if OmegaConf.is_interpolation(config, name):
-            config[name] = None
-    torch.manual_seed(1)
-    model = Wav2VecCtc.build_model(config, SimpleNamespace(target_dictionary=dictionary))
-    model_fields = {**OmegaConf.to_container(config, enum_to_str=True), "_name": "wav2vec_ctc"}
-    task = {"_name": "audio_finetuning", "data": "", "normalize": True, "labels": "ltr", "tpu": False}
-    state = {"args": None, "cfg": {"model": model_fields, "task": task, "criterion": None}}
-    torch.save({**state, "model": model.state_dict(), "task_state": {"target_dictionary": dictionary}}, path)
 
 
 def write_recordings(source: Path, folder: Path, seconds: float, minutes: float) -> float:
@@ -144,7 +117,8 @@ def measure(
         work = Path(folder)
         with quiet_fairseq():
             for mixer in ("summary_mixing", "self_attention"):
-                write_checkpoint(work / f"{mixer}.pt", shape, mixer)
+                recipe = RECIPES / f"{SHAPES[shape]}.yaml"
+                write_untrained(recipe, work / f"{mixer}.pt", ctc=True, overrides=[f"model.mixer={mixer}"])
         for seconds in (1, *lengths):
             recordings = work / f"{seconds:g}"
             audio = write_recordings(source, recordings, seconds, 0 if seconds == 1 else minutes)

@@ -25,7 +25,8 @@ def recordings(tmp_path):
 
 
 def test_every_command_reads_the_recordings_and_the_report_has_ratios(tmp_path, monkeypatch, tiny_shapes, recordings):
-    recipe = {"model": {**tiny.MODEL, "_name": "wav2vec2_summarymixing", "quantize_targets": True}}
+    model = {**tiny.MODEL, "_name": "wav2vec2_summarymixing", "quantize_targets": True}
+    recipe = {"model": model, "task": {"_name": "audio_pretraining", "normalize": True}}
     OmegaConf.save(recipe, tmp_path / f"{commands.SHAPES['base']}.yaml")
     monkeypatch.setattr(commands, "RECIPES", tmp_path)
     called = []
