@@ -51,11 +51,12 @@ def main() -> int:
 def measure_all(args: argparse.Namespace) -> None:
     lengths = [1.0, *parse_seconds(args.seconds)]
     check_counts(lengths, 1, 1)
-    print(json.dumps(describe_machine()))
+    about = {"shape": args.shape, **describe_machine()}
     context = multiprocessing.get_context("spawn")
     for length in lengths:
         with context.Pool(1) as pool:
-            print(json.dumps(pool.apply(measure, (args.shape, length, args.chunk_seconds))), flush=True)
+            taken = pool.apply(measure, (args.shape, length, args.chunk_seconds))
+            print(json.dumps({**about, **taken}), flush=True)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from .encoder import (
     products_in,
 )
 from .inputs import read_wave
-from .long_form_options import CHUNK_SECONDS
+from .long_form_options import BATCH_SECONDS, CHUNK_SECONDS
 from .progress import AudioProgress, warn
 from .recogniser import Recogniser
 from .test_set import TestSet
@@ -56,7 +56,7 @@ class Batching:
         UserError: a number is no length, or there is no such device or dtype.
     """
 
-    batch_seconds: float = 120.0
+    batch_seconds: float = BATCH_SECONDS
     chunk_seconds: float = CHUNK_SECONDS
     window_seconds: float | None = None
     device: str = "auto"

@@ -5,15 +5,18 @@ import argparse
 CHUNK_SECONDS = 40.0
 """Length of a chunk: the largest tensor of wav2vec 2.0 large then has 31 MiB. From 32 MiB on, glibc requests memory
 from the system each time."""
+BATCH_SECONDS = CHUNK_SECONDS
+"""Of shorter recordings, for the same reason; a GPU takes more at once."""
 
 
 def add_batch_seconds(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--batch-seconds",
         type=float,
-        default=120.0,
-        help="padded audio per batch (default %(default)g); 0: one utterance at a time, without which the results of "
-        "models of extractor_mode default (group norm over padding) depend a little on the batch",
+        default=BATCH_SECONDS,
+        help="padded audio per batch (default %(default)g, the quickest on a CPU; a GPU takes more); 0: one utterance "
+        "at a time, without which the results of models of extractor_mode default (group norm over padding) depend a "
+        "little on the batch",
     )
 
 
