@@ -55,7 +55,7 @@ CIRCUMSTANCES = {
     "# memory holds no batch": [("torch.nn.functional", "cross_entropy", no_memory)],
     "# process 1 of two is killed": [TWO_DEVICES, ("torch.multiprocessing", "spawn", spawn_and_lose)],
     "# there is no GPU": [("torch.cuda", "is_available", functools.partial(bool, False))],
-    "# the processor lacks bf16": [(f"{DOWNSTREAM}.encoder", "takes_bf16_products", functools.partial(bool, False))],
+    "# the processor lacks bf16": [(f"{DOWNSTREAM}.devices", "takes_bf16_products", functools.partial(bool, False))],
     "# the disk is full": [(f"{DOWNSTREAM}.probe.hidden_states.shutil", "disk_usage", full_disk)],
     "# process 1 is killed": ([], [("fairseq_cli.train", "train", kill_this)]),
     "# torch finds no GPU": [("torch.cuda", "is_available", bool)],

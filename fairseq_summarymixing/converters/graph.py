@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..checkpoints import Checkpoint
 from ..compat import require
-from ..downstream.encoder import load_encoder
+from ..downstream.load_encoder import load_encoder
 from ..errors import UserError
 from ..files import atomic_file
 from ..modules.log_mel import normalise

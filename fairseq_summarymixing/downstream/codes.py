@@ -5,20 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from ..checkpoints import Checkpoint
-from ..errors import counted, printable
+from ..errors import UserError, counted, printable
 from ..files import atomic_write
-from .encoder import (
-    SAMPLE_RATE,
-    RecordingEncoder,
-    load_quantising_model,
-    memory_for_recording,
-    pick_device,
-    quantise,
-)
+from ..modules.long_form import features_in_chunks
+from .devices import pick_device
+from .encoder import SAMPLE_RATE, RecordingEncoder, memory_for_recording
 from .inputs import ReportFailure, find_recordings
+from .load_encoder import load_quantising_model
 from .long_form_options import CHUNK_SECONDS
 from .progress import AudioProgress, warn_of
 from .usable import read_usable, usable_lengths
@@ -67,6 +64,28 @@ def extract_codes(
             written += 1
             progress.add(len(wave) / SAMPLE_RATE)
     return f"{counted(written, 'recording')}: {path}"
+
+
+@torch.no_grad()
+def quantise(encoder: RecordingEncoder, wave: Tensor, name: str) -> Iterator[Tensor]:
+    """Yield the indices (n, G) of the codebook entries of all frames of (samples,), chunk by chunk.
+
+    Args:
+        encoder: of :func:`.load_quantising_model`.
+        wave: at 16 kHz, as :meth:`RecordingEncoder.prepared` gives it.
+        name: of the recording, for the error.
+
+    Raises:
+        UserError: the features are not finite.
+    """
+    model, chunk = encoder.model, max(1, round(encoder.chunk_seconds * encoder.frames_per_second))
+    for features in features_in_chunks(model, wave.to(model.mask_emb.device), chunk):
+        if not torch.isfinite(features).all():
+            raise UserError(
+                f"the features of {name} are not finite: the checkpoint's training had diverged; use an earlier one. "
+                "Nothing was written"
+            )
+        yield model.quantizer(features[0]).codes
 
 
 def _spelled(chunks: Iterator[Tensor]) -> Iterator[str]:

@@ -22,8 +22,8 @@ from ..files import atomic_write, make_folder
 from ..input_files import kind_of
 from .beam_search import BeamDecoder, BeamSearch, tune
 from .decoder import make_decoder
+from .devices import pick_device
 from .emissions import Batching, EmissionModel, compute_emissions
-from .encoder import pick_device
 from .error_rate import character_errors, word_errors
 from .hypothesis import Hypothesis
 from .progress import warn

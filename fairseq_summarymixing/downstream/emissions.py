@@ -17,17 +17,10 @@ from ..data.audio import BadAudio
 from ..errors import UserError, counted, enough_memory_for, one_line
 from ..modules.lean.derived import weights_stay
 from ..plugin.corpora import any_text_in
-from .encoder import (
-    RecordingEncoder,
-    check_batch_seconds,
-    check_seconds,
-    load_encoder,
-    memory_for_recording,
-    pick_device,
-    pick_dtype,
-    products_in,
-)
+from .devices import pick_device, pick_dtype, products_in
+from .encoder import RecordingEncoder, check_batch_seconds, check_seconds, memory_for_recording
 from .inputs import read_wave
+from .load_encoder import load_encoder
 from .long_form_options import BATCH_SECONDS, CHUNK_SECONDS
 from .progress import AudioProgress, warn
 from .recogniser import Recogniser
@@ -50,7 +43,7 @@ class Batching:
         window_seconds: let self-attention see windows of so much of longer utterances; None refuses those above
             5 minutes.
         device: "auto", "cpu" or "cuda".
-        dtype: of products' factors, as :func:`.encoder.pick_dtype` takes it.
+        dtype: of products' factors, as :func:`.devices.pick_dtype` takes it.
 
     Raises:
         UserError: a number is no length, or there is no such device or dtype.

@@ -1,38 +1,25 @@
-"""Run the encoder of a checkpoint over recordings of any length."""
+"""Run an encoder over recordings of any length."""
 
 from __future__ import annotations
 
 import contextlib
-import importlib
-import logging
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..checkpoints import Checkpoint
-from ..checkpoints.misfit import Misfit, misfit
-from ..checkpoints.names import PRETRAINED_MODELS, STOCK_MODEL
-from ..compat import quiet_fairseq
-from ..errors import UserError, enough_memory_for, one_line
+from ..errors import UserError, enough_memory_for
 from ..modules.attention import SelfAttention
 from ..modules.chunks import chunk_bounds
 from ..modules.frontend import ConvFeatureExtractor
-from ..modules.lean.precision import bf16_factors, takes_bf16_products
-from ..modules.long_form import chunking_obstacle, encode_in_chunks, features_in_chunks
+from ..modules.long_form import chunking_obstacle, encode_in_chunks
 from ..modules.speech_encoder import SpeechEncoder
-from ..plugin.reading import reading_checkpoint
-from .long_form_options import CHUNK_SECONDS
-
-logger = logging.getLogger(__name__)
+from .devices import products_in
 
 SAMPLE_RATE = 16000
 MAX_ATTENTION_SECONDS = 300  # all pairs of frames of 5 minutes are 225 million, in each head
-
-DTYPES = ("fp32", "bf16", "auto")
 
 ChunkCallback = Callable[[int, int, Tensor], None]
 
@@ -186,125 +173,3 @@ def front_end_of(model: nn.Module) -> nn.Module:
 def normalised(wave: Tensor) -> Tensor:
     """Normalise (samples,) to mean 0 and variance 1, as fairseq's ``task.normalize``."""
     return F.layer_norm(wave, wave.shape)
-
-
-def pick_device(name: str) -> torch.device:
-    """Turn "auto", "cpu" or "cuda" into a device; raises UserError if there is no such device."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UserError("`device` cuda: torch sees no CUDA device; use `device` cpu")
-    return torch.device(name)
-
-
-def pick_dtype(name: str, device: torch.device) -> str:
-    """Turn "auto", "fp32" or "bf16" into "fp32" or "bf16".
-
-    Raises:
-        UserError: bf16 on a GPU, or where torch does not multiply in it.
-    """
-    if name not in DTYPES:
-        raise UserError(f"`dtype` must be one of {', '.join(DTYPES)}; got {name}")
-    is_there = device.type == "cpu" and takes_bf16_products()
-    if name == "bf16" and not is_there:
-        here = "`device` is cuda" if device.type != "cpu" else "this is none, or torch is older than 2.9"
-        raise UserError(
-            f"`dtype` bf16 needs a CPU on which torch multiplies in bf16 (with AMX), and {here}: use `dtype` fp32"
-        )
-    return ("bf16" if is_there else "fp32") if name == "auto" else name
-
-
-def products_in(dtype: str) -> contextlib.AbstractContextManager:
-    """Return a context in which products' factors are rounded to the dtype, of :func:`pick_dtype`."""
-    return bf16_factors() if dtype == "bf16" else contextlib.nullcontext()
-
-
-def load_encoder(
-    checkpoint: Checkpoint,
-    device: torch.device,
-    chunk_seconds: float = CHUNK_SECONDS,
-    window_seconds: float | None = None,
-    dtype: str = "fp32",
-) -> RecordingEncoder:
-    """Build the encoder of a pre-trained or fine-tuned checkpoint, ours or stock ``wav2vec2``'s.
-
-    Raises:
-        UserError: it is of another model, or its parameters do not fit its configuration.
-    """
-    model = _build(checkpoint)
-    model.remove_pretraining_modules()
-    _load_weights(model, checkpoint, checkpoint.encoder_weights)
-    return RecordingEncoder(model.to(device).eval(), checkpoint.normalize, chunk_seconds, window_seconds, dtype)
-
-
-def load_quantising_model(checkpoint: Checkpoint, device: torch.device) -> Any:
-    """Build the model of a checkpoint that was pre-trained with a quantiser, ours or stock ``wav2vec2``'s.
-
-    Raises:
-        UserError: it is of another model, fine-tuned or without a quantiser, or its parameters do not fit its
-            configuration.
-    """
-    if checkpoint.is_finetuned:
-        raise UserError(f"{checkpoint.path} is fine-tuned and holds no quantiser: name the pre-trained checkpoint")
-    model = _build(checkpoint)
-    if model.quantizer is None:
-        raise UserError(f"{checkpoint.path} was pre-trained without a quantiser: codes need model.quantize_targets")
-    _load_weights(model, checkpoint, checkpoint.pretrained_weights)
-    return model.to(device).eval()
-
-
-@torch.no_grad()
-def quantise(encoder: RecordingEncoder, wave: Tensor, name: str) -> Iterator[Tensor]:
-    """Yield the indices (n, G) of the codebook entries of all frames of (samples,), chunk by chunk.
-
-    Args:
-        encoder: of :func:`load_quantising_model`.
-        wave: at 16 kHz, as :meth:`RecordingEncoder.prepared` gives it.
-        name: of the recording, for the error.
-
-    Raises:
-        UserError: the features are not finite.
-    """
-    model, chunk = encoder.model, max(1, round(encoder.chunk_seconds * encoder.frames_per_second))
-    for features in features_in_chunks(model, wave.to(model.mask_emb.device), chunk):
-        if not torch.isfinite(features).all():
-            raise UserError(
-                f"the features of {name} are not finite: the checkpoint's training had diverged; use an earlier one. "
-                "Nothing was written"
-            )
-        yield model.quantizer(features[0]).codes
-
-
-def _load_weights(model: Any, checkpoint: Checkpoint, weights: dict[str, Tensor]) -> None:
-    try:
-        model.upgrade_state_dict_named(weights, "")
-        model.load_state_dict(weights, strict=True)
-    except Misfit as error:
-        raise UserError(f"{checkpoint.path}: {error}") from error
-    except (RuntimeError, ValueError) as error:
-        raise UserError(f"{checkpoint.path}: parameters and configuration do not fit: {misfit(error)}") from error
-
-
-def _build(checkpoint: Checkpoint) -> Any:
-    with quiet_fairseq():
-        ours = importlib.import_module("fairseq_summarymixing.models.wav2vec2_summarymixing")
-    path, name = checkpoint.path, checkpoint.encoder_name
-    if name not in PRETRAINED_MODELS:
-        raise UserError(
-            f"{path} is a checkpoint of the model {name!r}; expected wav2vec2_summarymixing or wav2vec2, pre-trained "
-            "or fine-tuned"
-        )
-    known = {field.name for field in fields(ours.Wav2Vec2SummaryMixingConfig)}
-    values = {key: value for key, value in checkpoint.encoder_fields.items() if key in known}
-    unknown = sorted(checkpoint.encoder_fields.keys() - known)
-    if unknown and "arch" not in checkpoint.encoder_fields:  # of old files, which hold all options of a training
-        logger.warning(f"{path}: unknown fields of the model are left unread: {', '.join(unknown)}")
-    if name == STOCK_MODEL:
-        values["mixer"] = "self_attention"
-        values["activation_fn"] = str(values.get("activation_fn", "gelu"))
-    try:
-        with reading_checkpoint():
-            model = ours.Wav2Vec2SummaryMixingModel(ours.Wav2Vec2SummaryMixingConfig(**values))
-    except Exception as error:  # of any kind, by the values that the configuration holds
-        raise UserError(f"{path}: no model can be built of its configuration: {one_line(error)}") from error
-    return model

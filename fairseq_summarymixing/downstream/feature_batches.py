@@ -13,8 +13,9 @@ from torch.nn.utils.rnn import pad_sequence
 from ..errors import enough_memory_for
 from ..modules.long_form import PASSED_OVER
 from ..modules.speech_encoder import SpeechEncoder
+from .devices import products_in
 from .emissions import plan_batches
-from .encoder import SAMPLE_RATE, ChunkCallback, RecordingEncoder, memory_for_recording, products_in
+from .encoder import SAMPLE_RATE, ChunkCallback, RecordingEncoder, memory_for_recording
 from .inputs import Recording, ReportFailure
 from .usable import read_usable
 

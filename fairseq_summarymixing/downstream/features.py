@@ -15,19 +15,14 @@ from ..checkpoints import Checkpoint
 from ..errors import UserError, counted
 from ..files import atomic_write
 from ..modules.lean.derived import weights_stay
-from .encoder import (
-    SAMPLE_RATE,
-    RecordingEncoder,
-    check_batch_seconds,
-    load_encoder,
-    pick_device,
-    pick_dtype,
-)
+from .devices import pick_device, pick_dtype
+from .encoder import SAMPLE_RATE, RecordingEncoder, check_batch_seconds
 from .feature_batches import Encode, encodes_of, group_recordings, memory_for_group
 from .feature_files import FeatureFiles, refuse_conflicts, refuse_newcomer, refuse_other_dtype, version
 from .feature_formats import FORMATS, FeatureFormat, Shape, Shapes
 from .feature_store import store_of
 from .inputs import Recording, ReportFailure, file_of, find_recordings
+from .load_encoder import load_encoder
 from .long_form_options import CHUNK_SECONDS
 from .progress import AudioProgress, warn, warn_of
 from .usable import usable_lengths
@@ -64,7 +59,7 @@ def extract(
         window_seconds: let self-attention see windows of so much; the result is then not that of one pass.
         format: one of :data:`.feature_formats.FORMATS`.
         report: called with path and reason of each recording that cannot be used.
-        dtype: of products' factors, as :func:`.encoder.pick_dtype` takes it; what is written is fp32.
+        dtype: of products' factors, as :func:`.devices.pick_dtype` takes it; what is written is fp32.
         batch_seconds: short recordings are computed together, padded, up to so much; values then differ by rounding.
 
     Returns:

@@ -18,8 +18,9 @@ from ..input_files import kind_of
 from ..modules.lean.derived import weights_stay
 from .beam_search import BeamSearch
 from .decoder import Decoder, make_decoder
+from .devices import pick_device
 from .emissions import Batching, EmissionModel, check_finite, plan_batches
-from .encoder import SAMPLE_RATE, UnfitLength, normalised, pick_device
+from .encoder import SAMPLE_RATE, UnfitLength, normalised
 from .inputs import Recording, ReportFailure, find_recordings, read_length, read_wave
 from .progress import AudioProgress, warn, warn_of
 from .recogniser import check_checkpoint, load_recogniser

@@ -10,7 +10,7 @@ import torch
 from fairseq_summarymixing.checkpoints import Checkpoint
 from fairseq_summarymixing.checkpoints.former_lite import refuse_lite_with_combiner
 from fairseq_summarymixing.cli import main
-from fairseq_summarymixing.downstream.encoder import load_encoder
+from fairseq_summarymixing.downstream.load_encoder import load_encoder
 from fairseq_summarymixing.downstream.restore import restore
 from fairseq_summarymixing.errors import UserError
 from fairseq_summarymixing.models._warm_start import warm_start

@@ -8,7 +8,7 @@ import tiny
 import torch
 
 from fairseq_summarymixing.cli import main
-from fairseq_summarymixing.downstream import encoder as module
+from fairseq_summarymixing.downstream import devices as module
 from fairseq_summarymixing.downstream.emissions import Batching
 from fairseq_summarymixing.downstream.features import extract
 from fairseq_summarymixing.errors import UserError

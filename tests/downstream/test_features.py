@@ -8,7 +8,7 @@ from feature_runs import features
 
 from fairseq_summarymixing.checkpoints import Checkpoint
 from fairseq_summarymixing.downstream import encoder as module
-from fairseq_summarymixing.downstream.encoder import load_encoder
+from fairseq_summarymixing.downstream.load_encoder import load_encoder
 from fairseq_summarymixing.modules.build import MIXERS, Part
 from fairseq_summarymixing.modules.summary_mixing import SummaryMixing
 

@@ -8,6 +8,7 @@ pytest.importorskip("fairseq")
 from tiny import tone, write_wave
 
 from fairseq_summarymixing.cli import main
+from fairseq_summarymixing.downstream import codes as codes_of_recordings
 from fairseq_summarymixing.downstream import emissions, encoder
 
 LONG = "error: there is not enough memory for {}: use a smaller --chunk-seconds or cut the recording"
@@ -32,7 +33,7 @@ def last_line(arguments, capsys):
 @pytest.mark.parametrize("codes", [[], ["--codes"]])
 def test_features(codes, checkpoint, recording, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(encoder.RecordingEncoder, "_encode", no_memory)
-    monkeypatch.setattr(encoder, "features_in_chunks", no_memory)
+    monkeypatch.setattr(codes_of_recordings, "features_in_chunks", no_memory)
     arguments = ["features", checkpoint("summary_mixing"), recording, "-o", tmp_path / "out", *codes]
     assert last_line(arguments, capsys) == LONG.format(recording)
     assert not [path for path in (tmp_path / "out").glob("*") if path.is_file()]

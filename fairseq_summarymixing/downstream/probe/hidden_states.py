@@ -22,9 +22,11 @@ from ...data.audio import BadAudio
 from ...errors import UserError
 from ...files import atomic_write, make_folder
 from ...json_files import read_json
-from ..encoder import SAMPLE_RATE, RecordingEncoder, load_encoder, pick_device
+from ..devices import pick_device
+from ..encoder import SAMPLE_RATE, RecordingEncoder
 from ..feature_files import version
 from ..inputs import file_of, read_wave
+from ..load_encoder import load_encoder
 from ..long_form_options import CHUNK_SECONDS
 from ..progress import AudioProgress
 

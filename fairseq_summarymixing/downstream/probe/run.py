@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import UserError
-from ..encoder import pick_device
+from ..devices import pick_device
 from ..model_on_disk import read_model
 from .classify import Classify
 from .ctc import Ctc

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from fairseq_summarymixing.downstream.encoder import load_encoder, normalised
+from fairseq_summarymixing.downstream.encoder import normalised
 from fairseq_summarymixing.downstream.inputs import read_wave
+from fairseq_summarymixing.downstream.load_encoder import load_encoder
 from fairseq_summarymixing.downstream.model_on_disk import read_model
 from fairseq_summarymixing.downstream.probe import hidden_states as module
 from fairseq_summarymixing.downstream.probe.hidden_states import LongForm, compute_hidden_states, encoder_digest
