@@ -105,14 +105,22 @@ def _check_target(path: Path, kind: Optional[str] = None) -> None:
         raise UserError(f"{path} is {kind}; expected the name of a file to write")
 
 
+def check_folder(out: Union[str, Path]) -> None:
+    """Raise a UserError if a path for a folder of results, `out`, is something else; it may be absent."""
+    if os.path.lexists(out) and not os.path.isdir(out):
+        raise UserError(f"`out` {out} is {kind_of(out) or 'a file'}; expected a folder")
+
+
 def make_folder(folder: Union[str, Path]) -> None:
-    """Make a folder for files that are still to be computed.
+    """Make a folder for files that are still to be computed, and try whether files can be made in it.
 
     Raises:
-        UserError: it cannot be made; the message names the reason.
+        UserError: it cannot be made or written to; the message names the reason.
     """
     with _one_line(Path(folder)):
         _prepare(Path(folder))
+        with tempfile.TemporaryFile(dir=folder):
+            pass
 
 
 def sweep_leftovers(folder: Union[str, Path], unlocked: Sequence[str] = ()) -> List[Path]:

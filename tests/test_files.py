@@ -16,7 +16,7 @@ from tiny import ROOT
 
 from fairseq_summarymixing import files
 from fairseq_summarymixing.errors import UserError
-from fairseq_summarymixing.files import atomic_file, atomic_folder, atomic_write, sweep_leftovers
+from fairseq_summarymixing.files import atomic_file, atomic_folder, atomic_write, make_folder, sweep_leftovers
 
 # Writes TARGET in one of three ways, in steps, so that a kill may come at any of them
 WRITER = """
@@ -240,6 +240,11 @@ def test_where_there_are_no_locks_files_are_written_and_leftovers_stay(tmp_path,
     with atomic_write(tmp_path / "file") as file:
         file.write("whole")
     assert sorted(os.listdir(tmp_path)) == [".file.abcdefgh.part", "atomic_file", "atomic_folder", "file"]
+
+
+def test_a_folder_that_takes_no_files_is_refused_before_there_are_any():
+    with pytest.raises(UserError, match="^cannot write /proc/self: [^\n]+; nothing was changed$"):
+        make_folder("/proc/self")
 
 
 @pytest.mark.parametrize("kind", [atomic_write, atomic_file, atomic_folder])

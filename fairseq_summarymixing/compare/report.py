@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ..compat import require
-from ..files import atomic_write
+from ..files import atomic_write, check_folder, make_folder
 from ..tables import markdown
 from .curves import write_curves
 from .page import page
@@ -41,14 +41,16 @@ def compare(
         One line for people.
 
     Raises:
-        UserError: matplotlib is missing, or a run cannot be read.
+        UserError: matplotlib is missing, a run cannot be read, or ``out`` cannot be written to.
     """
     require("report", "matplotlib", purpose="compare")
+    out = Path(out)
+    check_folder(out)
     runs = read_runs(folders, names)
     own, runs = runs, [*runs, *read_references(references, runs)]
     results = read_probes(probes)
     styles = line_styles(runs)
-    out = Path(out)
+    make_folder(out)  # before anything is drawn
     sections = []
     for title, kind in (("Pre-training", PRETRAINING), ("Fine-tuning", FINETUNING)):
         chosen = [run for run in runs if run.kind == kind]

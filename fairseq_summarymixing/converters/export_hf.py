@@ -49,8 +49,8 @@ def export_hf(
         UserError: the checkpoint cannot be exported, transformers is missing, or outputs or texts differ.
     """
     require("hf", "transformers", "safetensors", purpose="export hf")
-    source = read_export_source(Checkpoint.read(checkpoint), data)
     with atomic_folder(folder) as temporary:
+        source = read_export_source(Checkpoint.read(checkpoint), data)
         config = write(source, temporary, spec_augment)
         figures = prove(source, load(source, temporary), temporary)
         (temporary / "README.md").write_text(model_card(source, config, AUTO[_kind(source)], figures), encoding="utf-8")

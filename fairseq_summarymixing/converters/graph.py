@@ -92,14 +92,15 @@ def _export(
 ) -> str:
     if not hasattr(torch, "export") or not hasattr(torch.export, "Dim"):
         raise UserError(f"this needs torch.export with dynamic shapes, of torch 2.5; here is {torch.__version__}")
-    source = read_export_source(Checkpoint.read(checkpoint), data)
-    with atomic_file(file) as temporary, _quiet():
-        model = waveform_model(source)
-        metadata = {"sample_rate": "16000", "min_samples": str(shortest(model.model))}
-        if source.symbols is not None:
-            metadata["symbols"] = json.dumps(source.symbols)
-        write(model, temporary, metadata)
-        differences = check_parity(source, open_written(temporary), tolerance)
+    with atomic_file(file) as temporary:
+        source = read_export_source(Checkpoint.read(checkpoint), data)
+        with _quiet():
+            model = waveform_model(source)
+            metadata = {"sample_rate": "16000", "min_samples": str(shortest(model.model))}
+            if source.symbols is not None:
+                metadata["symbols"] = json.dumps(source.symbols)
+            write(model, temporary, metadata)
+            differences = check_parity(source, open_written(temporary), tolerance)
     output = "logits" if source.is_ctc else "features"
     return f"{parity.summary(differences)}\n{file}: {', '.join(INPUTS)} to {output}, {LENGTHS}"
 

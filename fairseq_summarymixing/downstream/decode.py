@@ -18,8 +18,7 @@ from tqdm import tqdm
 from .. import __version__
 from ..checkpoints import Checkpoint
 from ..errors import UserError, counted
-from ..files import atomic_write, make_folder
-from ..input_files import kind_of
+from ..files import atomic_write, check_folder, make_folder
 from .beam_search import BeamDecoder, BeamSearch, tune
 from .decoder import make_decoder
 from .devices import pick_device
@@ -65,8 +64,7 @@ def decode(
     batching = batching or Batching()
     name = f"{Path(checkpoint).stem}-{split}" + ("" if beam_search is None else "-lm")
     folder = Path(out) if out else Path(checkpoint).parent / "decode" / name
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"`out` {folder} is {kind_of(folder) or 'a file'}; expected a folder")
+    check_folder(folder)
     inputs = _read(Checkpoint.read(checkpoint), data, split, batching)
     make_folder(folder)  # before hours of work
     answers = _compute(inputs, beam_search)

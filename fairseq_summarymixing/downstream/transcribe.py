@@ -13,7 +13,7 @@ from torch import Tensor
 from ..checkpoints import Checkpoint
 from ..data.audio import BadAudio
 from ..errors import UserError, printable
-from ..files import atomic_write
+from ..files import atomic_write, make_folder
 from ..input_files import kind_of
 from ..modules.lean.derived import weights_stay
 from .beam_search import BeamSearch
@@ -243,6 +243,7 @@ def _folder_writer(recordings: Sequence[Recording], out: Path, format: str) -> C
             )
 
     def write(transcripts: Iterable[Transcript]) -> int:
+        make_folder(out)
         count = 0
         for transcript in transcripts:
             with atomic_write(_file_of(out, transcript.name, format)) as file:
