@@ -10,7 +10,10 @@ import signal
 import sys
 import tempfile
 import traceback
+from multiprocessing import forkserver
 from pathlib import Path
+
+import fairseq_summarymixing
 
 MEMORY = 4 * 2**30  # bytes beyond what the imports take
 PRELOADED = ["fairseq_cli.hydra_train", "fairseq_summarymixing.models", "fairseq_summarymixing.tasks"]
@@ -18,9 +21,18 @@ PRELOADED += ["fairseq_summarymixing.cli", "fairseq_summarymixing.downstream.dec
 
 
 def forked():
-    """A context whose processes are forked off one that has imported fairseq and us."""
+    """A context whose processes are forked off one that has imported fairseq and us, from where this process has.
+
+    That one looks for packages in the folder where it starts first, which is a temporary one during some tests.
+    """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
+    here = os.getcwd()
+    os.chdir(Path(fairseq_summarymixing.__file__).parent.parent)
+    try:
+        forkserver.ensure_running()
+    finally:
+        os.chdir(here)
     return context
 
 
