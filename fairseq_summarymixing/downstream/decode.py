@@ -19,6 +19,7 @@ from .. import __version__
 from ..checkpoints import Checkpoint
 from ..errors import UserError, counted
 from ..files import atomic_write, check_folder, make_folder
+from ..json_files import read_json
 from .beam_search import BeamDecoder, BeamSearch, tune
 from .decoder import make_decoder
 from .devices import pick_device
@@ -49,7 +50,8 @@ def decode(
     Args:
         checkpoint: a fairseq ``wav2vec_ctc`` checkpoint of the task ``audio_finetuning``.
         data: folder with SPLIT.tsv and perhaps SPLIT.<labels>, labels as in fine-tuning (``ltr``).
-        out: folder for the files; default: ``decode/<checkpoint>-<split>`` beside the checkpoint.
+        out: folder for the files, replaced if they are there; default: ``decode/<checkpoint>-<split>`` beside the
+            checkpoint, where the files of other data are not replaced.
         batching: None = its defaults.
         beam_search: with a language model; None = greedy. With more than one best hypothesis also ``nbest.tsv``:
             row of the manifest from 0, rank from 1, score, words.
@@ -59,12 +61,14 @@ def decode(
         What ``result.json`` holds: rates in percent, None without references; times in seconds.
 
     Raises:
-        UserError: the checkpoint, the split or the device cannot be used.
+        UserError: the checkpoint, the split, the device or the folder cannot be used.
     """
     batching = batching or Batching()
     name = f"{Path(checkpoint).stem}-{split}" + ("" if beam_search is None else "-lm")
     folder = Path(out) if out else Path(checkpoint).parent / "decode" / name
     check_folder(folder)
+    if not out:
+        _keep_other_data(folder, data)
     inputs = _read(Checkpoint.read(checkpoint), data, split, batching)
     make_folder(folder)  # before hours of work
     answers = _compute(inputs, beam_search)
@@ -72,6 +76,16 @@ def decode(
     _write(folder, inputs, answers, nbest=beam_search is not None and beam_search.nbest > 1, timestamps=timestamps)
     _write_json(folder / "result.json", result)
     return {**result, "out": str(folder)}
+
+
+def _keep_other_data(folder: Path, data: str | Path) -> None:
+    """Raise a UserError where a folder that nobody named holds the decode of a split of that name of other data."""
+    try:
+        before = read_json(folder / "result.json").get("data")
+    except UserError:  # there is none, or it is no decode's
+        return
+    if isinstance(before, str) and os.path.realpath(before) != os.path.realpath(data):
+        raise UserError(f"{folder} holds the decode of {before}, which stays as it is: name a folder as `out`")
 
 
 class Inputs(NamedTuple):

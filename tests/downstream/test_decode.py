@@ -108,6 +108,24 @@ def test_the_answer_lies_beside_the_checkpoint_by_default(finetuned, corpus, tmp
     assert (checkpoint.parent / "decode" / "checkpoint_best-test" / "result.json").is_file()
 
 
+def test_a_split_of_the_same_name_of_other_data_replaces_nothing_by_default(finetuned, corpus, data, tmp_path, capsys):
+    checkpoint = tmp_path / "run" / "checkpoint_best.pt"
+    checkpoint.parent.mkdir()
+    shutil.copy(finetuned["wav2vec2"], checkpoint)
+    decode(checkpoint, corpus, "test")
+    decode(checkpoint, corpus, "test")  # again
+    folder = checkpoint.parent / "decode" / "checkpoint_best-test"
+    files = {path: path.read_bytes() for path in folder.iterdir()}
+    capsys.readouterr()
+    assert main(["decode", str(checkpoint), "--data", str(data), "--split", "test"]) == 1
+    assert capsys.readouterr().err == (
+        f"error: {folder} holds the decode of {corpus}, which stays as it is: name a folder as --out\n"
+    )
+    assert {path: path.read_bytes() for path in folder.iterdir()} == files
+    result = decode(checkpoint, data, "test", folder)
+    assert (result["data"], result["out"]) == (str(data), str(folder))
+
+
 def test_normalised_audio_is_decoded_as_it_was_trained(finetuned, corpus, tmp_path):
     """task.normalize of the checkpoint decides: quieter audio is the same audio only then."""
     quiet = tmp_path / "quiet"
