@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")
 LINE_STYLES = ("-", "--", ":", "-.")
 GREY = "#8a909c"  # of references, and of chance
+NAMES = re.compile(
+    "(pretraining|finetuning)-(loss|accuracy|code-perplexity|valid-wer|gradient-norm|learning-rate|updates-per-second|"
+    r"peak-memory|wer)|probe-\d+-layer-weights"
+)
+"""The names that figures have."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +109,7 @@ def draw_plots(runs: Sequence[Run], styles: Styles) -> list[Plot]:
 
 def draw(name: str, title: str, drawing: Callable[[Axes], None]) -> Plot:
     """Draw one figure in both themes."""
+    assert NAMES.fullmatch(name), name
     return Plot(name, title, _png(drawing, title, LIGHT), _png(drawing, title, DARK))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from ..files import atomic_write, check_folder, make_folder
 from ..tables import markdown
 from .curves import write_curves
 from .page import page
-from .plots import draw_plots, line_styles
+from .plots import NAMES, draw_plots, line_styles
 from .probe_results import read_probes
 from .probes import draw_probe, probe_markdown
 from .references import read_references
@@ -30,6 +30,8 @@ def compare(
     references: Sequence[str | Path] = (),
 ) -> str:
     """Write ``compare.html``, ``compare.md``, ``compare.json``, the plots as PNG, and each run's curves into ``out``.
+
+    Plots that an earlier comparison left in ``out`` go; the curves of its runs stay, as references for others.
 
     Args:
         folders: fairseq run folders, of pre-training, fine-tuning or both.
@@ -57,7 +59,10 @@ def compare(
         if chosen:
             sections.append((title, chosen, draw_plots(chosen, styles)))
     probed = [(result, draw_probe(result, number)) for number, result in enumerate(results, start=1)]
-    for plot in [*(plot for _, _, plots in sections for plot in plots), *(plot for _, plot in probed)]:
+    plots = [*(plot for _, _, plots in sections for plot in plots), *(plot for _, plot in probed)]
+    if (out / "compare.html").exists():
+        _remove_plots(out, {plot.name for plot in plots})
+    for plot in plots:
         with atomic_write(out / f"{plot.name}.png", "wb") as file:
             file.write(plot.light)
     for run in own:
@@ -71,6 +76,13 @@ def compare(
     with atomic_write(out / "compare.html") as file:
         file.write(page(sections, {name: colour for name, (colour, _) in styles.items()}, probed))
     return f"{len(own)} run{'s' * (len(own) != 1)}: {out / 'compare.html'}"
+
+
+def _remove_plots(out: Path, names: Collection[str]) -> None:
+    """Remove the plots of an earlier comparison that this one does not have: they would be taken for this one's."""
+    for path in out.glob("*.png"):
+        if NAMES.fullmatch(path.stem) and path.stem not in names:
+            path.unlink()
 
 
 def _markdown_section(title: str, runs: Sequence[Run]) -> str:

@@ -55,6 +55,28 @@ def test_json_and_markdown_hold_the_numbers(write, tmp_path):
     assert "| tuned |" in text and "12.5 (11.0 to 14.0)" in text
 
 
+def test_plots_of_an_earlier_comparison_do_not_stay(write, tmp_path):
+    pytest.importorskip("matplotlib")
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in ("pretraining-loss.png", "pretraining-mine.png", "notes.txt"):
+        (out / name).write_text("mine")
+    tuned = finetuning(write)
+    compare([tuned], out)
+    assert (out / "pretraining-loss.png").read_text() == "mine"  # compare has not been here before
+    compare([write("pre", heading(), inner(10), inner(20), valid(20))], out)
+    compare([tuned], out)
+    assert sorted(path.name for path in out.iterdir() if not path.name.startswith("finetuning-")) == [
+        "compare.html",
+        "compare.json",
+        "compare.md",
+        "curves",
+        "notes.txt",
+        "pretraining-mine.png",
+    ]
+    assert {path.stem for path in (out / "curves").iterdir()} == {"pre", tuned.name}
+
+
 def test_a_run_keeps_its_colour_whatever_else_is_drawn(write):
     runs = read_runs([write(f"run{index}", inner(10)) for index in range(8)])
     styles = line_styles(runs)
