@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..checkpoints import Checkpoint
 from ..errors import UserError, counted, printable
-from ..files import atomic_write
+from ..files import atomic_write, check_folder
 from ..modules.long_form import features_in_chunks
 from .devices import pick_device
 from .encoder import SAMPLE_RATE, RecordingEncoder, memory_for_recording
@@ -46,6 +46,9 @@ def extract_codes(
     Raises:
         UserError: an argument or the checkpoint cannot be used, or the disk is full.
     """
+    check_folder(out)
+    if Path(out).suffix == ".tsv" and not Path(out).exists():
+        raise UserError(f"`out` {out}: codes are written to {CODES} in a folder; name the folder")
     recordings = find_recordings(audio, report)
     read = Checkpoint.read(checkpoint)
     encoder = RecordingEncoder(load_quantising_model(read, pick_device(device)), read.normalize, chunk_seconds, None)
