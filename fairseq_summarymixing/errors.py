@@ -110,6 +110,13 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}{'s' * (number != 1)}"
 
 
+def duration(seconds: float) -> str:
+    """Return "1.25 hours", below an hour "12.3 minutes", below a minute "4.5 seconds"."""
+    if seconds >= 3600:
+        return f"{seconds / 3600:.2f} hours"
+    return f"{seconds / 60:.1f} minutes" if seconds >= 60 else f"{seconds:.1f} seconds"
+
+
 def first_of(items: Sequence[str], joint: str = ", ", noun: str = "more") -> str:
     """Return the first three items and how many there are besides: "a, b, c and 2 more"."""
     more = f" and {len(items) - 3} {noun}" if len(items) > 3 else ""

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import soundfile
 
-from ..errors import UserError, counted
+from ..errors import UserError, counted, duration
 from .audio import SAMPLE_RATE, BadAudio, not_audio, write_flac
 from .folder_options import check_places, refuse_leftovers
 from .manifest import Row, file_names, write_splits
@@ -192,9 +192,9 @@ def write_segments(
     write_splits(out, out / "audio", splits)
     lines = []
     for split, rows in splits.items():
-        hours = sum(row.frames for row in rows) / SAMPLE_RATE / 3600
+        length = duration(sum(row.frames for row in rows) / SAMPLE_RATE)
         lines.append(
-            f"{split}: {hours:.2f} hours, {counted(len(rows), 'segment')}, "
+            f"{split}: {length}, {counted(len(rows), 'segment')}, "
             f"{counted(len({row.path[:3] for row in rows}), 'speaker')}"
         )
     left_out = f"left out: {counted(len(report.entries), 'recording')}"

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ..errors import UserError, counted, printable
+from ..errors import UserError, counted, duration, printable
 from .audio import SAMPLE_RATE
 from .formats import extension_of, why_passed_over
 from .recordings import Recording, WrongRate
@@ -23,11 +23,11 @@ def summary(
     reported: int,
     report_path: Path,
 ) -> str:
-    """Return hours, recordings and speakers of each split, what splits share, and what was left out."""
+    """Return length, recordings and speakers of each split, what splits share, and what was left out."""
     lines = []
     for split, recordings in splits.items():
-        hours = sum(recording.seconds for recording in recordings) / 3600
-        line = f"{split}: {hours:.2f} hours, {counted(len(recordings), 'recording')}"
+        length = duration(sum(recording.seconds for recording in recordings))
+        line = f"{split}: {length}, {counted(len(recordings), 'recording')}"
         if recordings[0].speaker is not None:
             line += f", {counted(len(_speakers(recordings)), 'speaker')}"
         lines.append(line)

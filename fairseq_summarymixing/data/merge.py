@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..errors import UserError, counted
+from ..errors import UserError, counted, duration
 from .audio import SAMPLE_RATE
 from .folder_options import refuse_leftovers
 from .labels import read_counts, read_labels, read_trials
@@ -98,8 +98,8 @@ def _merge_split(name: str, corpora: Sequence[Corpus], root: str, contents: dict
         trials += [Trial(one.same, before + one.first, before + one.second) for one in split.trials]
         for kind in kept:
             contents[f"{name}.{kind}"] += split.labels[kind] * times
-        hours = times * sum(frames for _, frames in split.rows) / SAMPLE_RATE / 3600
-        parts.append(f"{times} x {len(split.rows)} of {corpus.folder} ({hours:.2f} hours)")
+        length = duration(times * sum(frames for _, frames in split.rows) / SAMPLE_RATE)
+        parts.append(f"{times} x {len(split.rows)} of {corpus.folder} ({length})")
     if trials:
         contents[f"{name}.trials"] = trial_lines(trials)
     line = f"{name}: {counted(len(contents[f'{name}.tsv']) - 1, 'row')}: {', '.join(parts)}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from ..errors import UserError, counted, printable
+from ..errors import UserError, counted, duration, printable
 from ..tables import aligned
 from .audio import SAMPLE_RATE
 from .copies import Copies
@@ -87,7 +87,7 @@ def write_corpus(corpus: PublishedCorpus, out: Path, workers: int | None = None)
     trials = {name: _usable(some, recordings) for name, some in corpus.trials.items()}
     write_splits(out, root, rows, trials)
     lines = [
-        f"{name}: {sum(row.frames for row in split) / SAMPLE_RATE / 3600:.2f} hours, {counted(len(split), 'recording')}"
+        f"{name}: {duration(sum(row.frames for row in split) / SAMPLE_RATE)}, {counted(len(split), 'recording')}"
         for name, split in rows.items()
     ]
     lines += [f"{name}: {len(some)} of {len(corpus.trials[name])} trials" for name, some in trials.items()]

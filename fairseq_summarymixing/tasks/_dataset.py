@@ -108,9 +108,9 @@ class ResilientAudioDataset(RawAudioDataset):
         return int(self._unusable.sum())
 
     @property
-    def hours(self) -> float:
+    def seconds(self) -> float:
         """The length of all files, by the manifest."""
-        return float(np.sum(self.sizes)) / self.sample_rate / 3600
+        return float(np.sum(self.sizes)) / self.sample_rate
 
     @property
     def can_reuse_epoch_itr_across_epochs(self) -> bool:

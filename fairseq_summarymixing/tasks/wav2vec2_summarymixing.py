@@ -22,7 +22,7 @@ from omegaconf import II
 
 from ..checkpoints.names import OUR_MODEL
 from ..data.audio import RATES
-from ..errors import UserError, exits_in_one_line
+from ..errors import UserError, duration, exits_in_one_line
 from ..modules.config import check_range, is_default
 from ..modules.lean.activation_memory import count_activation_bytes
 from ..protocols import as_pretraining_model
@@ -195,8 +195,8 @@ class Wav2Vec2SummaryMixingTask(SkippingTask):
         processes = distributed_utils.get_data_parallel_world_size()
         hours = report.samples / samples_per_hour * processes * accumulated
         logger.info(
-            "%.2f h of audio in %d files; one update takes about %.4g h (%d processes x %d accumulated batches); %s",
-            dataset.hours,
+            "%s of audio in %d files; one update takes about %.4g h (%d processes x %d accumulated batches); %s",
+            duration(dataset.seconds),
             len(dataset),
             hours,
             processes,

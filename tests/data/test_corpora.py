@@ -35,7 +35,7 @@ def test_librispeech_gives_every_split_and_fairseqs_train_and_valid(librispeech,
     assert (out / "valid.ltr").read_text().splitlines() == ["H E L L O | D E V |"] * 3
     assert (out / "train.wrd").read_text().splitlines() == ["HELLO TRA"] * 6
     assert (out / "dict.ltr.txt").read_text().splitlines()[:2] == ["L 24", "| 24"]
-    assert "train: 0.00 hours, 6 recordings" in result.stdout
+    assert "train: 3.0 seconds, 6 recordings" in result.stdout
 
 
 def test_librispeech_reports_damaged_recordings(librispeech, tmp_path, run):

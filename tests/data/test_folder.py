@@ -6,7 +6,7 @@ import soundfile
 
 from fairseq_summarymixing.data.folder import make_manifests
 from fairseq_summarymixing.data.manifest import read_manifest
-from fairseq_summarymixing.errors import UserError
+from fairseq_summarymixing.errors import UserError, duration
 
 HALF = {"valid_percent": 30, "test_percent": 20}
 
@@ -21,6 +21,13 @@ def contents(out, root):
     return {str(path.relative_to(out)): path.read_bytes().replace(os.fsencode(root), b"ROOT") for path in files}
 
 
+@pytest.mark.parametrize(
+    "seconds, text", [(0, "0.0 seconds"), (6.12, "6.1 seconds"), (90, "1.5 minutes"), (3690, "1.02 hours")]
+)
+def test_a_length_is_given_in_a_unit_of_its_size(seconds, text):
+    assert duration(seconds) == text
+
+
 def test_each_recording_is_in_one_split_sorted_with_its_native_frames(corpus, tmp_path):
     summary = make_manifests(corpus, tmp_path / "out", **HALF)
     found = [paths(tmp_path / "out", split) for split in ("train", "valid", "test")]
@@ -31,7 +38,7 @@ def test_each_recording_is_in_one_split_sorted_with_its_native_frames(corpus, tm
     root, rows = read_manifest(tmp_path / "out" / "train.tsv")
     assert root == str(corpus)
     assert all(frames == soundfile.info(os.path.join(root, path)).frames for path, frames in rows)
-    assert f"train: 0.00 hours, {len(found[0])} recordings" in summary
+    assert f"train: 6.1 seconds, {len(found[0])} recordings" in summary
     assert "left out: 0 of 40 recordings" in summary
 
 

@@ -129,7 +129,9 @@ def test_the_summary_accounts_for_all_speech(librilight, tmp_path, run):
         "9\t1\t2\t0.0009",
     ]
     assert "recordings: 5, 3 of them kept" in result.stdout
-    assert "left out, not readable as audio: 1 recording, 0.00 hours of speech" in result.stdout
+    assert "left out, not readable as audio: 1 recording, 3.4 seconds of speech" in result.stdout
+    assert "speech: 19.8 seconds, 15.5 seconds of it kept" in result.stdout
+    assert "speakers: 2, each with 3.3 seconds to 12.2 seconds, in the median 7.7 seconds" in result.stdout
     assert [line.split() for line in result.stdout.splitlines() if "#" in line] == [
         ["0-2", "s", "#" * 50, "4"],
         ["2-4", "s", "#" * 38, "3"],

@@ -52,7 +52,7 @@ def test_published_splits_with_texts_from_their_own_tables(common_voice, tmp_pat
     assert sorted(found["test"]) == sorted(f"clip_{number}.wav" for number in range(9, 12))
     assert lines(out, "train.wrd") == ["he said clip 's"] * 6
     assert lines(out, "dict.ltr.txt")[0] == "| 48"  # one dictionary, of all 12
-    assert "train: 0.00 hours, 6 recordings, 2 speakers" in summary
+    assert "train: 1.4 seconds, 6 recordings, 2 speakers" in summary
     assert "both in train and in valid: 1 speaker" in summary and "both in valid and in test: 1 speaker" in summary
     assert "in no list: 1 recording" in summary and "left out: 0 of 12 recordings" in summary
 

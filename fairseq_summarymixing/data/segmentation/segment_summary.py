@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...errors import counted
+from ...errors import counted, duration
 from ...files import atomic_write
 from ..audio import SAMPLE_RATE
 from ..report import printable
@@ -73,17 +73,21 @@ def write_speakers(folder: Path, recordings: Sequence[Segmented]) -> None:
 
 def describe(summary: dict) -> str:
     """Return the lines to print."""
-    per_speaker = "/".join(f"{hours:.2f}" for hours in summary["hours_per_speaker"].values())
+    least, median, most = (_length(hours) for hours in summary["hours_per_speaker"].values())
     lines = [
         f"recordings: {summary['recordings']}, {summary['recordings_kept']} of them kept",
-        f"speech: {summary['hours_of_speech']:.2f} hours, {summary['hours_kept']:.2f} kept",
+        f"speech: {_length(summary['hours_of_speech'])}, {_length(summary['hours_kept'])} of it kept",
         f"segments: {summary['segments']}",
-        f"speakers: {summary['speakers']}, with {per_speaker} hours (least/median/most)",
+        f"speakers: {summary['speakers']}, each with {least} to {most}, in the median {median}",
     ]
     for reason, lost in summary["left_out"].items():
         recordings = counted(lost["recordings"], "recording")
-        lines.append(f"left out, {reason}: {recordings}, {lost['hours']:.2f} hours of speech")
-    most = max(summary["lengths"].values(), default=1)
+        lines.append(f"left out, {reason}: {recordings}, {_length(lost['hours'])} of speech")
+    highest = max(summary["lengths"].values(), default=1)
     for seconds, count in summary["lengths"].items():
-        lines.append(f"{seconds:>9} s {'#' * -(-BAR * count // most):{BAR}} {count}")
+        lines.append(f"{seconds:>9} s {'#' * -(-BAR * count // highest):{BAR}} {count}")
     return "\n".join(lines)
+
+
+def _length(hours: float) -> str:
+    return duration(hours * 3600)

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ...errors import counted
+from ...errors import counted, duration
 from ...files import atomic_write
 from ...tables import markdown
 from .differences import differences
@@ -115,4 +115,4 @@ def _versions(results: Sequence[Result]) -> list[str]:
         lines.append(f"speechbrain/benchmarks, {commit}")
     seconds = sum(result["seconds"] for result in results)
     devices = ", ".join(dict.fromkeys(result["device"] for result in results))
-    return [*lines, f"{counted(len(results), 'run')}, {seconds / 3600:.1f} hours on {devices}"]
+    return [*lines, f"{counted(len(results), 'run')}, {duration(seconds)} on {devices}"]

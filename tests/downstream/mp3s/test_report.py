@@ -56,7 +56,7 @@ def test_means_over_seeds_stand_beside_the_published_numbers(tmp_path, capsys):
     assert welsh[:5] == ["Welsh, BiLSTM", "test", "WER % ↓", "48.50 ± 0.71 (2)", "50.75 ± 0.35 (2)"]
     assert welsh[5:] == ["48.3", "50.8", "54.5", "45.4", "54", "44.32"]
     assert row(text, "SLURP, BiLSTM")[:5] == ["SLURP, BiLSTM", "test", "accuracy % ↑", "80.00", "–"]
-    assert "commit 3560542" in text and "speechbrain 1.1.2" in text and "5 runs, 2.5 hours on cpu" in text
+    assert "commit 3560542" in text and "speechbrain 1.1.2" in text and "5 runs, 2.50 hours on cpu" in text
     assert (tmp_path / "layer_weights.png").read_bytes()[:4] == b"\x89PNG"
     scores = json.loads((tmp_path / "report.json").read_text())["scores"]
     assert scores[0]["scores"]["a twin"] == {"1": 51.0, "2": 50.5}
