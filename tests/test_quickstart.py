@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import runpy
 import signal
 import subprocess
 import sys
@@ -111,3 +112,11 @@ def test_a_folder_without_audio_is_a_one_line_error(tmp_path):
     result = quickstart("--audio", str(tmp_path / "audio"), "--out", str(tmp_path / "out"))
     assert result.returncode == 1
     assert "holds no audio files" in result.stderr and "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], ["DIR"], ["DIR", "a.wav", "b.wav"]])
+def test_transcribing_without_fairseq_takes_two_arguments(arguments, monkeypatch):
+    path = "examples/quickstart/transcribe.py"
+    monkeypatch.setattr("sys.argv", [path, *arguments])
+    with pytest.raises(SystemExit, match=f"^usage: python {path} DIR AUDIO$"):
+        runpy.run_path(str(ROOT / path), run_name="__main__")

@@ -25,4 +25,6 @@ def main(directory: str, audio: str) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit("usage: python examples/quickstart/transcribe.py DIR AUDIO")
     main(*sys.argv[1:])
