@@ -147,6 +147,8 @@ def check(path: Path = FILE, write: bool = False) -> str:
         return f"{path} holds {len(found)} steps"
     try:
         before = json.loads(path.read_text(encoding="utf-8"))
+        if not all(type(value) is int and value > 0 for counts in before.values() for value in counts.values()):
+            raise ValueError("a count is none")
         others = [step for step in {**before, **found} if before.get(step, {}).keys() != found.get(step, {}).keys()]
         changes = [
             [step, name, before[step][name], value, f"{value / before[step][name]:.3f}"]

@@ -70,6 +70,10 @@ def test_what_has_become_worse_is_named_and_what_is_better_shown(tmp_path, monke
     monkeypatch.setattr(counts, "count", lambda: {"a step": {"operations": 1000, "calls": 50}})
     with pytest.raises(UserError, match="counts.json holds no counts of these steps; write them: bench check --write"):
         counts.check(file)
+    for value in (0, -5, float("nan"), "5", None):
+        file.write_text(json.dumps({"a step": {"operations": 1000, "calls": value}}))
+        with pytest.raises(UserError, match="counts.json holds no counts of these steps; write them"):
+            counts.check(file)
     counts.check(file, write=True)
     assert counts.check(file) == "1 steps cost what they did"
     file.write_text(json.dumps({"a step": {"operations": 1000, "calls": 50}, "one that is gone": {"calls": 5}}))
