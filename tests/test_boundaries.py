@@ -67,6 +67,13 @@ def test_a_room_imports_no_room_but_those_below_it(room):
     assert found & {*ROOMS, "cli", "__main__"} <= set(MAY_IMPORT[room])
 
 
+def test_rooms_that_may_not_import_each_other_mean_one_sample_rate():
+    from fairseq_summarymixing.data.audio import SAMPLE_RATE
+    from fairseq_summarymixing.modules import log_mel
+
+    assert log_mel.SAMPLE_RATE == SAMPLE_RATE
+
+
 def test_the_method_is_read_in_one_page_that_needs_no_other_file_of_ours():
     path = PACKAGE / "modules" / "summary_mixing.py"
     assert not list(imported(path))

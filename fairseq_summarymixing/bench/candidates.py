@@ -19,9 +19,8 @@ from ..modules.build import MIXERS, build_encoder, build_frontend
 from ..modules.config import EncoderConfig, FrontendConfig, MaskingConfig, ObjectiveConfig
 from ..modules.contrastive import diversity_loss
 from ..modules.lean.replace import make_lean
+from ..modules.log_mel import SAMPLE_RATE
 from ..modules.wav2vec2 import Wav2Vec2
-
-SAMPLES_PER_SECOND = 16000
 
 
 class Shape(NamedTuple):
@@ -85,11 +84,11 @@ def build(work: str, shape: str, name: str, batch: int, seconds: float, device: 
     sizes = SHAPES[shape]
     make = CANDIDATES[work][name]
     if work == "step":
-        source = torch.randn(batch, round(seconds * SAMPLES_PER_SECOND), device=device)
+        source = torch.randn(batch, round(seconds * SAMPLE_RATE), device=device)
     else:
         with torch.device("meta"):
             hop = build_frontend(sizes.frontend).hop
-        frames = round(seconds * SAMPLES_PER_SECOND / hop)
+        frames = round(seconds * SAMPLE_RATE / hop)
         source = torch.randn(batch, frames, sizes.encoder.encoder_embed_dim, device=device, dtype=dtype)
         source.requires_grad_()
     with torch.device(device):  # a GPU draws random weights in no time

@@ -22,6 +22,7 @@ from ..compat import require
 from ..errors import UserError
 from ..files import atomic_folder
 from ..models._hf_config import mask_fields, to_hf
+from ..modules.log_mel import SAMPLE_RATE
 from . import parity
 from .export_source import ExportSource, plain, read_export_source
 from .model_card import model_card
@@ -106,7 +107,7 @@ def _preprocessor(source: ExportSource) -> dict[str, Any]:
     config = {
         "feature_extractor_type": "Wav2Vec2FeatureExtractor",
         "feature_size": 1,
-        "sampling_rate": 16000,
+        "sampling_rate": SAMPLE_RATE,
         "padding_value": 0.0,
         "padding_side": "right",
         "do_normalize": source.checkpoint.normalize,

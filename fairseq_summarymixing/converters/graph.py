@@ -18,7 +18,7 @@ from ..compat import require
 from ..downstream.load_encoder import load_encoder
 from ..errors import UserError
 from ..files import atomic_file
-from ..modules.log_mel import normalise
+from ..modules.log_mel import SAMPLE_RATE, normalise
 from ..modules.speech_encoder import SpeechEncoder
 from . import parity
 from .export_source import ExportSource, read_export_source
@@ -96,7 +96,7 @@ def _export(
         source = read_export_source(Checkpoint.read(checkpoint), data)
         with _quiet():
             model = waveform_model(source)
-            metadata = {"sample_rate": "16000", "min_samples": str(shortest(model.model))}
+            metadata = {"sample_rate": str(SAMPLE_RATE), "min_samples": str(shortest(model.model))}
             if source.symbols is not None:
                 metadata["symbols"] = json.dumps(source.symbols)
             write(model, temporary, metadata)

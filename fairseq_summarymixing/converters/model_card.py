@@ -6,7 +6,8 @@ from typing import Any
 
 from .. import __version__
 from ..checkpoints.names import CTC_MODEL
-from ..downstream.encoder import SAMPLE_RATE, front_end_of
+from ..downstream.encoder import front_end_of
+from ..modules.log_mel import SAMPLE_RATE
 from .export_source import ExportSource
 
 CARD = """\

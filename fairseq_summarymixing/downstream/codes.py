@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from ..checkpoints import Checkpoint
+from ..data.audio import SAMPLE_RATE
 from ..errors import UserError, counted, printable
 from ..files import atomic_write, check_folder
 from ..modules.long_form import features_in_chunks
 from .devices import pick_device
-from .encoder import SAMPLE_RATE, RecordingEncoder, memory_for_recording
+from .encoder import RecordingEncoder, memory_for_recording
 from .inputs import ReportFailure, find_recordings
 from .load_encoder import load_quantising_model
 from .long_form_options import CHUNK_SECONDS

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..data.audio import SAMPLE_RATE
 from ..errors import UserError, enough_memory_for
 from ..modules.attention import SelfAttention
 from ..modules.chunks import chunk_bounds
@@ -18,7 +19,6 @@ from ..modules.long_form import chunking_obstacle, encode_in_chunks
 from ..modules.speech_encoder import SpeechEncoder
 from .devices import products_in
 
-SAMPLE_RATE = 16000
 MAX_ATTENTION_SECONDS = 300  # all pairs of frames of 5 minutes are 225 million, in each head
 
 ChunkCallback = Callable[[int, int, Tensor], None]

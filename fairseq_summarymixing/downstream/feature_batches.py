@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from ..data.audio import SAMPLE_RATE
 from ..errors import enough_memory_for
 from ..modules.long_form import PASSED_OVER
 from ..modules.speech_encoder import SpeechEncoder
 from .devices import products_in
 from .emissions import plan_batches
-from .encoder import SAMPLE_RATE, ChunkCallback, RecordingEncoder, memory_for_recording
+from .encoder import ChunkCallback, RecordingEncoder, memory_for_recording
 from .inputs import Recording, ReportFailure
 from .usable import read_usable
 

@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from ..checkpoints import Checkpoint
+from ..data.audio import SAMPLE_RATE
 from ..errors import UserError, counted
 from ..files import atomic_write
 from ..modules.lean.derived import weights_stay
 from .devices import pick_device, pick_dtype
-from .encoder import SAMPLE_RATE, RecordingEncoder, check_batch_seconds
+from .encoder import RecordingEncoder, check_batch_seconds
 from .feature_batches import Encode, encodes_of, group_recordings, memory_for_group
 from .feature_files import FeatureFiles, refuse_conflicts, refuse_newcomer, refuse_other_dtype, version
 from .feature_formats import FORMATS, FeatureFormat, Shape, Shapes

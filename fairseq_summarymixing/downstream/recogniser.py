@@ -12,9 +12,10 @@ import torch
 from ..checkpoints import Checkpoint
 from ..checkpoints.names import CTC_MODEL, STOCK_MODEL
 from ..compat import quiet_fairseq
+from ..data.audio import SAMPLE_RATE
 from ..errors import UserError
 from ..plugin.corpora import sound_dictionary
-from .encoder import SAMPLE_RATE, front_end_of
+from .encoder import front_end_of
 from .hypothesis import Hypothesis, TimedWord, word_times
 from .restore import restore
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from ..checkpoints import Checkpoint
-from ..data.audio import BadAudio
+from ..data.audio import SAMPLE_RATE, BadAudio
 from ..errors import UserError, printable
 from ..files import atomic_write, make_folder
 from ..input_files import kind_of
@@ -20,7 +20,7 @@ from .beam_search import BeamSearch
 from .decoder import Decoder, make_decoder
 from .devices import pick_device
 from .emissions import Batching, EmissionModel, check_finite, plan_batches
-from .encoder import SAMPLE_RATE, UnfitLength, normalised
+from .encoder import UnfitLength, normalised
 from .inputs import Recording, ReportFailure, find_recordings, read_length, read_wave
 from .progress import AudioProgress, warn, warn_of
 from .recogniser import check_checkpoint, load_recogniser

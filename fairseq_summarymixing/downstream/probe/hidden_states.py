@@ -18,12 +18,12 @@ from torch import Tensor
 
 from ... import __version__
 from ...checkpoints import Checkpoint
-from ...data.audio import BadAudio
+from ...data.audio import SAMPLE_RATE, BadAudio
 from ...errors import UserError
 from ...files import atomic_write, make_folder
 from ...json_files import read_json
 from ..devices import pick_device
-from ..encoder import SAMPLE_RATE, RecordingEncoder
+from ..encoder import RecordingEncoder
 from ..feature_files import version
 from ..inputs import file_of, read_wave
 from ..load_encoder import load_encoder
