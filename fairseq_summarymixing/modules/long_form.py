@@ -14,9 +14,7 @@ from torch import Tensor, nn
 from .capabilities import find_obstacle
 from .chunks import Moments, chunk_bounds, update_in_chunks
 from .frontend import ConvFeatureExtractor, LogMelExtractor
-from .lean.frontend import LeanConvFeatureExtractor
-from .lean.recompute import is_without_gradients
-from .lean.waveform import features_of, is_computed_here
+from .lean.frontend import quick_features
 from .log_mel import HOP, WINDOW
 from .speech_encoder import SpeechEncoder
 
@@ -161,9 +159,9 @@ def _waveform_chunks(frontend: ConvFeatureExtractor, wave: Tensor, frames: int, 
 
 def _compute_features(frontend: ConvFeatureExtractor, wave: Tensor, chunk: int) -> Callable[[Tensor], Tensor]:
     """Return a function from a piece of the waveform to its features (n, C)."""
-    is_lean = isinstance(frontend, LeanConvFeatureExtractor) and frontend.parts_are_plain()
-    if is_lean and is_without_gradients(wave) and is_computed_here(frontend):
-        return features_of(frontend, wave)
+    quick = quick_features(frontend, wave)
+    if quick is not None:
+        return quick
     first, *others = frontend.conv_layers
     convolution, _, *norm, activation = first
     normalise = norm[0] if norm else nn.Identity()

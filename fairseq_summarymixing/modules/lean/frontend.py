@@ -1,6 +1,6 @@
 """The waveform front end that stores each convolution's output once, and none where no gradient is wanted."""
 
-from typing import Callable
+from typing import Callable, Optional
 
 from torch import Tensor, nn
 
@@ -8,7 +8,7 @@ from ..frontend import ConvFeatureExtractor, TransposeLast
 from .convolution import LeanConv1d, convolution
 from .recompute import is_without_gradients, recompute
 from .stepping_aside import is_plain
-from .waveform import convolve, is_computed_here
+from .waveform import convolve, features_of, is_computed_here
 
 # what may be recomputed: it draws no random numbers
 PARTS = (nn.Sequential, LeanConv1d, nn.Identity, nn.GroupNorm, nn.LayerNorm, TransposeLast, nn.GELU)
@@ -36,6 +36,15 @@ class LeanConvFeatureExtractor(ConvFeatureExtractor):
             type(layer) is nn.Sequential and all(is_plain(part, *PARTS) for part in layer.modules())
             for layer in self.conv_layers
         )
+
+
+def quick_features(frontend: ConvFeatureExtractor, wave: Tensor) -> Optional[Callable[[Tensor], Tensor]]:
+    """Return what computes the features (n, C) of any piece of a waveform (samples,), normalised over the whole, by
+    products; None where the layers are to be called."""
+    is_lean = isinstance(frontend, LeanConvFeatureExtractor) and frontend.parts_are_plain()
+    if is_lean and is_without_gradients(wave) and is_computed_here(frontend):
+        return features_of(frontend, wave)
+    return None
 
 
 def _through(parts: nn.Sequential) -> Callable[[Tensor], Tensor]:
