@@ -7,18 +7,21 @@ With --ctc a model for letters, ``wav2vec_ctc``, around it. Random weights, the 
 """
 
 import argparse
+import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Dict, Sequence
+from typing import Any, Dict, Sequence, Tuple
 
 import torch
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from torch import nn
+from yaml import YAMLError
 
 from fairseq_summarymixing.compat import quiet_fairseq
 from fairseq_summarymixing.errors import UserError, exit_status
+from fairseq_summarymixing.files import atomic_write
 
 Fields = Dict[str, Any]
 LETTERS = "|ETAOINSHRDLUCMFWYGPBVK'XJQZ"
@@ -38,11 +41,8 @@ def write_untrained(recipe: Path, checkpoint: Path, ctc: bool = False, overrides
 
     from fairseq_summarymixing import models, tasks  # noqa: F401  # which registers them
 
-    if not recipe.is_file():
-        raise UserError(f"{recipe}: there is no such recipe")
-    settings = OmegaConf.merge(OmegaConf.load(recipe), OmegaConf.from_dotlist(list(overrides)))
-    model_fields, task_fields = (OmegaConf.to_container(settings[part]) for part in ("model", "task"))
-    name = model_fields["_name"]
+    model_fields, task_fields = read_recipe(recipe, overrides)
+    name = model_fields.get("_name")
     if name not in MODEL_REGISTRY or "w2v_path" in model_fields:
         raise UserError(f"{recipe}: expected a pre-training recipe; its model is {name}")
     task = {**task_fields, "data": ""}
@@ -56,6 +56,20 @@ def write_untrained(recipe: Path, checkpoint: Path, ctc: bool = False, overrides
         save_ctc(checkpoint, {"model": model_fields, "task": task})
     else:
         save(checkpoint, model, {**plain(config), "_name": name}, task, {})
+
+
+def read_recipe(recipe: Path, overrides: Sequence[str]) -> Tuple[Fields, Fields]:
+    """Return the fields of a recipe's model and of its task, with overrides."""
+    stray = [override for override in overrides if not re.match(r"(model|task)\.\w+=", override)]
+    if stray:
+        raise UserError(f"expected fields as in model.encoder_layers=2; got {stray[0]}")
+    try:
+        settings = OmegaConf.merge(OmegaConf.load(recipe), OmegaConf.from_dotlist(list(overrides)))
+        return OmegaConf.to_container(settings["model"]), OmegaConf.to_container(settings["task"])
+    except FileNotFoundError as error:
+        raise UserError(f"{recipe}: there is no such recipe") from error
+    except (OmegaConfBaseException, YAMLError, KeyError, TypeError, ValueError, OSError) as error:
+        raise UserError(f"{recipe}: expected a recipe in YAML with model and task") from error
 
 
 def save_ctc(checkpoint: Path, inner: Fields) -> None:
@@ -81,7 +95,8 @@ def save(checkpoint: Path, model: nn.Module, model_fields: Fields, task: Fields,
     configuration = {"model": model_fields, "task": task, "criterion": None}
     state = {"args": None, "cfg": configuration, "model": model.state_dict(), "task_state": task_state}
     history = [{"optimizer_name": "", "lr_scheduler_state": {}, "num_updates": 0}]
-    torch.save({**state, "optimizer_history": history, "extra_state": {}, "last_optimizer_state": None}, checkpoint)
+    with atomic_write(checkpoint, "wb") as file:
+        torch.save({**state, "optimizer_history": history, "extra_state": {}, "last_optimizer_state": None}, file)
 
 
 def plain(config: DictConfig) -> Fields:
@@ -94,7 +109,7 @@ def main() -> int:
     parser.add_argument("checkpoint", type=Path, help="file to write")
     parser.add_argument("overrides", nargs="*", help="fields of the recipe, such as model.encoder_layers=2")
     parser.add_argument("--ctc", action="store_true", help="a fine-tuned model, for letters")
-    args = parser.parse_args()
+    args = parser.parse_intermixed_args()
 
     def write() -> None:
         with quiet_fairseq():

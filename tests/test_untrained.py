@@ -40,13 +40,23 @@ def test_a_ctc_checkpoint_holds_a_dictionary_and_that_model(tmp_path):
     assert len(task.target_dictionary) == 4 + len(untrained.LETTERS)
 
 
+def test_fields_follow_options_as_shown(tmp_path, monkeypatch):
+    path = tmp_path / "ctc.pt"
+    monkeypatch.setattr(sys, "argv", ["untrained.py", str(STOCK), str(path), "--ctc", *SMALL])
+    assert untrained.main() == 0
+    assert fairseq_summarymixing.load(str(path))[0].w2v_encoder.w2v_model.cfg.encoder_embed_dim == 32
+
+
 @pytest.mark.parametrize(
     "recipe, overrides, words",
     [
         ("nowhere.yaml", [], "nowhere.yaml: there is no such recipe"),
+        (EXAMPLES, [], "expected a recipe in YAML with model and task"),
+        (EXAMPLES / "README.md", [], "expected a recipe in YAML with model and task"),
         (EXAMPLES / "finetuning" / "base_100h.yaml", [], "expected a pre-training recipe; its model is wav2vec_ctc"),
         (PAPER, ["model.mixer=none"], "mixer must be one of"),
         (PAPER, ["model.none=1"], "Key 'none' not in"),
+        (PAPER, ["encoder_layers=1"], "expected fields as in model.encoder_layers=2; got encoder_layers=1"),
     ],
 )
 def test_what_cannot_be_built_is_one_line(tmp_path, recipe, overrides, words):

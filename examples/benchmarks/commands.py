@@ -4,8 +4,9 @@
 
 Speech from a folder is joined and cut to recordings of each length, --minutes of audio or one recording. Untrained CTC
 models: the time is that of trained ones. The rival is Hugging Face's `Wav2Vec2Model` with sdpa, one recording after
-the other; where it has no such front end, the self-attention twin. Each command also runs on one second of audio: the
-difference is what audio costs, the rest is its start. Writes commands.jsonl as records come, and commands.md.
+the other, which writes nothing; where it has no such front end, the self-attention twin. Each command also runs on one
+second of audio: the difference is what audio costs, the rest is its start. Writes commands.jsonl as records come, and
+commands.md.
 """
 
 import argparse
@@ -29,7 +30,7 @@ from untrained import write_untrained
 from fairseq_summarymixing.bench import candidates
 from fairseq_summarymixing.bench.measure import check_counts, describe_machine, parse_seconds
 from fairseq_summarymixing.compat import quiet_fairseq
-from fairseq_summarymixing.data.audio import read_mono
+from fairseq_summarymixing.data.audio import SAMPLE_RATE, read_mono
 from fairseq_summarymixing.downstream.encoder import MAX_ATTENTION_SECONDS
 from fairseq_summarymixing.errors import UserError, exit_status
 from fairseq_summarymixing.tables import markdown
@@ -38,31 +39,42 @@ RECIPES = Path(__file__).resolve().parents[1] / "pretraining"
 SHAPES = {"base": "summarymixing_base_librispeech", "155m": "summarymixing_155m_librilight"}
 VERB = (sys.executable, "-m", "fairseq_summarymixing")
 OURS = ("features", "transcribe", "decode")
+NAMES = (*OURS, "transcribe-twin", "huggingface")
 CLOCKS = ("wall", "processor")
-RIVALS = {"base": "huggingface", "155m": "transcribe, twin"}
+START = 1
+"""Seconds of the recording with which a start is measured."""
+RIVALS = {"base": "huggingface", "155m": "transcribe-twin"}
 
 
-def write_recordings(source: Path, folder: Path, seconds: float, minutes: float) -> float:
-    """Write recordings of ``seconds`` each, and a manifest ``test.tsv``. Returns the seconds of all."""
+def read_speech(source: Path, seconds: float) -> np.ndarray:
+    """Return the first so many seconds of the recordings of a folder, joined: (samples,), 16 kHz.
+
+    Raises:
+        UserError: there is not so much, or it is of another rate.
+    """
     paths = sorted(path for path in source.rglob("*") if path.suffix in (".wav", ".flac", ".ogg"))
-    length, number = round(seconds * 16000), max(1, round(60 * minutes / seconds))
-    pieces, samples = [], 0
-    while samples < number * length:
+    pieces, missing = [], round(seconds * SAMPLE_RATE)
+    while missing > 0:
         if not paths:
-            raise UserError(f"{source} holds less than {number * seconds:g} s of .wav, .flac and .ogg audio")
+            raise UserError(
+                f"{source} must hold {seconds:g} s of .wav, .flac or .ogg; {missing / SAMPLE_RATE:.0f} s lack"
+            )
         piece, rate = read_mono(paths.pop(0))
-        if rate != 16000:
-            raise UserError(f"{source} must hold audio of 16000 Hz; found {rate}")
-        pieces.append(piece)
-        samples += len(piece)
-    joined = np.concatenate(pieces)
-    folder.mkdir(parents=True)
-    rows = []
+        if rate != SAMPLE_RATE:
+            raise UserError(f"{source} must hold audio of {SAMPLE_RATE} Hz; found {rate}")
+        pieces.append(piece[:missing])
+        missing -= len(pieces[-1])
+    return np.concatenate(pieces)
+
+
+def write_recordings(speech: np.ndarray, folder: Path, seconds: float, number: int) -> None:
+    """Write recordings of ``seconds`` each, and a manifest ``test.tsv``."""
+    length = round(seconds * SAMPLE_RATE)
+    folder.mkdir()
     for row in range(number):
-        soundfile.write(folder / f"{row}.wav", joined[row * length : (row + 1) * length], 16000, "PCM_16")
-        rows.append(f"{row}.wav\t{length}\n")
+        soundfile.write(folder / f"{row}.wav", speech[row * length : (row + 1) * length], SAMPLE_RATE, "PCM_16")
+    rows = [f"{row}.wav\t{length}\n" for row in range(number)]
     (folder / "test.tsv").write_text(f"{folder}\n" + "".join(rows))
-    return number * seconds
 
 
 def commands(shape: str, work: Path, recordings: Path, out: Path) -> Dict[str, List[str]]:
@@ -73,7 +85,7 @@ def commands(shape: str, work: Path, recordings: Path, out: Path) -> Dict[str, L
         "features": [*VERB, "features", ours, manifest, *into],
         "transcribe": [*VERB, "transcribe", ours, manifest, *into],
         "decode": [*VERB, "decode", ours, "--data", str(recordings), "--split", "test", *into],
-        "transcribe, twin": [*VERB, "transcribe", twin, manifest, *into],
+        "transcribe-twin": [*VERB, "transcribe", twin, manifest, *into],
     }
     if shape == "base":
         found["huggingface"] = [sys.executable, __file__, str(recordings), "--huggingface"]
@@ -100,17 +112,21 @@ def timed(command: Sequence[str]) -> Dict[str, float]:
         wall = time.perf_counter() - begun
         if status:
             output.seek(0)
-            raise UserError(f"{' '.join(command)} failed: {output.read().decode(errors='replace')[-500:]}")
+            words = output.read().decode(errors="replace").strip()
+            raise UserError(f"{' '.join(command)} failed: {words.splitlines()[-1] if words else status}")
     return {"wall": wall, "processor": usage.ru_utime + usage.ru_stime, "peak_gb": usage.ru_maxrss * 1024 / 1e9}
 
 
 def measure(
-    source: Path, shape: str, lengths: Sequence[float], minutes: float, repeat: int
+    speech: np.ndarray, shape: str, numbers: Dict[float, int], names: Sequence[str], repeat: int
 ) -> Iterator[Dict[str, Any]]:
     """Yield a record for each length and command, which take turns: medians of ``repeat`` turns.
 
-    Of the first length, one recording of 1 s, the time is nearly all start. Attention is left out of what it does not
-    take in one pass.
+    Attention is left out of what it does not take in one pass.
+
+    Args:
+        numbers: of recordings of each length in seconds; the first, one recording of :data:`START` seconds, is nearly
+            all start.
     """
     machine = describe_machine()
     with tempfile.TemporaryDirectory() as folder:
@@ -119,23 +135,20 @@ def measure(
             for mixer in ("summary_mixing", "self_attention"):
                 recipe = RECIPES / f"{SHAPES[shape]}.yaml"
                 write_untrained(recipe, work / f"{mixer}.pt", ctc=True, overrides=[f"model.mixer={mixer}"])
-        for seconds in (1, *lengths):
+        for seconds, number in {START: 1, **numbers}.items():
             recordings = work / f"{seconds:g}"
-            audio = write_recordings(source, recordings, seconds, 0 if seconds == 1 else minutes)
-            names = [
-                name
-                for name in commands(shape, work, recordings, work)
-                if seconds <= MAX_ATTENTION_SECONDS or name in OURS
-            ]
-            turns: Dict[str, List[Dict[str, float]]] = {name: [] for name in names}
+            write_recordings(speech, recordings, seconds, number)
+            known = [name for name in names if name in commands(shape, work, recordings, work)]
+            taken = [name for name in known if seconds <= MAX_ATTENTION_SECONDS or name in OURS]
+            turns: Dict[str, List[Dict[str, float]]] = {name: [] for name in taken}
             for turn in range(repeat):
-                for name in names:
+                for name in taken:
                     out = work / f"{name}-{seconds:g}-{turn}"
                     turns[name].append(timed(commands(shape, work, recordings, out)[name]))
-            for name in names:
+            for name in taken:
                 medians = {key: statistics.median(turn[key] for turn in turns[name]) for key in turns[name][0]}
-                about = {"shape": shape, "command": name, "seconds": seconds, "audio": audio, "repeat": repeat}
-                yield {**about, **medians, **machine}
+                about = {"shape": shape, "command": name, "seconds": seconds, "audio": number * seconds}
+                yield {**about, "repeat": repeat, **medians, **machine}
 
 
 def report(records: Sequence[Dict[str, Any]]) -> str:
@@ -143,22 +156,27 @@ def report(records: Sequence[Dict[str, Any]]) -> str:
     sections = []
     for shape in dict.fromkeys(record["shape"] for record in records):
         found = {(row["seconds"], row["command"]): row for row in records if row["shape"] == shape}
-        rows = []
-        for (seconds, name), row in found.items():
-            begun = found[1, name]
-            if seconds == 1:
-                rows.append(["start", name, *(f"{row[clock]:.1f}" for clock in CLOCKS), "", f"{row['peak_gb']:.2f}"])
-                continue
-            rival = found.get((seconds, RIVALS[shape]))
-            costs = [(row[clock] - begun[clock]) / row["audio"] for clock in CLOCKS]
-            ratio = (row["wall"] - begun["wall"]) / (rival["wall"] - found[1, RIVALS[shape]]["wall"]) if rival else None
-            shown = [*(f"{cost:.4f}" for cost in costs), f"{ratio:.2f}" if rival else "", f"{row['peak_gb']:.2f}"]
-            rows.append([f"{seconds:g}", name, *shown])
-        about = "{machine}, {threads} threads; torch {torch}; commit {commit}; {date}".format(**row)
+        about = "{machine}, {threads} threads; torch {torch}; commit {commit}; {date}".format(
+            **next(iter(found.values()))
+        )
         head = ["recordings of s", "command", "wall", "processor", f"wall / {RIVALS[shape]}", "peak GB"]
         text = "Seconds of a start; then seconds that a second of audio adds."
+        rows = [cells(row, found) for row in found.values()]
         sections.append(f"## {shape}\n\n{about}\n\n{text}\n\n{markdown(head, rows, text_columns=[0, 1])}")
     return "\n".join(sections)
+
+
+def cells(row: Dict[str, Any], found: Dict[Any, Dict[str, Any]]) -> List[str]:
+    """Return a row of the table. found: each record by its seconds and command."""
+    seconds, name, peak = row["seconds"], row["command"], f"{row['peak_gb']:.2f}"
+    if seconds == START:
+        return ["start", name, *(f"{row[clock]:.1f}" for clock in CLOCKS), "", peak]
+    rival = RIVALS[row["shape"]]
+    added = {clock: row[clock] - found[START, name][clock] for clock in CLOCKS}
+    ratio = ""
+    if (seconds, rival) in found:
+        ratio = f"{added['wall'] / (found[seconds, rival]['wall'] - found[START, rival]['wall']):.2f}"
+    return [f"{seconds:g}", name, *(f"{cost / row['audio']:.4f}" for cost in added.values()), ratio, peak]
 
 
 def main() -> int:
@@ -167,6 +185,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("commands"), help="folder (default %(default)s)")
     parser.add_argument("--shapes", default="base,155m", help="default %(default)s")
     parser.add_argument("--seconds", default="10,60,600", help="of a recording (default %(default)s)")
+    parser.add_argument("--commands", default=",".join(NAMES), help="default %(default)s")
     parser.add_argument("--minutes", type=float, default=5, help="audio of each length (default %(default)s)")
     parser.add_argument("--repeat", type=int, default=3, help="turns of each command (default %(default)s)")
     parser.add_argument("--huggingface", action="store_true", help=argparse.SUPPRESS)  # a process of its own
@@ -175,15 +194,20 @@ def main() -> int:
 
 
 def measure_all(args: argparse.Namespace) -> None:
-    shapes, lengths = args.shapes.split(","), parse_seconds(args.seconds)
-    if not set(shapes) <= set(SHAPES):
-        raise UserError(f"--shapes must be of {', '.join(SHAPES)}; got {args.shapes}")
+    shapes, names, lengths = args.shapes.split(","), args.commands.split(","), parse_seconds(args.seconds)
+    for argument, given, known in (("--shapes", shapes, SHAPES), ("--commands", names, NAMES)):
+        if not set(given) <= set(known):
+            raise UserError(f"{argument} must be of {', '.join(known)}; got {', '.join(given)}")
     check_counts(lengths, 1, args.repeat)
+    if min(lengths) <= START:
+        raise UserError(f"--seconds must be above {START}, with which the start is measured; got {min(lengths):g}")
+    numbers = {seconds: max(1, round(60 * args.minutes / seconds)) for seconds in lengths}
+    speech = read_speech(args.recordings, max(seconds * number for seconds, number in numbers.items()))
     args.out.mkdir(parents=True, exist_ok=True)
     records = []
     with open(args.out / "commands.jsonl", "w", encoding="utf-8") as file:
         for shape in shapes:
-            for record in measure(args.recordings, shape, lengths, args.minutes, args.repeat):
+            for record in measure(speech, shape, numbers, names, args.repeat):
                 print(*(record[key] for key in ("shape", "command", "seconds", *CLOCKS)), flush=True)
                 file.write(json.dumps(record) + "\n")
                 file.flush()

@@ -4,8 +4,8 @@
 
 Random weights of the recipes' sizes, --count recordings of noise of each length, one after the other; in one batch by
 `summary_mixing_together`, as `features --batch-seconds` does. Hugging Face's wav2vec2 is the strongest rival: attention
-by torch's fused kernel. Exports (`onnx`, `torch_export`, `huggingface_onnx`) are measured where they are named in
---candidates. Writes inference.jsonl as records come, and inference.md. Where others use the machine, compare the
+by torch's fused kernel. Exports (`onnx`, `torch_export`, `export_hf`, `huggingface_onnx`) are measured where they are named
+in --candidates. Writes inference.jsonl as records come, and inference.md. Where others use the machine, compare the
 processor's time, with one thread; that of several threads counts their waiting for each other.
 """
 
@@ -69,21 +69,27 @@ def in_turn(run: Run) -> RunAll:
     return lambda waves: [run(wave) for wave in waves]
 
 
-def huggingface_model(sizes: Shape) -> nn.Module:
+def huggingface_sizes(sizes: Shape) -> Dict[str, Any]:
+    """Return a shape as fields of a ``Wav2Vec2Config``."""
     check_huggingface(sizes)
-    from transformers import Wav2Vec2Config, Wav2Vec2Model
-
     encoder = sizes.encoder
     layers = [list(sizes) for sizes in zip(*sizes.frontend.conv_feature_layers)]
-    config = Wav2Vec2Config(
+    return {
         **dict(zip(("conv_dim", "conv_kernel", "conv_stride"), layers)),
-        hidden_size=encoder.encoder_embed_dim,
-        num_hidden_layers=encoder.encoder_layers,
-        num_attention_heads=encoder.encoder_attention_heads,
-        intermediate_size=encoder.encoder_ffn_embed_dim,
-        num_conv_pos_embeddings=encoder.conv_pos,
-        num_conv_pos_embedding_groups=encoder.conv_pos_groups,
-    )
+        "hidden_size": encoder.encoder_embed_dim,
+        "num_hidden_layers": encoder.encoder_layers,
+        "num_attention_heads": encoder.encoder_attention_heads,
+        "intermediate_size": encoder.encoder_ffn_embed_dim,
+        "num_conv_pos_embeddings": encoder.conv_pos,
+        "num_conv_pos_embedding_groups": encoder.conv_pos_groups,
+    }
+
+
+def huggingface_model(sizes: Shape) -> nn.Module:
+    fields = huggingface_sizes(sizes)
+    from transformers import Wav2Vec2Config, Wav2Vec2Model
+
+    config = Wav2Vec2Config(**fields)
     config._attn_implementation = "sdpa"
     return Wav2Vec2Model(config).eval()
 
@@ -114,6 +120,15 @@ def exported(kind: str) -> Callable[[Shape], Run]:
     return make
 
 
+def exported_hf(sizes: Shape) -> Run:
+    """Return a candidate as ``export hf`` writes it, run by transformers."""
+    fields = huggingface_sizes(sizes)
+    from fairseq_summarymixing.hf import SummaryMixingConfig, SummaryMixingModel
+
+    model = SummaryMixingModel(SummaryMixingConfig(**fields)).eval()
+    return lambda wave: model(wave.unsqueeze(0)).last_hidden_state
+
+
 def huggingface_onnx(sizes: Shape) -> Run:
     model = huggingface_model(sizes)
     from fairseq_summarymixing.converters.graph import onnx_session
@@ -136,13 +151,14 @@ ALONE: Dict[str, Callable[[Shape], Run]] = {
     "huggingface_bf16": huggingface(torch.bfloat16),
     "onnx": exported("onnx"),
     "torch_export": exported("torch"),
+    "export_hf": exported_hf,
     "huggingface_onnx": huggingface_onnx,
 }
 CANDIDATES: Dict[str, Callable[[Shape], RunAll]] = {
     **{name: lambda sizes, make=make: in_turn(make(sizes)) for name, make in ALONE.items()},
     "summary_mixing_together": together,
 }
-EXPORTS = ("onnx", "torch_export", "huggingface_onnx")
+EXPORTS = ("onnx", "torch_export", "export_hf", "huggingface_onnx")
 IN_CHUNKS = ("summary_mixing", "summary_mixing_bf16")
 """Of long recordings, too."""
 

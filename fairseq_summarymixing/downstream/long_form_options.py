@@ -6,7 +6,7 @@ CHUNK_SECONDS = 40.0
 """Length of a chunk: the largest tensor of wav2vec 2.0 large then has 31 MiB. From 32 MiB on, glibc requests memory
 from the system each time."""
 BATCH_SECONDS = CHUNK_SECONDS
-"""Of shorter recordings, for the same reason; a GPU takes more at once."""
+"""Padded audio in a batch of shorter recordings, for the same reason; a GPU takes more at once."""
 
 
 def add_batch_seconds(parser: argparse.ArgumentParser) -> None:
@@ -14,7 +14,7 @@ def add_batch_seconds(parser: argparse.ArgumentParser) -> None:
         "--batch-seconds",
         type=float,
         default=BATCH_SECONDS,
-        help="padded audio per batch (default %(default)g, the quickest on a CPU; a GPU takes more); 0: one utterance "
+        help="padded audio per batch (default %(default)g, which suits a CPU; a GPU takes more); 0: one utterance "
         "at a time, without which the results of models of extractor_mode default (group norm over padding) depend a "
         "little on the batch",
     )

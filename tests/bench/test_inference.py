@@ -41,6 +41,13 @@ def test_attention_is_left_out_of_long_recordings(tmp_path, tiny_shapes, monkeyp
     assert "wall" in chunks and attention["skipped"] == "one pass of more than 1 s"
 
 
+def test_an_export_is_run_by_transformers(tmp_path, tiny_shapes):
+    pytest.importorskip("transformers")
+    inference.run(tmp_path, ["base", "155m"], [0.5], 1, ["export_hf"], repeat=1)
+    base, other = records(tmp_path)
+    assert base["wall"] > 0 and "skipped" in other
+
+
 def test_an_export_is_a_candidate(tmp_path, tiny_shapes, monkeypatch):
     written = {}
     monkeypatch.setattr(graph, "write_onnx", lambda model, file, metadata: written.update(model=model))
