@@ -4,9 +4,9 @@
 
 Random weights of the recipes' sizes, --count recordings of noise of each length, one after the other; in one batch by
 `summary_mixing_together`, as `features --batch-seconds` does. Hugging Face's wav2vec2 is the strongest rival: attention
-by torch's fused kernel. Exports (`onnx`, `torch_export`, `export_hf`, `huggingface_onnx`) are measured where they are named
-in --candidates. Writes inference.jsonl as records come, and inference.md. Where others use the machine, compare the
-processor's time, with one thread; that of several threads counts their waiting for each other.
+by torch's fused kernel. Exports (`onnx`, `torch_export`, `export_hf`, `huggingface_onnx`) are measured where they are
+named in --candidates. Writes inference.jsonl as records come, and inference.md. Where others use the machine, compare
+the processor's time, with one thread; that of several threads counts their waiting for each other.
 """
 
 import argparse
