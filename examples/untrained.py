@@ -35,19 +35,26 @@ def write_untrained(recipe: Path, checkpoint: Path, ctc: bool = False, overrides
         overrides: such as ``model.encoder_layers=2``.
 
     Raises:
-        UserError: there is no such recipe, it is not one of pre-training, or its model cannot be built.
+        UserError: there is no such recipe, it is not one of pre-training, its model cannot be built, or the checkpoint
+            would have the name of a recipe.
     """
     from fairseq.models import MODEL_DATACLASS_REGISTRY, MODEL_REGISTRY
+    from fairseq.tasks import TASK_DATACLASS_REGISTRY
 
     from fairseq_summarymixing import models, tasks  # noqa: F401  # which registers them
 
+    if checkpoint.suffix in (".yaml", ".yml"):
+        raise UserError(f"{checkpoint} has the name of a recipe; expected that of a checkpoint, such as untrained.pt")
     model_fields, task_fields = read_recipe(recipe, overrides)
-    name = model_fields.get("_name")
+    name, task_name = str(model_fields.get("_name")), str(task_fields.get("_name"))
     if name not in MODEL_REGISTRY or "w2v_path" in model_fields:
         raise UserError(f"{recipe}: expected a pre-training recipe; its model is {name}")
+    if task_name not in TASK_DATACLASS_REGISTRY:
+        raise UserError(f"{recipe}: expected a pre-training recipe; its task is {task_name}")
     task = {**task_fields, "data": ""}
     torch.manual_seed(1)
     try:
+        OmegaConf.merge(OmegaConf.structured(TASK_DATACLASS_REGISTRY[task_name]), task_fields)
         config = OmegaConf.merge(OmegaConf.structured(MODEL_DATACLASS_REGISTRY[name]), model_fields)
         model = MODEL_REGISTRY[name].build_model(config)
     except (OmegaConfBaseException, ValueError) as error:
@@ -65,7 +72,10 @@ def read_recipe(recipe: Path, overrides: Sequence[str]) -> Tuple[Fields, Fields]
         raise UserError(f"expected fields as in model.encoder_layers=2; got {stray[0]}")
     try:
         settings = OmegaConf.merge(OmegaConf.load(recipe), OmegaConf.from_dotlist(list(overrides)))
-        return OmegaConf.to_container(settings["model"]), OmegaConf.to_container(settings["task"])
+        parts = OmegaConf.to_container(settings["model"]), OmegaConf.to_container(settings["task"])
+        if not all(isinstance(part, dict) for part in parts):
+            raise TypeError("model and task must hold fields")
+        return parts
     except FileNotFoundError as error:
         raise UserError(f"{recipe}: there is no such recipe") from error
     except (OmegaConfBaseException, YAMLError, KeyError, TypeError, ValueError, OSError) as error:

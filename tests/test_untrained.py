@@ -56,6 +56,10 @@ def test_fields_follow_options_as_shown(tmp_path, monkeypatch):
         (EXAMPLES / "finetuning" / "base_100h.yaml", [], "expected a pre-training recipe; its model is wav2vec_ctc"),
         (PAPER, ["model.mixer=none"], "mixer must be one of"),
         (PAPER, ["model.none=1"], "Key 'none' not in"),
+        (PAPER, ["model._name=[wav2vec2]"], "expected a pre-training recipe; its model is ..wav2vec2.."),
+        (PAPER, ["task._name=none"], "expected a pre-training recipe; its task is none"),
+        (PAPER, ["task.normalize=maybe"], "Value 'maybe' is not a valid bool"),
+        (PAPER, ["task.none=1"], "Key 'none' not in"),
         (PAPER, ["encoder_layers=1"], "expected fields as in model.encoder_layers=2; got encoder_layers=1"),
     ],
 )
@@ -63,3 +67,19 @@ def test_what_cannot_be_built_is_one_line(tmp_path, recipe, overrides, words):
     with pytest.raises(UserError, match=words) as error:
         untrained.write_untrained(untrained.Path(recipe), tmp_path / "never.pt", overrides=overrides)
     assert "\n" not in str(error.value) and not (tmp_path / "never.pt").exists()
+
+
+@pytest.mark.parametrize("text", ["model: [1]\ntask: {}", "model: {_name: wav2vec2}\ntask: [1]"])
+def test_a_model_or_task_without_fields_is_no_recipe(tmp_path, text):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(text)
+    with pytest.raises(UserError, match="expected a recipe in YAML with model and task$"):
+        untrained.write_untrained(recipe, tmp_path / "never.pt")
+
+
+def test_no_recipe_is_replaced(tmp_path):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_bytes(STOCK.read_bytes())
+    with pytest.raises(UserError, match="recipe.yaml has the name of a recipe; expected that of a checkpoint"):
+        untrained.write_untrained(STOCK, recipe, overrides=SMALL)
+    assert recipe.read_bytes() == STOCK.read_bytes()
