@@ -30,7 +30,7 @@ from untrained import write_untrained
 from fairseq_summarymixing.bench import candidates
 from fairseq_summarymixing.bench.measure import check_counts, describe_machine, parse_seconds
 from fairseq_summarymixing.compat import quiet_fairseq
-from fairseq_summarymixing.data.audio import SAMPLE_RATE, read_mono
+from fairseq_summarymixing.data.audio import SAMPLE_RATE, BadAudio, read_mono
 from fairseq_summarymixing.downstream.encoder import MAX_ATTENTION_SECONDS
 from fairseq_summarymixing.errors import UserError, exit_status
 from fairseq_summarymixing.tables import markdown
@@ -50,7 +50,7 @@ def read_speech(source: Path, seconds: float) -> np.ndarray:
     """Return the first so many seconds of the recordings of a folder, joined: (samples,), 16 kHz.
 
     Raises:
-        UserError: there is not so much, or it is of another rate.
+        UserError: there is not so much, it is of another rate, or a recording cannot be read.
     """
     paths = sorted(path for path in source.rglob("*") if path.suffix in (".wav", ".flac", ".ogg"))
     pieces, missing = [], round(seconds * SAMPLE_RATE)
@@ -59,7 +59,11 @@ def read_speech(source: Path, seconds: float) -> np.ndarray:
             raise UserError(
                 f"{source} must hold {seconds:g} s of .wav, .flac or .ogg; {missing / SAMPLE_RATE:.0f} s lack"
             )
-        piece, rate = read_mono(paths.pop(0))
+        path = paths.pop(0)
+        try:
+            piece, rate = read_mono(path)
+        except BadAudio as error:
+            raise UserError(f"{path}: {error}") from error
         if rate != SAMPLE_RATE:
             raise UserError(f"{source} must hold audio of {SAMPLE_RATE} Hz; found {rate}")
         pieces.append(piece[:missing])
@@ -198,7 +202,12 @@ def measure_all(args: argparse.Namespace) -> None:
     for argument, given, known in (("--shapes", shapes, SHAPES), ("--commands", names, NAMES)):
         if not set(given) <= set(known):
             raise UserError(f"{argument} must be of {', '.join(known)}; got {', '.join(given)}")
+    for shape in shapes:
+        if not set(names) & set(commands(shape, Path(), Path(), Path())):
+            raise UserError(f"--commands {args.commands}: {shape} has none of them; its rival is {RIVALS[shape]}")
     check_counts(lengths, 1, args.repeat)
+    if not 0 <= args.minutes < float("inf"):
+        raise UserError(f"--minutes must be 0 or more; got {args.minutes:g}")
     if min(lengths) <= START:
         raise UserError(f"--seconds must be above {START}, with which the start is measured; got {min(lengths):g}")
     numbers = {seconds: max(1, round(60 * args.minutes / seconds)) for seconds in lengths}

@@ -82,11 +82,20 @@ def test_attention_is_left_out_of_long_recordings(tmp_path, monkeypatch, small, 
         (["--commands", "export"], "--commands must be of features, transcribe"),
         (["--seconds", "1"], "--seconds must be above 1, with which the start is measured; got 1"),
         (["--seconds", "60", "--minutes", "1"], "must hold 60 s of .wav, .flac or .ogg; 56 s lack"),
+        (["--minutes", "nan"], "--minutes must be 0 or more; got nan"),
+        (["--minutes", "inf"], "--minutes must be 0 or more; got inf"),
+        (["--shapes", "155m", "--commands", "huggingface"], "155m has none of them; its rival is transcribe-twin"),
     ],
 )
 def test_what_cannot_be_measured_is_reported_first(tmp_path, monkeypatch, capsys, speech, options, words):
     assert run(monkeypatch, speech, "--out", tmp_path / "out", *options) == 1
     assert words in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
+def test_a_damaged_recording_is_named(tmp_path, monkeypatch, capsys, speech):
+    (speech / "one.wav").write_text("no audio")
+    assert run(monkeypatch, speech, "--out", tmp_path / "out", "--seconds", "2", "--minutes", "0") == 1
+    assert f"error: {speech / 'one.wav'}: not readable as audio" in capsys.readouterr().err
 
 
 def test_a_command_is_timed_and_one_that_fails_is_reported_with_its_last_words():
