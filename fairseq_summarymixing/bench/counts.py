@@ -165,7 +165,7 @@ def check(path: Path = FILE, write: bool = False) -> str:
             f"{path.name} holds other steps than are counted (bench check --write replaces them): {'; '.join(others)}",
             table,
         )
-    worse = [f"{step}: {name}" for step, name, old, new, _ in changes if new > WORSE * old]
+    worse = [f"{step}: {name}" for step, name, old, new, _ in changes if new / old > WORSE]
     if worse:
         raise UserError(f"a step costs more than 1 % more than in {path.name}: {'; '.join(worse)}", table)
     return table or f"{len(found)} steps cost what they did"

@@ -87,3 +87,5 @@ def test_what_has_become_worse_is_named_and_what_is_better_shown(tmp_path, monke
         counts.check(file)
     file.write_text(json.dumps({"a step": {"operations": 995, "calls": 60}}))
     assert re.search(r"a step +calls +60 +50 +0.833", counts.check(file))
+    file.write_text(json.dumps({"a step": {"operations": 10**400, "calls": 50}}))  # above what a float holds
+    assert "0.000" in counts.check(file)
