@@ -7,12 +7,12 @@ DIR is a directory of ``fairseq-summarymixing export hf``. The file is 16 kHz.
 
 import sys
 
-import soundfile
-from transformers import pipeline
-from transformers.utils import logging
-
 
 def main(directory: str, audio: str) -> None:
+    import soundfile
+    from transformers import pipeline
+    from transformers.utils import logging
+
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     samples, rate = soundfile.read(audio, dtype="float32")
