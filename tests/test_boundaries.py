@@ -30,6 +30,7 @@ MUST_NOT_IMPORT = {
     "hf": ["fairseq", "omegaconf"],
     "downstream": ["transformers"],
     "compare": ["transformers", "matplotlib"],
+    "bench": ["fairseq", "transformers", "matplotlib", "omegaconf", "numpy", "tqdm", "soundfile"],
     "cli": ["fairseq", "transformers", "torch", "numpy", "soundfile"],
 }
 # Who may import whom of our own rooms, wherever the import stands; all may import the files at the top but cli

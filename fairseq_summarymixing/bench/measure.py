@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from .. import __version__
 from ..errors import UserError, counted
@@ -28,6 +27,14 @@ from .candidates import CANDIDATES, SHAPES, Candidate, NotHere, build
 from .parts import measure_parts
 from .peak_memory import peak_bytes
 from .timing import summary, synchronise, time_step
+
+try:
+    from tqdm import tqdm
+except ImportError:  # there may be torch alone
+
+    def tqdm(items: Iterable, **_: Any) -> Iterable:
+        return items
+
 
 BEGIN = b'{"work": '  # of every record
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
