@@ -3,11 +3,12 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from fairseq_summarymixing.modules.build import build_frontend, build_layer
 from fairseq_summarymixing.modules.config import EncoderConfig, FrontendConfig
 from fairseq_summarymixing.modules.lean.activation_memory import count_activation_bytes
-from fairseq_summarymixing.modules.lean.dropout import LeanDropout
+from fairseq_summarymixing.modules.lean.dropout import LeanDropout, apply_mask, draw_mask
 from fairseq_summarymixing.modules.lean.linear import linear_after
 from fairseq_summarymixing.modules.lean.recompute import STOPS_EARLY, recompute
 from fairseq_summarymixing.modules.lean.replace import make_lean
@@ -81,3 +82,37 @@ def test_dropout_of_everything_and_of_nothing():
     x = torch.randn(3, 5)
     assert (LeanDropout(1.0)(x) == 0).all()
     assert LeanDropout(0.0)(x) is x
+
+
+class Kernels(TorchDispatchMode):
+    """The names of the operators that a GPU launches a kernel for."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        name = function.overloadpacket.__name__
+        if not function.is_view and name not in ("device", "empty"):
+            self.names.append(name)
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.skipif(not hasattr(torch.amp, "is_autocast_available"), reason="torch < 2.4 fakes no GPU where none is")
+def test_dropout_on_a_gpu_is_one_kernel_and_two_where_its_mask_is_drawn_apart():
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    dropout = LeanDropout(0.1)
+    with FakeTensorMode(), Kernels() as kernels:
+        x = torch.empty(4, 8, device="cuda")
+        dropout(x)
+        assert kernels.names == ["native_dropout"]
+        apply_mask(dropout, x, draw_mask(dropout, x))
+        assert kernels.names[1:] == ["bernoulli_", "native_dropout_backward"]
+
+
+def test_the_kernel_that_applies_a_mask_on_a_gpu_multiplies_values_and_gradients():
+    x, mask, weights = torch.randn(5, 6, requires_grad=True), torch.rand(5, 6) < 0.7, torch.randn(5, 6)
+    out = torch.ops.aten.native_dropout_backward(x, mask, 1 / 0.7)
+    torch.testing.assert_close(out, x * mask / 0.7)
+    torch.testing.assert_close(torch.autograd.grad((out * weights).sum(), x)[0], weights * mask / 0.7)
