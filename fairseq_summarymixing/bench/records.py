@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
+from ..json_files import is_number
 from ..text_files import read_lines
 
 Record = dict[str, Any]
@@ -17,14 +20,39 @@ GROUP = ("work", "shape", "batch", "dtype", "device", "compiled")
 # Fields in records of earlier versions, and their names now
 FORMER_NAMES = {"saved_bytes": "activation_bytes"}
 OF_ALL = ("machine", "threads", "torch", "commit", "date", "repeat")
-MEASURED = (
-    "step",
-    "fastest_step",
-    "slowest_step",
-    "activation_bytes",
-    "peak_bytes",
-    "floor_seconds",
-)
+
+
+def _is_name(value: Any) -> bool:
+    """Return whether a value may stand in a table and in a file's name."""
+    return isinstance(value, str) and re.fullmatch(r"\w+", value) is not None
+
+
+def _is_above_0(value: Any) -> bool:
+    return is_number(value) and value > 0
+
+
+def _is_amount(value: Any) -> bool:
+    return is_number(value) and value >= 0
+
+
+def _are_parts(value: Any) -> bool:
+    names = ("forward", "backward", "activation_bytes")
+    return isinstance(value, dict) and all(_is_amount(part[name]) for part in value.values() for name in names)
+
+
+KEY = {
+    **dict.fromkeys(("work", "shape", "dtype", "device", "candidate"), _is_name),
+    **dict.fromkeys(("batch", "seconds"), _is_above_0),
+    "compiled": lambda value: isinstance(value, bool),
+}
+MEASURED = {
+    **dict.fromkeys(("step", "fastest_step", "slowest_step"), _is_above_0),
+    "activation_bytes": _is_amount,
+    "peak_bytes": lambda value: value is None or _is_amount(value),
+    # NaN before torch 2.1, which counts no operations
+    "floor_seconds": lambda value: _is_amount(value) or (isinstance(value, float) and math.isnan(value)),
+}
+PARTS = {"parts": _are_parts, "optimizer": _is_amount}
 
 
 def read_records(paths: Sequence[str | Path]) -> list[Record]:
@@ -37,15 +65,27 @@ def read_records(paths: Sequence[str | Path]) -> list[Record]:
                 continue  # a run that was killed cut its last line, to which a later one may have appended
             try:
                 record = json.loads(line, object_hook=_renamed)
-                key = (*(record[name] for name in GROUP), record["seconds"], record["candidate"])
-                [record[name] for name in (*OF_ALL, *(() if "skipped" in record else MEASURED))]
+                wrong = _wrong_field(record)
             except (ValueError, LookupError, TypeError, RecursionError) as error:
                 raise UserError(f"{path}:{number}: expected a record of bench run; found {line[:60]!r}") from error
-            records[key] = record
+            if wrong:
+                found = json.dumps(record[wrong])[:60]
+                raise UserError(f"{path}:{number}: {wrong} of a record of bench run cannot be {found}; remove the line")
+            records[(*(record[name] for name in GROUP), record["seconds"], record["candidate"])] = record
     if not records:
         named = ", ".join(map(str, paths))
         raise UserError(f"{named} holds no records; make some with: fairseq-summarymixing bench run")
     return list(records.values())
+
+
+def _wrong_field(record: Record) -> str | None:
+    """Return the name of the first field whose value is of the wrong kind; a LookupError where a field is missing."""
+    [record[name] for name in OF_ALL]
+    if "skipped" in record:
+        fields = {**KEY, "skipped": lambda value: isinstance(value, str)}
+    else:
+        fields = {**KEY, **MEASURED, **(PARTS if "parts" in record else {})}
+    return next((name for name, is_right in fields.items() if not is_right(record[name])), None)
 
 
 def _renamed(fields: dict[str, Any]) -> dict[str, Any]:

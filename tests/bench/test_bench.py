@@ -177,6 +177,38 @@ def test_mistakes_are_one_line_errors(tmp_path, capsys):
     assert "--seconds must be numbers with commas between; got 1;2" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "field, value",
+    [
+        ("step", 0),
+        ("step", "fast"),
+        ("step", None),
+        ("step", float("nan")),
+        ("seconds", "ten"),
+        ("seconds", -5),
+        pytest.param("activation_bytes", 10**400, id="activation_bytes-huge"),
+        ("peak_bytes", "large"),
+        ("compiled", [1]),
+        ("candidate", 5),
+        ("candidate", "a | b\n"),
+        ("shape", "../../shape"),
+        ("skipped", None),
+        ("parts", [1, 2]),
+        ("parts", {"mixers": {"forward": "a", "backward": 1, "activation_bytes": 1}}),
+        ("optimizer", None),
+    ],
+)
+def test_a_damaged_value_of_a_record_is_named(tmp_path, capsys, field, value):
+    lines = (ROOT / "examples/benchmarks/cpu/bench.jsonl").read_text().splitlines()
+    record = next(json.loads(line) for line in lines if '"parts"' in line)
+    out = tmp_path / "bench.jsonl"
+    out.write_text(f"{lines[0]}\n{json.dumps({**record, field: value})}\n")
+    assert main(["bench", "report", str(out), "--out", str(tmp_path / "report")]) == 1
+    error = capsys.readouterr().err
+    assert f"bench.jsonl:2: {field} of a record of bench run cannot be " in error and error.count("\n") == 1
+    assert not (tmp_path / "report").exists()
+
+
 def test_records_are_not_appended_to_json_of_something_else(tmp_path):
     (tmp_path / "config.json").write_text('{"a": 1}\n')
     with pytest.raises(UserError, match="holds something else than records of bench run: name another file"):
