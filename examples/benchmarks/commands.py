@@ -5,8 +5,8 @@
 Speech from a folder is joined and cut to recordings of each length, --minutes of audio or one recording. Untrained CTC
 models: the time is that of trained ones. The rival is Hugging Face's `Wav2Vec2Model` with sdpa, one recording after
 the other, which writes nothing; where it has no such front end, the self-attention twin. Each command also runs on one
-second of audio: the difference is what audio costs, the rest is its start. Writes commands.jsonl as records come, and
-commands.md.
+second of audio: the difference is what audio costs, the rest is its start. Appends records to
+commands.jsonl as they come, and writes commands.md of this run.
 """
 
 import argparse
@@ -33,6 +33,7 @@ from fairseq_summarymixing.compat import quiet_fairseq
 from fairseq_summarymixing.data.audio import SAMPLE_RATE, BadAudio, read_mono
 from fairseq_summarymixing.downstream.encoder import MAX_ATTENTION_SECONDS
 from fairseq_summarymixing.errors import UserError, exit_status
+from fairseq_summarymixing.files import make_folder
 from fairseq_summarymixing.tables import markdown
 
 RECIPES = Path(__file__).resolve().parents[1] / "pretraining"
@@ -205,16 +206,16 @@ def measure_all(args: argparse.Namespace) -> None:
     for shape in shapes:
         if not set(names) & set(commands(shape, Path(), Path(), Path())):
             raise UserError(f"--commands {args.commands}: {shape} has none of them; its rival is {RIVALS[shape]}")
-    check_counts(lengths, 1, args.repeat)
+    check_counts(lengths, repeat=args.repeat)
     if not 0 <= args.minutes < float("inf"):
         raise UserError(f"--minutes must be 0 or more; got {args.minutes:g}")
     if min(lengths) <= START:
         raise UserError(f"--seconds must be above {START}, with which the start is measured; got {min(lengths):g}")
     numbers = {seconds: max(1, round(60 * args.minutes / seconds)) for seconds in lengths}
     speech = read_speech(args.recordings, max(seconds * number for seconds, number in numbers.items()))
-    args.out.mkdir(parents=True, exist_ok=True)
+    make_folder(args.out)
     records = []
-    with open(args.out / "commands.jsonl", "w", encoding="utf-8") as file:
+    with open(args.out / "commands.jsonl", "a", encoding="utf-8") as file:
         for shape in shapes:
             for record in measure(speech, shape, numbers, names, args.repeat):
                 print(*(record[key] for key in ("shape", "command", "seconds", *CLOCKS)), flush=True)

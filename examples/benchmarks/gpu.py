@@ -24,6 +24,7 @@ from fairseq_summarymixing.bench.measure import DTYPES, check_counts, describe_m
 from fairseq_summarymixing.bench.profile import profile_step
 from fairseq_summarymixing.bench.report import report
 from fairseq_summarymixing.errors import UserError, exit_status
+from fairseq_summarymixing.files import make_folder
 from fairseq_summarymixing.tables import markdown
 
 PAIR = ("summary_mixing", "self_attention")
@@ -70,7 +71,7 @@ class Writer:
 
     def __init__(self, out: Path, minutes: float) -> None:
         self.out, self.end = out, time.monotonic() + 60 * minutes
-        out.mkdir(parents=True, exist_ok=True)
+        make_folder(out)
 
     def write(self, name: str, records: Iterable[Dict[str, Any]]) -> List[Dict[str, Any]]:
         written = []
@@ -106,7 +107,7 @@ def run(out: Path, device: str, minutes: float, repeat: int, scale: float) -> No
         raise UserError(f"`scale` must be above 0; got {scale:g}")
     if not minutes >= 0:
         raise UserError(f"`minutes` must be 0 or more; got {minutes:g}")
-    check_counts([row.seconds * scale for row in ROWS], 1, repeat)
+    check_counts([row.seconds * scale for row in ROWS], repeat=repeat)
     writer = Writer(out, minutes)
     lengths = {"seconds": 2 * scale, "long_seconds": (30 * scale, 1800 * scale)}
     checks = writer.write("checks.jsonl", show(check(device=device, **lengths)))

@@ -5,14 +5,16 @@
 Random weights of the recipes' sizes, --count recordings of noise of each length, one after the other; in one batch by
 `summary_mixing_together`, as `features --batch-seconds` does. Hugging Face's wav2vec2 is the strongest rival: attention
 by torch's fused kernel. Exports (`onnx`, `torch_export`, `export_hf`, `huggingface_onnx`) are measured where they are
-named in --candidates. Writes inference.jsonl as records come, and inference.md. Where others use the machine, compare
-the processor's time, with one thread; that of several threads counts their waiting for each other.
+named in --candidates. Appends records to inference.jsonl as they come, and writes inference.md of this run. Where
+others use the machine, compare the processor's time, with one thread; that of several threads counts their waiting for
+each other.
 """
 
 import argparse
 import dataclasses
 import functools
 import json
+import os
 import statistics
 import sys
 import tempfile
@@ -32,6 +34,7 @@ from fairseq_summarymixing.downstream.encoder import MAX_ATTENTION_SECONDS, Reco
 from fairseq_summarymixing.downstream.feature_batches import encode_together
 from fairseq_summarymixing.downstream.long_form_options import CHUNK_SECONDS
 from fairseq_summarymixing.errors import UserError, exit_status
+from fairseq_summarymixing.files import make_folder
 from fairseq_summarymixing.modules.lean.derived import weights_stay
 from fairseq_summarymixing.modules.lean.precision import takes_bf16_products
 from fairseq_summarymixing.modules.lean.replace import make_lean
@@ -183,7 +186,7 @@ def measure(
         except NotHere as error:
             skipped[name] = str(error)
     for seconds in lengths:
-        waves = [torch.randn(round(seconds * 16000)) for _ in range(count)]
+        waves = list(torch.randn(count, round(seconds * 16000)))
         reason = f"one pass of more than {MAX_ATTENTION_SECONDS} s"
         too_long = [name for name in runs if seconds > MAX_ATTENTION_SECONDS and name not in IN_CHUNKS]
         left_out = {**skipped, **dict.fromkeys(too_long, reason)}
@@ -260,8 +263,11 @@ def measure_all(args: argparse.Namespace) -> None:
             raise UserError(f"{argument} must be of {', '.join(known)}; got {','.join(found)}")
     if args.threads < 1:
         raise UserError(f"--threads must be at least 1; got {args.threads}")
+    cores = os.cpu_count() or 1
+    if args.threads > cores:
+        raise UserError(f"--threads must be at most {cores}, the cores of this machine; got {args.threads}")
     lengths = parse_seconds(args.seconds)
-    check_counts(lengths, args.count, args.repeat)
+    check_counts(lengths, count=args.count, repeat=args.repeat)
     torch.set_num_threads(args.threads)
     run(args.out, shapes, lengths, args.count, names, args.repeat)
 
@@ -269,10 +275,10 @@ def measure_all(args: argparse.Namespace) -> None:
 def run(
     out: Path, shapes: Sequence[str], lengths: Sequence[float], count: int, names: Sequence[str], repeat: int
 ) -> None:
-    """Measure and write the records and the report into ``out``."""
-    out.mkdir(parents=True, exist_ok=True)
+    """Measure, append the records to those in ``out``, and write the report of this run."""
+    make_folder(out)
     records = []
-    with open(out / "inference.jsonl", "w", encoding="utf-8") as file:
+    with open(out / "inference.jsonl", "a", encoding="utf-8") as file:
         for shape in shapes:
             for record in measure(shape, lengths, count, names, repeat):
                 print(*cells(record, None), flush=True)

@@ -10,9 +10,9 @@ fairseq refuses. ``rows`` makes a manifest without recordings; each reading has 
 
 import argparse
 import json
-import multiprocessing
 import resource
 import statistics
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -20,9 +20,11 @@ from pathlib import Path
 import soundfile
 import torch
 from fairseq.data.audio.raw_audio_dataset import FileAudioDataset
+from own_process import in_own_process
 
 from fairseq_summarymixing.bench.measure import describe_machine
-from fairseq_summarymixing.data.audio import read_mono, resample
+from fairseq_summarymixing.data.audio import BadAudio, read_mono, resample
+from fairseq_summarymixing.errors import UserError, exit_status
 from fairseq_summarymixing.tasks._dataset import ResilientAudioDataset
 
 FORMATS = {
@@ -36,12 +38,21 @@ BATCH = 8
 
 
 def copy_recordings(source: Path, folder: Path, minutes: float) -> float:
-    """Write ``folder/FORMAT/train.tsv`` and its recordings. Returns the hours that they hold."""
+    """Write ``folder/FORMAT/train.tsv`` and its recordings. Returns the hours that they hold.
+
+    Raises:
+        UserError: there are none, or a recording cannot be read.
+    """
     paths = sorted(path for path in source.rglob("*") if path.suffix in (".wav", ".flac", ".ogg"))
+    if not paths:
+        raise UserError(f"{source} must be a folder with recordings, .wav, .flac or .ogg; found none")
     rows = {name: [] for name in FORMATS}
     seconds = 0.0
     for number, path in enumerate(paths):
-        samples, rate = read_mono(path)
+        try:
+            samples, rate = read_mono(path)
+        except BadAudio as error:
+            raise UserError(f"{path}: {error}") from error
         for name, (container, subtype, new_rate) in FORMATS.items():
             (folder / name).mkdir(exist_ok=True)
             copy = resample(samples, rate, new_rate).clip(-1, 1)
@@ -102,7 +113,6 @@ def read_rows(loader: str, path: str) -> dict:
 
 
 def measure_rows(number: int, turns: int) -> None:
-    context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "train.tsv"
         with open(path, "w") as manifest:
@@ -112,11 +122,10 @@ def measure_rows(number: int, turns: int) -> None:
                 manifest.write(f"{name}\t{160000 + row}\n")
         for _ in range(turns):
             for loader in ("stock", "ours"):
-                with context.Pool(1) as pool:
-                    print(json.dumps(pool.apply(read_rows, (loader, str(path)))), flush=True)
+                print(json.dumps(in_own_process(read_rows, loader, str(path))), flush=True)
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--turns", type=int, default=3)
     parts = parser.add_subparsers(dest="part", required=True)
@@ -126,7 +135,17 @@ def main() -> None:
     rows = parts.add_parser("rows")
     rows.add_argument("number", type=int)
     args = parser.parse_args()
-    print(json.dumps(describe_machine()))
+    return exit_status(lambda: measure(args), parser)
+
+
+def measure(args: argparse.Namespace) -> None:
+    if args.turns < 1:
+        raise UserError(f"--turns must be at least 1; got {args.turns}")
+    if args.part == "rows" and args.number < 1:
+        raise UserError(f"the number of rows must be at least 1; got {args.number}")
+    if args.part == "audio" and not 0 < args.minutes < float("inf"):
+        raise UserError(f"--minutes must be above 0; got {args.minutes:g}")
+    print(json.dumps(describe_machine()), flush=True)
     if args.part == "audio":
         measure_audio(args.recordings, args.minutes, args.turns)
     else:
@@ -134,4 +153,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -9,12 +9,12 @@ and the weights take.
 
 import argparse
 import json
-import multiprocessing
 import resource
 import sys
 import time
 
 import torch
+from own_process import in_own_process
 
 from fairseq_summarymixing.bench.candidates import SHAPES
 from fairseq_summarymixing.bench.measure import check_counts, describe_machine, parse_seconds
@@ -50,13 +50,11 @@ def main() -> int:
 
 def measure_all(args: argparse.Namespace) -> None:
     lengths = [1.0, *parse_seconds(args.seconds)]
-    check_counts(lengths, 1, 1)
+    check_counts(lengths)
     about = {"shape": args.shape, **describe_machine()}
-    context = multiprocessing.get_context("spawn")
     for length in lengths:
-        with context.Pool(1) as pool:
-            taken = pool.apply(measure, (args.shape, length, args.chunk_seconds))
-            print(json.dumps({**about, **taken}), flush=True)
+        taken = in_own_process(measure, args.shape, length, args.chunk_seconds)
+        print(json.dumps({**about, **taken}), flush=True)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@
 Counted without values, as `fairseq-summarymixing bench check` does: a step with three layers minus one with two.
 """
 
+import argparse
 import sys
 from pathlib import Path
 from typing import Iterator, List
@@ -28,6 +29,7 @@ def rows() -> Iterator[List[str]]:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     print(
         markdown(
             [f"a layer, {BATCH} x {SECONDS} s, fp32", "SummaryMixing", "twin", "ratio"], list(rows()), text_columns=[0]

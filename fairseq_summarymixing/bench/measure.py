@@ -37,6 +37,7 @@ except ImportError:  # there may be torch alone
 
 
 BEGIN = b'{"work": '  # of every record
+MOST = 1_000_000  # seconds of an utterance, utterances, turns
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -62,7 +63,7 @@ def measure(
         UserError: a name is unknown, or the device is not there.
     """
     _check(work, shape, names, device, dtype)
-    check_counts(seconds, batch, repeat)
+    check_counts(seconds, batch=batch, repeat=repeat)
     return _measure(work, shape, seconds, names or CANDIDATES[work], batch, repeat, device, dtype, compiled)
 
 
@@ -169,14 +170,22 @@ def parse_seconds(text: str) -> list[float]:
         raise UserError(f"`seconds` must be numbers with commas between; got {text}") from error
 
 
-def check_counts(seconds: Sequence[float], batch: int, repeat: int) -> None:
-    """Raise a UserError where there is nothing to measure."""
+def check_counts(seconds: Sequence[float], **counts: int) -> None:
+    """Raise a UserError where there is nothing to measure, or more than torch can count.
+
+    Args:
+        seconds: lengths of audio.
+        counts: such as ``repeat=5``.
+    """
     for length in seconds:
-        if not 0.1 <= length < float("inf"):
+        if not length >= 0.1:
             raise UserError(f"`seconds` must be at least 0.1; got {length:g}")
-    for argument, count in (("batch", batch), ("repeat", repeat)):
+    for argument, count in counts.items():
         if count < 1:
             raise UserError(f"`{argument}` must be at least 1; got {count}")
+    for argument, number in {"seconds": max(seconds), **counts}.items():
+        if number > MOST:
+            raise UserError(f"`{argument}` must be at most {MOST}; got {number}")
 
 
 def _flops(candidate: Candidate) -> float:

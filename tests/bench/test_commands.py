@@ -92,6 +92,26 @@ def test_what_cannot_be_measured_is_reported_first(tmp_path, monkeypatch, capsys
     assert words in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
+def test_earlier_records_stay(tmp_path, monkeypatch, small, speech):
+    monkeypatch.setattr(commands, "timed", lambda command: {"wall": 1.0, "processor": 1.0, "peak_gb": 0.1})
+    options = [
+        "--out",
+        tmp_path / "out",
+        "--shapes",
+        "base",
+        "--minutes",
+        0.01,
+        "--repeat",
+        1,
+        "--commands",
+        "features",
+    ]
+    for seconds in ("1.5", "2"):
+        assert run(monkeypatch, speech, *options, "--seconds", seconds) == 0
+    records = [json.loads(line) for line in (tmp_path / "out" / "commands.jsonl").read_text().splitlines()]
+    assert [record["seconds"] for record in records] == [1, 1.5, 1, 2]
+
+
 def test_a_damaged_recording_is_named(tmp_path, monkeypatch, capsys, speech):
     (speech / "one.wav").write_text("no audio")
     assert run(monkeypatch, speech, "--out", tmp_path / "out", "--seconds", "2", "--minutes", "0") == 1

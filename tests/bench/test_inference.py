@@ -54,3 +54,27 @@ def test_an_export_is_a_candidate(tmp_path, tiny_shapes, monkeypatch):
     monkeypatch.setattr(graph, "open_onnx", lambda file: written["model"])  # exporting takes seconds; tested elsewhere
     inference.run(tmp_path, ["base"], [0.5], 1, ["onnx"], repeat=1)
     assert records(tmp_path)[0]["wall"] > 0
+
+
+def test_earlier_records_stay(tmp_path, tiny_shapes):
+    inference.run(tmp_path, ["155m"], [0.5], 1, ["summary_mixing"], repeat=1)
+    inference.run(tmp_path, ["155m"], [0.7], 1, ["summary_mixing"], repeat=1)
+    assert [record["seconds"] for record in records(tmp_path)] == [0.5, 0.7]
+    assert "| 0.5 |" not in (tmp_path / "inference.md").read_text()
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        (["--count", "0"], "--count must be at least 1; got 0"),
+        (["--seconds", "1e30"], "--seconds must be at most 1000000; got 1e+30"),
+        (["--threads", "100000"], "the cores of this machine; got 100000"),
+        (["--out", "file"], "cannot write file: file is no folder"),
+    ],
+)
+def test_what_cannot_be_measured_is_one_line(tmp_path, tiny_shapes, monkeypatch, capsys, options, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(sys, "argv", ["inference.py", "--shapes", "base", *options])
+    assert inference.main() == 1
+    assert words in capsys.readouterr().err

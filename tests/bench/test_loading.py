@@ -30,3 +30,26 @@ def test_a_manifest_is_read_by_both(tmp_path, monkeypatch):
     for loader in loading.LOADERS:
         found = loading.read_rows(loader, str(corpus / "train.tsv"))
         assert found["rows"] == 3 and found["seconds"] > 0 and found["peak_gb"] < 0.1
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["audio", "nosuch"], "nosuch must be a folder with recordings, .wav, .flac or .ogg; found none"),
+        (["audio", "empty"], "empty must be a folder with recordings"),
+        (["audio", "bad"], "bad/one.wav: not readable as audio"),
+        (["audio", "nosuch", "--minutes", "nan"], "--minutes must be above 0; got nan"),
+        (["audio", "nosuch", "--minutes", "0"], "--minutes must be above 0; got 0"),
+        (["rows", "0"], "the number of rows must be at least 1; got 0"),
+        (["--turns", "0", "rows", "10"], "--turns must be at least 1; got 0"),
+    ],
+)
+def test_what_cannot_be_measured_is_one_line(tmp_path, monkeypatch, capsys, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(loading, "describe_machine", dict)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "one.wav").write_text("no audio")
+    monkeypatch.setattr(sys, "argv", ["loading.py", *arguments])
+    assert loading.main() == 1
+    assert f"error: {words}" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """Does the script that counts a layer's costs give those of every further layer?"""
 
+import subprocess
 import sys
 
 import pytest
@@ -26,3 +27,8 @@ def test_a_layer_beside_its_twins(tiny_shapes, monkeypatch):
     for title, ours, twin, ratio in rows:
         assert float(ratio) == pytest.approx(float(ours) / float(twin), abs=0.01)
         assert "calls" in title or float(ratio) < 1
+
+
+def test_an_argument_that_it_does_not_take_is_refused():
+    ended = subprocess.run([sys.executable, per_layer.__file__, "--seconds", "5"], capture_output=True, text=True)
+    assert ended.returncode == 2 and "unrecognized arguments: --seconds 5" in ended.stderr
