@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ...errors import UserError
 from ...files import atomic_write
@@ -77,6 +77,7 @@ def run_cell(
     settings: Mapping[str, Any],
     about: Mapping[str, Any],
     report: Callable[[str], None],
+    lock: IO,
 ) -> dict[str, Any]:
     """Run a recipe to its score and write result.json; a run that was interrupted goes on at its last checkpoint.
 
@@ -85,6 +86,7 @@ def run_cell(
         settings: that make this run the same as another.
         about: what else result.json is to hold.
         report: is called with each line that the recipe adds to its log of epochs.
+        lock: file that claims the folder; the recipe inherits it, since it goes on if this process is killed.
 
     Raises:
         UserError: the process failed, or ended without a score. output.log holds what it printed.
@@ -95,7 +97,7 @@ def run_cell(
         json.dump(settings, file, indent=1)
     begin = time.monotonic()
     with open(folder / OUTPUT, "ab") as log:
-        status = _run(command, where, log, _Follower(folder / TRAIN_LOG, report))
+        status = _run(command, where, log, _Follower(folder / TRAIN_LOG, report), lock)
     if status:
         raise UserError(f"it ended with status {status}: {_last_line(folder / OUTPUT)}; see {folder / OUTPUT}")
     try:
@@ -113,12 +115,19 @@ def run_cell(
     return result
 
 
-def _run(command: Sequence[str], where: Path, log: Any, follow: Callable[[], None]) -> int:
+def _run(command: Sequence[str], where: Path, log: IO, follow: Callable[[], None], lock: IO) -> int:
     # No .pyc beside the benchmark's scripts, and no package of this environment in SpeechBrain's
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     environment.pop("PYTHONPATH", None)
     process = subprocess.Popen(
-        command, cwd=where, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
+        command,
+        cwd=where,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        env=environment,
+        start_new_session=True,
+        pass_fds=[lock.fileno()],
     )
     try:
         while process.poll() is None:

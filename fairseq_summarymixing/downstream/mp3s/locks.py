@@ -6,13 +6,15 @@ import contextlib
 import fcntl
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 
 @contextlib.contextmanager
-def claimed(folder: Path) -> Iterator[bool]:
-    """Keep the folder for this process; gives False where another process has it."""
-    with _locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB) as is_ours:
-        yield is_ours
+def claimed(folder: Path) -> Iterator[IO | None]:
+    """Keep the folder for this process, and for those that inherit the file that it gives; gives None where another
+    process has it."""
+    with _locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB) as lock:
+        yield lock
 
 
 @contextlib.contextmanager
@@ -23,14 +25,14 @@ def one_at_a_time(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path, how: int) -> Iterator[bool]:
+def _locked(folder: Path, how: int) -> Iterator[IO | None]:
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / ".lock", "w") as file:
         try:
             fcntl.flock(file, how)
         except BlockingIOError:
-            yield False
+            yield None
             return
         except OSError:  # this file system has no locks
             pass
-        yield True
+        yield file

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from ...errors import UserError, counted
 from . import buckeye
@@ -107,12 +107,12 @@ class _Plan:
             if done[cell]:
                 continue
             title, folder = f"[{number}/{len(cells)}] {cell}", cell.folder(self.out)
-            with claimed(folder) as is_ours:
-                if not is_ours:
+            with claimed(folder) as lock:
+                if lock is None:
                     _print(f"{title}: another process is running it")
                     elsewhere += 1
                 elif not finished(folder, self._settings(cell, encoder)):  # nor by another process meanwhile
-                    failed += self._try(title, cell, encoder, folder)
+                    failed += self._try(title, cell, encoder, folder, lock)
         if failed:
             raise UserError(
                 f"{len(failed)} of {len(cells)} runs failed, such as {failed[0]}; the same command repeats them"
@@ -121,7 +121,7 @@ class _Plan:
         scored = f"{len(cells) - elsewhere} of {len(cells)} runs have a score{left}"
         return f"{scored}: fairseq-summarymixing mp3s report {self.out}"
 
-    def _try(self, title: str, cell: Cell, encoder: Encoder, folder: Path) -> list[str]:
+    def _try(self, title: str, cell: Cell, encoder: Encoder, folder: Path, lock: IO) -> list[str]:
         """Run a cell and print how it ended; returns why it failed, or nothing."""
         _print(f"{title}: {folder}")
         command = self._command(cell, encoder, folder)
@@ -141,6 +141,7 @@ class _Plan:
                 self._settings(cell, encoder),
                 about,
                 lambda line: _print(f"  {line}"),
+                lock,
             )
         except UserError as error:
             _print(f"{title}: FAILED, {error}")
