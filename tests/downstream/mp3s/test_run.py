@@ -95,11 +95,11 @@ def test_a_run_of_another_process_is_left_to_it(stage, corpora, capsys):
 
 
 def test_a_recipe_whose_runner_was_killed_is_left_to_its_end(stage, corpora, capsys):
-    path, folder = corpora("slurp"), stage.out / "runs/SLURP-linear/ours/seed-1986"
+    path, folder = corpora("slurp"), stage.out / "runs/SLURP-linear/ours/seed-1"
     options, pid = {"checkpoints": stage.encoders[:1]}, folder / "pid"
     stage.behave(SLURP="sleep")
     process = multiprocessing.get_context("fork").Process(
-        target=run, args=(stage, path, "--tasks", "SLURP/linear"), kwargs=options
+        target=run, args=(stage, path, "--tasks", "SLURP/linear", "--seeds", "1"), kwargs=options
     )
     process.start()
     while not (pid.exists() and pid.read_text()):
@@ -108,14 +108,14 @@ def test_a_recipe_whose_runner_was_killed_is_left_to_its_end(stage, corpora, cap
     process.kill()
     process.join()
     try:
-        assert run(stage, path, "--tasks", "SLURP/linear", **options) == 0
+        assert run(stage, path, "--tasks", "SLURP/linear", "--seeds", "1", **options) == 0
         assert "another process is running it" in capsys.readouterr().out and len(stage.started()) == 1
     finally:
         os.kill(int(pid.read_text()), signal.SIGKILL)
     with one_at_a_time(folder):  # the kernel has ended the recipe
         stage.behave()
-    assert run(stage, path, "--tasks", "SLURP/linear", **options) == 0
-    assert result(stage, "SLURP-linear/ours/seed-1986")["scores"] == {"test": 94.9}
+    assert run(stage, path, "--tasks", "SLURP/linear", "--seeds", "1", **options) == 0
+    assert result(stage, "SLURP-linear/ours/seed-1")["scores"] == {"test": 94.9}
 
 
 def test_what_is_missing_is_said_before_anything_runs(stage, corpora, capsys, tmp_path):
