@@ -14,7 +14,7 @@ from torch import Tensor
 from ..checkpoints import Checkpoint
 from ..data.audio import SAMPLE_RATE
 from ..errors import UserError, counted
-from ..files import atomic_write, make_folder
+from ..files import atomic_write
 from ..modules.lean.derived import weights_stay
 from .devices import pick_device, pick_dtype
 from .encoder import RecordingEncoder, check_batch_seconds
@@ -89,8 +89,6 @@ def extract(
     refuse_conflicts(list(files.values()))
     refuse_other_dtype(folder, dtype)
     missing = _all_missing(encoder, files, wanted, lengths)
-    if missing:
-        make_folder(folder)  # before hours of work
     written, left_out = _write_all(encoder, lengths, files, missing, batch_seconds, report)
     if store is not None:
         store.gather(list(files.values()), wanted, left_out)
