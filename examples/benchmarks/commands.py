@@ -181,7 +181,7 @@ def cells(row: Dict[str, Any], found: Dict[Any, Dict[str, Any]]) -> List[str]:
     ratio = ""
     if (seconds, rival) in found:
         ratio = f"{added['wall'] / (found[seconds, rival]['wall'] - found[START, rival]['wall']):.2f}"
-    return [f"{seconds:g}", name, *(f"{cost / row['audio']:.4f}" for cost in added.values()), ratio, peak]
+    return [f"{seconds:g}", name, *(f"{cost / (row['audio'] - START):.4f}" for cost in added.values()), ratio, peak]
 
 
 def main() -> int:

@@ -62,7 +62,7 @@ def test_every_command_reads_the_recordings_and_the_report_has_ratios(tmp_path, 
     ]
     assert [record["audio"] for record in records] == 5 * [1] + 5 * [3.0]
     report = (out / "commands.md").read_text()
-    assert f"| 1.5 | decode | {5 / 3:.4f} | 0.0000 | 1.00 | 0.10 |" in report and "| start | decode | 3.0 |" in report
+    assert f"| 1.5 | decode | {5 / 2:.4f} | 0.0000 | 1.00 | 0.10 |" in report and "| start | decode | 3.0 |" in report
 
 
 def test_attention_is_left_out_of_long_recordings(tmp_path, monkeypatch, small, speech):
