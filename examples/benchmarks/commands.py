@@ -25,12 +25,13 @@ import soundfile
 import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from recordings import read_recordings
 from untrained import write_untrained
 
 from fairseq_summarymixing.bench import candidates
 from fairseq_summarymixing.bench.measure import check_counts, describe_machine, parse_seconds
 from fairseq_summarymixing.compat import quiet_fairseq
-from fairseq_summarymixing.data.audio import SAMPLE_RATE, BadAudio, read_mono
+from fairseq_summarymixing.data.audio import SAMPLE_RATE
 from fairseq_summarymixing.downstream.encoder import MAX_ATTENTION_SECONDS
 from fairseq_summarymixing.errors import UserError, exit_status
 from fairseq_summarymixing.files import make_folder
@@ -53,23 +54,15 @@ def read_speech(source: Path, seconds: float) -> np.ndarray:
     Raises:
         UserError: there is not so much, it is of another rate, or a recording cannot be read.
     """
-    paths = sorted(path for path in source.rglob("*") if path.suffix in (".wav", ".flac", ".ogg"))
     pieces, missing = [], round(seconds * SAMPLE_RATE)
-    while missing > 0:
-        if not paths:
-            raise UserError(
-                f"{source} must hold {seconds:g} s of .wav, .flac or .ogg; {missing / SAMPLE_RATE:.0f} s lack"
-            )
-        path = paths.pop(0)
-        try:
-            piece, rate = read_mono(path)
-        except BadAudio as error:
-            raise UserError(f"{path}: {error}") from error
+    for samples, rate in read_recordings(source):
         if rate != SAMPLE_RATE:
             raise UserError(f"{source} must hold audio of {SAMPLE_RATE} Hz; found {rate}")
-        pieces.append(piece[:missing])
+        pieces.append(samples[:missing])
         missing -= len(pieces[-1])
-    return np.concatenate(pieces)
+        if missing == 0:
+            return np.concatenate(pieces)
+    raise UserError(f"{source} must hold {seconds:g} s of .wav, .flac or .ogg; {missing / SAMPLE_RATE:.0f} s lack")
 
 
 def write_recordings(speech: np.ndarray, folder: Path, seconds: float, number: int) -> None:

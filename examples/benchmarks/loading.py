@@ -21,9 +21,10 @@ import soundfile
 import torch
 from fairseq.data.audio.raw_audio_dataset import FileAudioDataset
 from own_process import in_own_process
+from recordings import read_recordings
 
 from fairseq_summarymixing.bench.measure import describe_machine
-from fairseq_summarymixing.data.audio import BadAudio, read_mono, resample
+from fairseq_summarymixing.data.audio import resample
 from fairseq_summarymixing.errors import UserError, exit_status
 from fairseq_summarymixing.tasks._dataset import ResilientAudioDataset
 
@@ -43,16 +44,9 @@ def copy_recordings(source: Path, folder: Path, minutes: float) -> float:
     Raises:
         UserError: there are none, or a recording cannot be read.
     """
-    paths = sorted(path for path in source.rglob("*") if path.suffix in (".wav", ".flac", ".ogg"))
-    if not paths:
-        raise UserError(f"{source} must be a folder with recordings, .wav, .flac or .ogg; found none")
     rows = {name: [] for name in FORMATS}
     seconds = 0.0
-    for number, path in enumerate(paths):
-        try:
-            samples, rate = read_mono(path)
-        except BadAudio as error:
-            raise UserError(f"{path}: {error}") from error
+    for number, (samples, rate) in enumerate(read_recordings(source)):
         for name, (container, subtype, new_rate) in FORMATS.items():
             (folder / name).mkdir(exist_ok=True)
             copy = resample(samples, rate, new_rate).clip(-1, 1)
@@ -61,6 +55,8 @@ def copy_recordings(source: Path, folder: Path, minutes: float) -> float:
         seconds += len(samples) / rate
         if seconds > 60 * minutes:
             break
+    if not any(rows.values()):
+        raise UserError(f"{source} must be a folder with recordings, .wav, .flac or .ogg; found none")
     for name, lines in rows.items():
         (folder / name / "train.tsv").write_text(f"{folder / name}\n" + "".join(lines))
     return seconds / 3600
