@@ -39,6 +39,15 @@ def summary_mixing_lite(mixer, x, lengths, num_heads, activation=F.gelu):
     return out
 
 
+def no_summary(mixer, x, lengths, num_heads):
+    """c(LN(f(x_t))), one frame at a time. x: (B, T, D). Padding gives 0."""
+    out = torch.zeros_like(x)
+    for b, length in enumerate(lengths):
+        for t in range(length):
+            out[b, t] = F.gelu(mixer.combiner(mixer.local_norm(branch(x[b, t], mixer.local, num_heads, F.gelu))))
+    return out
+
+
 def self_attention(mixer, x, lengths, num_heads):
     """Softmax attention, one query and one head at a time. x: (B, T, D). Padding gives 0."""
     out = torch.zeros_like(x)

@@ -17,6 +17,7 @@ from .fastformer import Fastformer
 from .feed_forward import FeedForward
 from .frontend import ConvFeatureExtractor, LogMelExtractor
 from .hyper_mixing import HyperMixing
+from .no_summary import NoSummary
 from .positional import ConvPositions, SinusoidalPositions
 from .summary_mixing import SummaryMixing, SummaryMixingLite
 from .transformer import TransformerLayer
@@ -106,6 +107,13 @@ MIXERS = {
         model_dim="encoder_embed_dim",
         num_heads="encoder_attention_heads",
         dropout="attention_dropout",
+    ),
+    "no_summary": Part(
+        NoSummary,
+        model_dim="encoder_embed_dim",
+        num_heads="encoder_attention_heads",
+        dropout="attention_dropout",
+        activation=ACTIVATION,
     ),
 }
 

@@ -111,7 +111,7 @@ def test_positions_are_as_long_as_the_input_and_weight_norm_is_its_formula():
 @pytest.mark.parametrize(
     "change, message",
     [
-        ({"mixer": "fourier"}, "mixer must be one of summary_mixing, .*, fastformer; got 'fourier'"),
+        ({"mixer": "fourier"}, "mixer must be one of summary_mixing, .*, no_summary; got 'fourier'"),
         *(
             (
                 {"mixer": mixer, "encoder_attention_heads": 5},

@@ -7,6 +7,7 @@ import torch
 from fairseq_summarymixing.modules.attention import SelfAttention
 from fairseq_summarymixing.modules.fastformer import Fastformer
 from fairseq_summarymixing.modules.hyper_mixing import HyperMixing
+from fairseq_summarymixing.modules.no_summary import NoSummary
 from fairseq_summarymixing.modules.summary_mixing import SummaryMixing, SummaryMixingLite, masked_mean
 
 DIM, HEADS = 12, 3
@@ -39,6 +40,11 @@ def fastformer():
     return mixer, lambda x, lengths: reference.fastformer(mixer, x, lengths, HEADS)
 
 
+def no_summary():
+    mixer = NoSummary(DIM, HEADS, dropout=0.0).double()
+    return mixer, lambda x, lengths: reference.no_summary(mixer, x, lengths, HEADS)
+
+
 ALL = {
     "summary_mixing": summary_mixing,
     "summary_mixing, narrow branches": lambda: summary_mixing(hidden_dim=6),
@@ -48,6 +54,7 @@ ALL = {
     "hyper_mixing": hyper_mixing,
     "hyper_mixing, few hidden units": lambda: hyper_mixing(hidden_dim=6),
     "fastformer": fastformer,
+    "no_summary": no_summary,
 }
 
 
@@ -129,7 +136,7 @@ def test_half_an_hour_of_frames_neither_overflows_nor_vanishes_in_fp16(build):
     assert (found - expected).norm() / expected.norm() < 5e-3
 
 
-@pytest.mark.parametrize("build", [SummaryMixing, HyperMixing, Fastformer])
+@pytest.mark.parametrize("build", [SummaryMixing, HyperMixing, Fastformer, NoSummary])
 def test_dropout_acts_in_training_only(build):
     mixer = build(DIM, HEADS, dropout=0.5)
     x = torch.randn(1, 4, DIM)
@@ -138,7 +145,7 @@ def test_dropout_acts_in_training_only(build):
     assert torch.equal(mixer(x), mixer(x))
 
 
-@pytest.mark.parametrize("build", [SummaryMixing, SummaryMixingLite, SelfAttention, HyperMixing, Fastformer])
+@pytest.mark.parametrize("build", [SummaryMixing, SummaryMixingLite, SelfAttention, HyperMixing, Fastformer, NoSummary])
 def test_heads_must_divide_the_features(build):
     with pytest.raises(ValueError, match="multiple of num_heads; got 10 and 4"):
         build(10, num_heads=4)
@@ -166,3 +173,9 @@ def test_lite_is_the_mean_alone_with_nothing_after_it():
     x = torch.randn(2, 7, 768)
     mean = mixer.summary(x).mean(dim=1, keepdim=True)
     torch.testing.assert_close(mixer(x), mean.expand(2, 7, 768))
+
+
+def test_without_a_summary_no_frame_sees_another():
+    mixer = NoSummary(DIM, HEADS).eval()
+    x = torch.randn(2, 7, DIM)
+    torch.testing.assert_close(mixer(x)[:, 3:4], mixer(x[:, 3:4]))

@@ -204,7 +204,7 @@ def test_the_hours_of_audio_per_update_are_logged_and_compared_with_the_recipes(
     assert "the recipe means" not in caplog.text
 
 
-@pytest.mark.parametrize("mixer", ["hyper_mixing", "fastformer"])
+@pytest.mark.parametrize("mixer", ["hyper_mixing", "fastformer", "no_summary"])
 def test_a_recipe_trains_another_mixer_by_one_field(mixer, tmp_path, caplog):
     corpus = write_corpus(tmp_path / "corpus", clips=4)
     with caplog.at_level(logging.INFO):

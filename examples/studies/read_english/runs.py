@@ -26,6 +26,7 @@ MODELS: Dict[str, Model] = {
     "wav2vec2": Model("pretraining_waveform"),
     "hyper_mixing": Model("pretraining_log_mel", ["+model.mixer=hyper_mixing"]),
     "fastformer": Model("pretraining_log_mel", ["+model.mixer=fastformer"]),
+    "no_summary": Model("pretraining_log_mel", ["+model.mixer=no_summary"]),
     # One update at a rate of 0: the parameters that a pre-training begins with
     "random_weights": Model("pretraining_log_mel", ["+model.mixer=summary_mixing", "optimization.lr=[0.0]"], 1),
 }
@@ -35,6 +36,7 @@ TITLES = {
     "wav2vec2": "stock `wav2vec2`",
     "hyper_mixing": "HyperMixing",
     "fastformer": "Fastformer",
+    "no_summary": "SummaryMixing without its summary",
     "random_weights": "SummaryMixing, random weights",
 }
 
