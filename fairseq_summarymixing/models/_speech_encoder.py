@@ -9,9 +9,9 @@ from torch import Tensor
 from ..checkpoints.former_lite import refuse_lite_with_combiner
 from ..checkpoints.misfit import Misfit
 from ..checkpoints.names import STOCK_LAYER_NAMES, rename
-from ..errors import exits_in_one_line
 from ..modules.compiling import compile_layers
 from ..modules.lean.replace import make_lean
+from ..plugin.exits import exits_in_one_line
 from ..plugin.memory import check_memory_to_build
 from ..plugin.reading import reads_checkpoint
 from ..protocols import PretrainingTask

@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 
 from ..compat import avoid_wrong_gelu_gradients
-from ..errors import UserError, exits_in_one_line
+from ..errors import UserError
+from .exits import exits_in_one_line
 
 SWITCH = "FAIRSEQ_SUMMARYMIXING_PLUGIN"
 """Environment variable: ``off`` leaves fairseq's commands as they are but for reading checkpoints; default ``on``."""

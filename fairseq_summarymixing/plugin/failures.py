@@ -16,7 +16,8 @@ from typing import Iterator, Optional
 
 import torch.distributed as dist
 
-from ..errors import UserError, before_leaving, leave_now
+from ..errors import UserError
+from .exits import before_leaving, leave_now
 from .guard import guard
 from .messages import is_about
 

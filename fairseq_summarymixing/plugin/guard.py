@@ -9,7 +9,8 @@ import contextlib
 import functools
 from typing import Any, Callable
 
-from ..errors import UserError, exits_in_one_line
+from ..errors import UserError
+from .exits import exits_in_one_line
 
 
 def guard(owner: Any, name: str, *checks: Callable) -> None:

@@ -11,7 +11,7 @@ from typing import Callable, Iterator
 import torch.distributed as dist
 from hydra.core.hydra_config import HydraConfig
 
-from ..errors import is_run_by_fairseq, leave_at_exit
+from .exits import is_run_by_fairseq, leave_at_exit
 from .guard import guard
 
 REPORTED_BY_PARENT = "FAIRSEQ_SUMMARYMIXING_PARENT_REPORTS"

@@ -14,7 +14,8 @@ from .. import register
 from ..checkpoints import Checkpoint
 from ..checkpoints.for_fairseq import state_for_fairseq
 from ..checkpoints.state import safe_classes
-from ..errors import UserError, exits_in_one_line
+from ..errors import UserError
+from .exits import exits_in_one_line
 from .guard import guard
 
 

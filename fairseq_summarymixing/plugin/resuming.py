@@ -9,7 +9,8 @@ from typing import Any, Callable, Dict, Iterator, Optional, Sequence
 
 from ..checkpoints.misfit import Misfit
 from ..checkpoints.weights import check_optimizer_state
-from ..errors import UserError, exits_in_one_line
+from ..errors import UserError
+from .exits import exits_in_one_line
 from .guard import guard
 from .messages import first_line, is_about
 

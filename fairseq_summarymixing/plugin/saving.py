@@ -6,8 +6,9 @@ import os
 import shutil
 from typing import Any, Iterator
 
-from ..errors import UserError, exits_in_one_line
+from ..errors import UserError
 from ..files import atomic_write, says_no_room
+from .exits import exits_in_one_line
 from .guard import guard
 from .messages import first_line
 from .save_dir import hold_save_dir

@@ -17,7 +17,8 @@ from fairseq.optim.amp_optimizer import AMPOptimizer
 from fairseq.tasks.audio_pretraining import AudioPretrainingConfig, AudioPretrainingTask
 from omegaconf import II
 
-from ..errors import UserError, exits_in_one_line
+from ..errors import UserError
+from ..plugin.exits import exits_in_one_line
 from ._dataset import ResilientAudioDataset
 from ._leave_out import read_leave_out
 from ._not_finite import explain_not_finite

@@ -12,8 +12,8 @@ from typing import Any
 from fairseq.tasks import register_task
 from fairseq.tasks.audio_finetuning import AudioFinetuningConfig, AudioFinetuningTask
 
-from ..errors import exits_in_one_line
 from ..modules.config import check_range
+from ..plugin.exits import exits_in_one_line
 from ._dataset import SHORTEST
 from ._skipping import SkippingConfig, SkippingTask
 from ._targets import ResilientTargetDataset

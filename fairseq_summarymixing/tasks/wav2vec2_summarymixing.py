@@ -22,9 +22,10 @@ from omegaconf import II
 
 from ..checkpoints.names import OUR_MODEL
 from ..data.audio import RATES
-from ..errors import UserError, duration, exits_in_one_line
+from ..errors import UserError, duration
 from ..modules.config import check_range, is_default
 from ..modules.lean.activation_memory import count_activation_bytes
+from ..plugin.exits import exits_in_one_line
 from ..protocols import as_pretraining_model
 from ._batches import report_batches
 from ._dataset import SHORTEST, ResilientAudioDataset

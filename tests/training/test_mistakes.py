@@ -11,8 +11,8 @@ pytest.importorskip("fairseq", reason="trains with fairseq")
 
 from tiny import command, finetuning, pretraining, start, train, write_corpus
 
-from fairseq_summarymixing import errors
 from fairseq_summarymixing.errors import UserError
+from fairseq_summarymixing.plugin import exits
 
 PRETRAINING = ("pretraining", "summarymixing_base_librispeech")
 FINETUNING = ("finetuning", "base_10h")
@@ -270,7 +270,7 @@ def test_a_mistake_ends_fairseqs_other_commands_in_one_line(how, message, corpus
     import fairseq_cli.validate
 
     left = []
-    monkeypatch.setattr(errors, "leave_at_exit", lambda status, message: left.append(status))
+    monkeypatch.setattr(exits, "leave_at_exit", lambda status, message: left.append(status))
     path = damage(tmp_path / "checkpoint.pt", how, pretrained) if how else pretrained
     options = f"--user-dir fairseq_summarymixing --task wav2vec2_summarymixing --max-tokens 64000 --cpu --path {path}"
     subset = ["--valid-subset", "nosuch"]
@@ -292,4 +292,4 @@ def test_a_mistake_ends_fairseqs_other_commands_in_one_line(how, message, corpus
 )
 def test_programs_that_are_fairseqs(program, is_fairseqs, monkeypatch):
     monkeypatch.setattr("sys.argv", [program])
-    assert errors.is_run_by_fairseq() == is_fairseqs
+    assert exits.is_run_by_fairseq() == is_fairseqs
