@@ -29,7 +29,8 @@ from recordings import read_recordings
 from untrained import write_untrained
 
 from fairseq_summarymixing.bench import candidates
-from fairseq_summarymixing.bench.measure import check_counts, describe_machine, parse_seconds
+from fairseq_summarymixing.bench.machine import describe_machine
+from fairseq_summarymixing.bench.measure import check_counts, parse_seconds
 from fairseq_summarymixing.compat import quiet_fairseq
 from fairseq_summarymixing.data.audio import SAMPLE_RATE
 from fairseq_summarymixing.downstream.encoder import MAX_ATTENTION_SECONDS

@@ -20,7 +20,8 @@ import torch
 
 from fairseq_summarymixing.bench.candidates import build
 from fairseq_summarymixing.bench.checks import check
-from fairseq_summarymixing.bench.measure import DTYPES, check_counts, describe_machine, measure
+from fairseq_summarymixing.bench.machine import describe_machine
+from fairseq_summarymixing.bench.measure import DTYPES, check_counts, measure
 from fairseq_summarymixing.bench.profile import profile_step
 from fairseq_summarymixing.bench.report import report
 from fairseq_summarymixing.errors import UserError, exit_status

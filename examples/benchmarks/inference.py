@@ -27,8 +27,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # runs from a chec
 import torch
 from torch import Tensor, nn
 
-from fairseq_summarymixing.bench.candidates import SHAPES, NotHere, Shape, check_huggingface
-from fairseq_summarymixing.bench.measure import check_counts, describe_machine, parse_seconds
+from fairseq_summarymixing.bench.candidates import SHAPES, Shape, Unavailable, check_huggingface
+from fairseq_summarymixing.bench.machine import describe_machine
+from fairseq_summarymixing.bench.measure import check_counts, parse_seconds
 from fairseq_summarymixing.compat import quiet_fairseq
 from fairseq_summarymixing.downstream.encoder import MAX_ATTENTION_SECONDS, RecordingEncoder
 from fairseq_summarymixing.downstream.feature_batches import encode_together
@@ -57,7 +58,7 @@ def ours(mixer: str, dtype: str = "fp32") -> Callable[[Shape], Run]:
 
     def make(sizes: Shape) -> Run:
         if dtype == "bf16" and not takes_bf16_products():
-            raise NotHere("torch does not multiply in bf16 on this processor (without AMX), or is older than 2.9")
+            raise Unavailable("torch does not multiply in bf16 on this processor (without AMX), or is older than 2.9")
         return RecordingEncoder(our_model(sizes, mixer), False, CHUNK_SECONDS, None, dtype).encode
 
     return make
@@ -112,7 +113,7 @@ def exported(kind: str) -> Callable[[Shape], Run]:
         try:
             from fairseq_summarymixing.converters import graph
         except ImportError as error:
-            raise NotHere(f"exports cannot be imported ({error})") from error
+            raise Unavailable(f"exports cannot be imported ({error})") from error
         model = graph.WaveformModel(our_model(sizes, "summary_mixing"), False, None).requires_grad_(False)
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "exported"
@@ -183,7 +184,7 @@ def measure(
         try:
             with quiet_fairseq():  # exports import it, and then print thousands of lines
                 runs[name] = CANDIDATES[name](SHAPES[shape])
-        except NotHere as error:
+        except Unavailable as error:
             skipped[name] = str(error)
     for seconds in lengths:
         waves = list(torch.randn(count, round(seconds * 16000)))

@@ -23,7 +23,7 @@ from fairseq.data.audio.raw_audio_dataset import FileAudioDataset
 from own_process import in_own_process
 from recordings import read_recordings
 
-from fairseq_summarymixing.bench.measure import describe_machine
+from fairseq_summarymixing.bench.machine import describe_machine
 from fairseq_summarymixing.data.audio import resample
 from fairseq_summarymixing.errors import UserError, exit_status
 from fairseq_summarymixing.tasks._dataset import ResilientAudioDataset

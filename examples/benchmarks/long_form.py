@@ -17,7 +17,8 @@ import torch
 from own_process import in_own_process
 
 from fairseq_summarymixing.bench.candidates import SHAPES
-from fairseq_summarymixing.bench.measure import check_counts, describe_machine, parse_seconds
+from fairseq_summarymixing.bench.machine import describe_machine
+from fairseq_summarymixing.bench.measure import check_counts, parse_seconds
 from fairseq_summarymixing.downstream.encoder import RecordingEncoder
 from fairseq_summarymixing.downstream.long_form_options import CHUNK_SECONDS
 from fairseq_summarymixing.errors import exit_status

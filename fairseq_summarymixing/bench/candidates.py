@@ -64,7 +64,7 @@ class Candidate(NamedTuple):
     forward: Callable[[], Tensor]
 
 
-class NotHere(Exception):
+class Unavailable(Exception):
     """An error: this machine cannot build the candidate; the message names the reason."""
 
 
@@ -78,7 +78,7 @@ def build(work: str, shape: str, name: str, batch: int, seconds: float, device: 
         seconds: length of each of the ``batch`` utterances.
 
     Raises:
-        NotHere: its package is not installed, or there is no such candidate for this shape.
+        Unavailable: its package is not installed, or there is no such candidate for this shape.
     """
     torch.manual_seed(1)
     sizes = SHAPES[shape]
@@ -176,7 +176,7 @@ def _fairseq():
     try:
         import fairseq.models.wav2vec.wav2vec2 as stock
     except ImportError as error:
-        raise NotHere(f"fairseq is not installed ({error})") from error
+        raise Unavailable(f"fairseq is not installed ({error})") from error
     return stock
 
 
@@ -216,7 +216,7 @@ def _fairseq_encoder(sizes: Shape):
 def _fairseq_step(sizes: Shape):
     stock = _fairseq()
     if sizes.frontend.frontend != "waveform":
-        raise NotHere("stock fairseq has no log-mel front end")
+        raise Unavailable("stock fairseq has no log-mel front end")
     return stock.Wav2Vec2Model(_stock_config(stock, sizes)), _fairseq_loss
 
 
@@ -228,14 +228,14 @@ def _fairseq_loss(model: nn.Module, source: Tensor) -> Tensor:
 
 
 def check_huggingface(sizes: Shape) -> None:
-    """Raise a NotHere where transformers cannot be imported, or has no model of this shape."""
+    """Raise Unavailable where transformers cannot be imported, or has no model of this shape."""
     mend_torchaudio()
     try:
         import transformers.models.wav2vec2.modeling_wav2vec2  # noqa: F401
     except ImportError as error:
-        raise NotHere(f"transformers cannot be imported ({error})") from error
+        raise Unavailable(f"transformers cannot be imported ({error})") from error
     if sizes.frontend.frontend != "waveform":
-        raise NotHere("Hugging Face's wav2vec2 has no log-mel front end")
+        raise Unavailable("Hugging Face's wav2vec2 has no log-mel front end")
 
 
 def _huggingface_step(sizes: Shape):

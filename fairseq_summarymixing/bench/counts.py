@@ -18,7 +18,7 @@ from ..modules.config import EncoderConfig, FrontendConfig, MaskingConfig, Objec
 from ..modules.lean.activation_memory import count_activation_bytes
 from ..tables import aligned
 from .candidates import SHAPES, Shape, build
-from .measure import flop_counter
+from .flops import flop_counter
 
 FILE = Path(__file__).with_name("counts.json")
 MIXERS = ("summary_mixing", "self_attention")

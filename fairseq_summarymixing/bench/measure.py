@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 import json
-import math
 import os
-import platform
-import subprocess
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from .. import __version__
-from ..errors import UserError, counted
+from ..errors import UserError, counted, one_line
 from ..input_files import check_file
 from ..modules.compiling import compile_layers
 from ..modules.encoder import Encoder
 from ..modules.lean.activation_memory import count_activation_bytes
-from ..modules.lean.linear import linear
 from ..modules.wav2vec2 import Wav2Vec2
-from .candidates import CANDIDATES, SHAPES, Candidate, NotHere, build
+from .candidates import CANDIDATES, SHAPES, Candidate, Unavailable, build
+from .flops import step_flops
+from .machine import describe_machine
 from .parts import measure_parts
 from .peak_memory import peak_bytes
-from .timing import summary, synchronise, time_step
+from .timing import summary, time_step
 
 try:
     from tqdm import tqdm
@@ -105,20 +100,22 @@ class _Runner:
         self.times: list[tuple[float, ...]] = []
 
     def attempt(self, task: Callable[[_Runner], None]) -> None:
-        """Call a function and note a lack of memory or of a package; other errors pass through."""
+        """Call a function, unless the candidate is skipped; skip it for want of memory or of a package."""
         if "skipped" in self.record:
             return
         try:
             task(self)
-        except (NotHere, RuntimeError, MemoryError) as error:
-            if isinstance(error, NotHere):
-                self.record["skipped"] = str(error)
-            elif _lacks_memory(error):
-                self.record["skipped"] = f"out of memory ({str(error).splitlines()[0]})"
-            else:
+        except Unavailable as error:
+            self._skip(str(error))
+        except (RuntimeError, MemoryError) as error:
+            if not _lacks_memory(error):
                 raise
-        if "skipped" in self.record:
-            self.candidate = self.optimizer = None  # gives the memory back to the others
+            self._skip(f"out of memory ({one_line(error)})")
+
+    def _skip(self, reason: str) -> None:
+        """Record why the candidate is not measured, and give its memory back to the others."""
+        self.record["skipped"] = reason
+        self.candidate = self.optimizer = None
 
     def build(self, dtype: torch.dtype) -> None:
         names = ("work", "shape", "candidate", "batch", "seconds", "device")
@@ -126,9 +123,8 @@ class _Runner:
         self.optimizer = torch.optim.AdamW(self.candidate.module.parameters(), lr=1e-6)
 
     def count(self) -> None:
-        self.record["flops"] = _flops(
-            self.candidate
-        )  # of the layers as they are: torch compiles nothing that is counted
+        # before they are compiled: torch compiles nothing that is counted
+        self.record["flops"] = step_flops(self.candidate)
         if self.record["compiled"]:
             compile_layers(self.candidate.module)
             time_step(self.candidate, self.optimizer, self.device)
@@ -188,15 +184,6 @@ def check_counts(seconds: Sequence[float], **counts: int) -> None:
             raise UserError(f"`{argument}` must be at most {MOST}; got {number}")
 
 
-def _flops(candidate: Candidate) -> float:
-    """Count one step's operations."""
-    counter = flop_counter()
-    with counter:
-        candidate.forward().backward()
-    candidate.module.zero_grad(set_to_none=True)
-    return float(counter.get_total_flops()) if hasattr(counter, "get_total_flops") else float("nan")
-
-
 def _memory(candidate: Candidate, optimizer: torch.optim.Optimizer) -> dict[str, float | None]:
     """Count one step's activation memory in bytes, and measure its largest memory."""
     with count_activation_bytes(candidate.module) as saved:
@@ -205,72 +192,6 @@ def _memory(candidate: Candidate, optimizer: torch.optim.Optimizer) -> dict[str,
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     return {"activation_bytes": saved.total, "peak_bytes": peak_bytes(candidate)}
-
-
-def flop_counter() -> Any:
-    """Return a context that counts operations; before torch 2.1 one that counts nothing."""
-    try:
-        from torch.utils.flop_counter import FlopCounterMode
-    except ImportError:  # torch < 2.1
-        return nullcontext()
-    return FlopCounterMode(
-        display=False, custom_mapping={torch.ops.aten.convolution_backward: _convolution_backward_flops}
-    )
-
-
-def _convolution_backward_flops(gradient: Any, x: Any, weight: Any, *options: Any, **_: Any) -> int:
-    """Count from shapes: a forward's operations for each of input and weight that wants a gradient. torch's own count
-    takes the weight's times the number of groups. Not for transposed convolutions."""
-    wanted = options[-1]
-    return 2 * math.prod(gradient[:1] + gradient[2:]) * math.prod(weight) * (wanted[0] + wanted[1])
-
-
-def describe_machine(device: str = "cpu", dtype: torch.dtype = torch.float32) -> dict[str, Any]:
-    """Return hardware, versions, and how many operations a second a bare matrix product reaches."""
-    name = torch.cuda.get_device_name() if device == "cuda" else _processor()
-    return {
-        "machine": name,
-        "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "version": __version__,
-        "commit": _commit(),
-        "date": time.strftime("%Y-%m-%d"),
-        "matmul_flops_per_second": matmul_rate(device, dtype),
-    }
-
-
-def matmul_rate(device: str, dtype: torch.dtype) -> float:
-    """Measure a product by :func:`linear`, in operations per second: the fastest in 0.5 s.
-
-    On a CPU it is the feed-forward's own, of 30 s of audio; on a GPU a large square one, which reaches the most.
-    """
-    rows, columns, hidden = (8192, 8192, 8192) if device == "cuda" else (1500, 768, 3072)
-    left = torch.randn(rows, columns, device=device, dtype=dtype)
-    right = torch.randn(hidden, columns, device=device, dtype=dtype)
-    fastest, begun = math.inf, time.perf_counter()
-    with torch.no_grad():
-        while time.perf_counter() - begun < 0.5:
-            synchronise(device)
-            before = time.perf_counter()
-            linear(left, right)
-            synchronise(device)
-            fastest = min(fastest, time.perf_counter() - before)
-    return 2 * rows * columns * hidden / fastest
-
-
-def _processor() -> str:
-    with open("/proc/cpuinfo", encoding="utf-8") if os.path.exists("/proc/cpuinfo") else nullcontext([]) as lines:
-        for line in lines:
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
-
-
-def _commit() -> str | None:
-    here = Path(__file__).resolve().parent
-    found = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=here, capture_output=True, text=True)
-    return found.stdout.strip() or None
 
 
 def run(out: str | Path, **options: Any) -> str:

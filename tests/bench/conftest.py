@@ -2,7 +2,7 @@ import dataclasses
 
 import pytest
 
-from fairseq_summarymixing.bench import candidates, measure
+from fairseq_summarymixing.bench import candidates, machine
 
 SMALL = dict(encoder_layers=2, encoder_embed_dim=32, encoder_ffn_embed_dim=48, encoder_attention_heads=4)
 
@@ -18,4 +18,4 @@ def tiny_shapes(monkeypatch):
         )  # some CPUs convolve fewer than 16 channels wrongly in bf16
         objective = dataclasses.replace(shape.objective, num_negatives=5, latent_vars=6, final_dim=12)
         monkeypatch.setitem(candidates.SHAPES, name, candidates.Shape(frontend, encoder, shape.masking, objective))
-    monkeypatch.setattr(measure, "matmul_rate", lambda device, dtype: 1e9)
+    monkeypatch.setattr(machine, "matmul_rate", lambda device, dtype: 1e9)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from tiny import ROOT
 
-from fairseq_summarymixing.bench import candidates, measure
+from fairseq_summarymixing.bench import candidates, flops, measure
 from fairseq_summarymixing.bench.parts import measure_parts
 from fairseq_summarymixing.bench.records import measured, read_records
 from fairseq_summarymixing.bench.report import report
@@ -102,17 +102,24 @@ def test_layers_of_stock_fairseq_have_the_sizes_of_ours(shape):
     assert sizes[0] == sizes[1]
 
 
-def test_what_memory_does_not_hold_is_skipped_and_the_others_go_on(monkeypatch):
+@pytest.mark.parametrize(
+    "error, reason",
+    [
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "DefaultCPUAllocator: can't allocate memory"),
+        (MemoryError(), "MemoryError"),
+    ],
+)
+def test_what_memory_does_not_hold_is_skipped_and_the_others_go_on(error, reason, monkeypatch):
     step = measure.time_step
 
     def fails_once(candidate, *rest):
         if candidate.name == "self_attention":
-            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+            raise error
         return step(candidate, *rest)
 
     monkeypatch.setattr(measure, "time_step", fails_once)
     found = list(measure.measure("mixer", "base", [1], names=["self_attention", "summary_mixing"], repeat=1))
-    assert found[0]["skipped"] == "out of memory (DefaultCPUAllocator: can't allocate memory)"
+    assert found[0]["skipped"] == f"out of memory ({reason})"
     assert "skipped" not in found[1]
 
 
@@ -120,7 +127,7 @@ def test_a_grouped_convolution_costs_three_times_its_forward():
     pytest.importorskip("torch.utils.flop_counter", reason="counts operations with torch >= 2.1")
     convolution = torch.nn.Conv1d(8, 8, 3, groups=4)
     x = torch.randn(2, 8, 12, requires_grad=True)
-    with measure.flop_counter() as counter:
+    with flops.flop_counter() as counter:
         convolution(x).sum().backward()
     assert counter.get_total_flops() == 3 * 2 * (2 * 10) * 8 * 2 * 3
 
