@@ -161,8 +161,7 @@ def job_number() -> Optional[int]:
 
 
 def reporting(call_main: Callable) -> Callable:
-    """Report a user directory that is not there or is a second one, more processes than GPUs, a spawned process that
-    has ended, and Ctrl-C."""
+    """Report in one line the errors of starting a run that :func:`explain_start` knows, and Ctrl-C."""
 
     @functools.wraps(call_main)
     def call(cfg: Any, main: Callable, **kwargs):
@@ -177,37 +176,45 @@ def reporting(call_main: Callable) -> Callable:
         os.environ[REPORTED_BY_PARENT] = "1"
         try:
             return call_main(cfg, main, **kwargs)
-        except AssertionError as error:
-            if not str(error).startswith("world size is"):
-                raise
-            message = (
-                f"distributed_training.distributed_world_size={cfg.distributed_training.distributed_world_size} is "
-                "more than the GPUs here: set it to their number, on a machine without GPU to 1 with common.cpu=true; "
-                "or start the processes by torchrun"
-            )
-        except FileNotFoundError as error:
-            if error.args != (os.path.abspath(cfg.common.user_dir),):
-                raise
-            message = (
-                f"common.user_dir={cfg.common.user_dir} is no folder, neither here nor beside fairseq; where the "
-                f"package is installed, common.user_dir={USER_DIR} names it from anywhere"
-            )
-        except ImportError as error:
-            if "not globally unique" not in str(error):
-                raise
-            message = (
-                f"common.user_dir={cfg.common.user_dir} is a second copy of the package that was imported from "
-                f"{os.path.dirname(sys.modules[USER_DIR].__file__)}; give that one"
-            )
         except ProcessExitedException as error:
-            message = f"process {error.error_index} has ended with status {error.exit_code}; its message stands above"
-            if error.exit_code < 0:
-                message = (
-                    f"process {error.error_index} was killed ({error.signal_name}), for want of memory for instance"
-                )
+            message = explain_end(error)
+        except (AssertionError, FileNotFoundError, ImportError) as error:
+            message = explain_start(cfg, error)
+            if message is None:
+                raise
         raise SystemExit(f"error: {message}")
 
     return call
+
+
+def explain_start(cfg: Any, error: Exception) -> Optional[str]:
+    """Return in one line what is wrong: more processes than GPUs, a user directory that is not there or is a second
+    one; None of any other error."""
+    user_dir = cfg.common.user_dir
+    if isinstance(error, AssertionError) and str(error).startswith("world size is"):
+        return (
+            f"distributed_training.distributed_world_size={cfg.distributed_training.distributed_world_size} is "
+            "more than the GPUs here: set it to their number, on a machine without GPU to 1 with common.cpu=true; "
+            "or start the processes by torchrun"
+        )
+    if isinstance(error, FileNotFoundError) and error.args == (os.path.abspath(user_dir),):
+        return (
+            f"common.user_dir={user_dir} is no folder, neither here nor beside fairseq; where the "
+            f"package is installed, common.user_dir={USER_DIR} names it from anywhere"
+        )
+    if isinstance(error, ImportError) and "not globally unique" in str(error):
+        return (
+            f"common.user_dir={user_dir} is a second copy of the package that was imported from "
+            f"{os.path.dirname(sys.modules[USER_DIR].__file__)}; give that one"
+        )
+    return None
+
+
+def explain_end(error: Any) -> str:
+    """Return in one line how a spawned process has ended, by torch's ProcessExitedException."""
+    if error.exit_code < 0:
+        return f"process {error.error_index} was killed ({error.signal_name}), for want of memory for instance"
+    return f"process {error.error_index} has ended with status {error.exit_code}; its message stands above"
 
 
 def report_interrupt(pass_on: Callable, kind, error, trace) -> None:
