@@ -26,6 +26,10 @@ class Entry:
     label: str | None = None
 
 
+Table = Sequence[tuple[str, Entry]]
+"""Recordings as a table names them, each with what its line gives."""
+
+
 @dataclass
 class Described:
     """Entries by path, and the paths of each split that a list names, in the list's order, repeats included."""
@@ -54,10 +58,19 @@ def describe(
     Raises:
         UserError: a file is malformed, fits no recording, or contradicts another.
     """
-    described = Described()
     if transcripts is None and not split_lists:
-        return described
+        return Described()
     index = RecordingIndex(found, source)
+    tables, lists = _read_files(transcripts, columns or {}, split_lists)
+    entries = _pair_entries(tables, index, str(transcripts), report)
+    members = {split: _pair_members(split, split_lists[split], keys, index, report) for split, keys in lists.items()}
+    return Described(entries, members)
+
+
+def _read_files(
+    transcripts: str | Path | None, columns: Mapping[str, str], split_lists: Mapping[str, str | Path]
+) -> tuple[dict[str, Table], dict[str, list[str]]]:
+    """Return the tables by the name of their file, and the recordings that each split's list names."""
     tables = {} if transcripts is None else {str(transcripts): _read_table(transcripts, columns)}
     lists = {}
     for split, path in split_lists.items():
@@ -71,25 +84,39 @@ def describe(
             f"no file of `split_lists` has the column {columns['path']!r} in its first line: mend `columns`, or "
             "name the table in `transcripts`"
         )
+    return tables, lists
+
+
+def _pair_entries(
+    tables: Mapping[str, Table], index: RecordingIndex, transcripts: str, report: Report
+) -> dict[str, Entry]:
+    """Return the entry of each recording by its path; transcripts without a recording go to the report."""
+    found: dict[str, Entry] = {}
     table_of: dict[str, str] = {}
     for name, entries in tables.items():
         paired, unused = match_table(_unique(name, entries), index, name)
         _check_fit(name, paired, unused, index)
         for path, entry in paired.items():
             first = table_of.setdefault(path, name)
-            if described.entries.setdefault(path, entry) != entry:
+            if found.setdefault(path, entry) != entry:
                 raise UserError(f"{first} and {name} differ about {path}: let one of them alone name it")
-        if name == str(transcripts):
+        if name == transcripts:
             for key in unused:
                 report.add(key, "transcript without a recording")
-    for split, keys in lists.items():
-        paths = [(key, index.find(key, str(split_lists[split]))) for key in keys]
-        described.members[split] = [path for _, path in paths if path is not None]
-        missing = [key for key, path in paths if path is None]
-        _check_fit(str(split_lists[split]), described.members[split], missing, index)
-        for key in missing:
-            report.add(key, f"listed in {split}, without a recording")
-    return described
+    return found
+
+
+def _pair_members(
+    split: str, path: str | Path, keys: Sequence[str], index: RecordingIndex, report: Report
+) -> list[str]:
+    """Return the paths of the recordings that a split's list names, in its order; the others go to the report."""
+    found = [(key, index.find(key, str(path))) for key in keys]
+    members = [member for _, member in found if member is not None]
+    missing = [key for key, member in found if member is None]
+    _check_fit(str(path), members, missing, index)
+    for key in missing:
+        report.add(key, f"listed in {split}, without a recording")
+    return members
 
 
 def read_list(path: str | Path) -> list[str]:
@@ -107,7 +134,7 @@ def read_list(path: str | Path) -> list[str]:
     return keys
 
 
-def read_entries(path: str | Path, columns: Mapping[str, str]) -> list[tuple[str, Entry]]:
+def read_entries(path: str | Path, columns: Mapping[str, str]) -> Table:
     """Read the named columns of a table with a header, as (recording, entry) line by line.
 
     Columns are separated by tabs, and then quotes are a part of the text, or by commas or semicolons, with quotes as
@@ -189,13 +216,13 @@ def _cells(path: str | Path, lines: Sequence[str], delimiter: str):
         raise UserError(problem) from error
 
 
-def _read_table(path: str | Path, columns: Mapping[str, str] | None) -> list[tuple[str, Entry]]:
+def _read_table(path: str | Path, columns: Mapping[str, str]) -> Table:
     if columns:
         return read_entries(path, columns)
     return [(key, Entry(text=text)) for key, text in read_table(path).items()]
 
 
-def _unique(name: str, entries: Sequence[tuple[str, Entry]]) -> dict[str, Entry]:
+def _unique(name: str, entries: Table) -> dict[str, Entry]:
     table: dict[str, Entry] = {}
     for key, entry in entries:
         if table.setdefault(key, entry) != entry:
