@@ -6,7 +6,7 @@ import io
 import re
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -43,6 +43,11 @@ class Recording:
             return self.files[kind]()
         except BAD_ZIP as error:
             raise BadAudio(why_not(error)) from error
+
+
+def split_of(recording: Recording) -> str:
+    """Return the split that a recording's speaker, the first three characters of its name, belongs to."""
+    return SPLIT_OF.get(recording.name[:3], "train")
 
 
 def find_recordings(corpus: Path, report: Report) -> list[Recording]:
@@ -179,24 +184,23 @@ def write_segments(
         if isinstance(result, BadAudio):
             report.add(recording.name, str(result))
         else:
-            splits[SPLIT_OF.get(recording.name[:3], "train")] += result
+            splits[split_of(recording)] += result
     report_path = report.write(out)
     for split, rows in splits.items():
         if not rows:
-            speakers = ", ".join(one for one, of in SPLIT_OF.items() if of == split) or "all others"
-            names = {one.name for one in recordings if SPLIT_OF.get(one.name[:3], "train") == split}
+            speakers = ", ".join(speaker for speaker, of in SPLIT_OF.items() if of == split) or "all others"
+            names = {recording.name for recording in recordings if split_of(recording) == split}
             raise UserError(
                 f"no recording of {split} (speakers: {speakers}) in {corpus} can be used"
                 f"{report.such_as(names)}; see {report_path}"
             )
     write_splits(out, out / "audio", splits)
-    lines = []
-    for split, rows in splits.items():
-        length = duration(sum(row.frames for row in rows) / SAMPLE_RATE)
-        lines.append(
-            f"{split}: {length}, {counted(len(rows), 'segment')}, "
-            f"{counted(len({row.path[:3] for row in rows}), 'speaker')}"
-        )
-    left_out = f"left out: {counted(len(report.entries), 'recording')}"
-    left_out += f", see {report_path}" if report.entries else ""
-    return "\n".join([*lines, left_out])
+    lines = [f"{split}: {_size(rows)}" for split, rows in splits.items()]
+    return "\n".join([*lines, report.summary(report_path)])
+
+
+def _size(rows: Sequence[Row]) -> str:
+    """Return the length, segments and speakers of a split, for people."""
+    length = duration(sum(row.frames for row in rows) / SAMPLE_RATE)
+    speakers = len({row.path[:3] for row in rows})
+    return f"{length}, {counted(len(rows), 'segment')}, {counted(speakers, 'speaker')}"

@@ -53,12 +53,7 @@ def merge_manifests(corpora: Sequence[tuple[str | Path, int]], out: str | Path) 
         UserError: a folder holds no manifest, a file is damaged, OUT is one of them or holds other manifests.
     """
     out = Path(os.path.abspath(out))
-    if len(corpora) < 2:
-        raise UserError(f"expected two folders or more to merge, then OUT; got {corpora[0][0]} and {out}")
-    places = [os.path.realpath(folder) for folder, _ in corpora]
-    twice = next((folder for folder, _ in corpora if places.count(os.path.realpath(folder)) > 1), None)
-    if twice is not None:
-        raise UserError(f"{twice} is named more than once: give it once, as {twice}=2")
+    _check_folders([folder for folder, _ in corpora], out)
     read = [_read(Path(folder), times) for folder, times in corpora]
     if any(corpus.folder.resolve() == out.resolve() for corpus in read):
         raise UserError(f"{out} is one of the folders to merge; choose another OUT")
@@ -68,20 +63,34 @@ def merge_manifests(corpora: Sequence[tuple[str | Path, int]], out: str | Path) 
     for name in sorted({name for corpus in read for name in corpus.splits}):
         lines.append(_merge_split(name, [corpus for corpus in read if name in corpus.splits], root, contents))
     for kind in sorted({Path(name).suffix[1:] for name in contents} - {"tsv", "trials"}):
-        labelled = [corpus for corpus in read if any(kind in split.labels for split in corpus.splits.values())]
-        dictionaries = [corpus.folder / f"dict.{kind}.txt" for corpus in labelled]
-        lacking = [path for path in dictionaries if not path.is_file()]
-        if not lacking:
-            contents[f"dict.{kind}.txt"] = count_lines(sum(map(read_counts, dictionaries), Counter()))
-        elif len(lacking) < len(dictionaries):
-            print(
-                f"warning: dict.{kind}.txt is left out, without which fairseq does not train on {kind}: there is no "
-                f"{lacking[0]}; to keep it, write that file, 'symbol count' per line",
-                file=sys.stderr,
-            )
+        _merge_dictionaries(kind, read, contents)
     refuse_leftovers(out, contents)
     write_together(out, contents)
     return "\n".join(lines)
+
+
+def _check_folders(folders: Sequence[str | Path], out: Path) -> None:
+    if len(folders) < 2:
+        raise UserError(f"expected two folders or more to merge, then OUT; got {folders[0]} and {out}")
+    places = [os.path.realpath(folder) for folder in folders]
+    twice = next((folder for folder, place in zip(folders, places) if places.count(place) > 1), None)
+    if twice is not None:
+        raise UserError(f"{twice} is named more than once: give it once, as {twice}=2")
+
+
+def _merge_dictionaries(kind: str, corpora: Sequence[Corpus], contents: dict[str, list[str]]) -> None:
+    """Put the dictionary of a kind of labels into ``contents``, with a warning where only some corpora have one."""
+    labelled = [corpus for corpus in corpora if any(kind in split.labels for split in corpus.splits.values())]
+    dictionaries = [corpus.folder / f"dict.{kind}.txt" for corpus in labelled]
+    lacking = [path for path in dictionaries if not path.is_file()]
+    if not lacking:
+        contents[f"dict.{kind}.txt"] = count_lines(sum(map(read_counts, dictionaries), Counter()))
+    elif len(lacking) < len(dictionaries):
+        print(
+            f"warning: dict.{kind}.txt is left out, without which fairseq does not train on {kind}: there is no "
+            f"{lacking[0]}; to keep it, write that file, 'symbol count' per line",
+            file=sys.stderr,
+        )
 
 
 def _merge_split(name: str, corpora: Sequence[Corpus], root: str, contents: dict[str, list[str]]) -> str:

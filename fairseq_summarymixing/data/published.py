@@ -91,9 +91,7 @@ def write_corpus(corpus: PublishedCorpus, out: Path, workers: int | None = None)
         for name, split in rows.items()
     ]
     lines += [f"{name}: {len(some)} of {len(corpus.trials[name])} trials" for name, some in trials.items()]
-    left_out = f"left out: {counted(len(report.entries), 'recording')}"
-    left_out += f", see {report_path}" if report.entries else ""
-    return "\n".join([*lines, left_out])
+    return "\n".join([*lines, report.summary(report_path)])
 
 
 def _examine(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import Path
 
-from ..errors import printable
+from ..errors import counted, printable
 from ..files import atomic_write
 
 
@@ -24,6 +24,11 @@ class Report:
             if paths is None or path in paths:
                 return f" ({printable(path)}: {printable(reason)})"
         return ""
+
+    def summary(self, path: Path) -> str:
+        """Return how many recordings were left out, and where that is listed: the last line of a corpus's summary."""
+        left_out = f"left out: {counted(len(self.entries), 'recording')}"
+        return f"{left_out}, see {path}" if self.entries else left_out
 
     def write(self, folder: Path) -> Path:
         """Write FOLDER/report.tsv, sorted, names with odd characters escaped; returns its path."""
