@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from .. import __version__
+from ..errors import counted
 from .plots import Plot
 from .probe_results import Result
 from .probes import probe_tables, probe_title
@@ -65,7 +66,7 @@ def page(
         colours: by run name, the colour it has in the plots.
         probes: results of ``probe``, each with the plot of its layers' weights.
     """
-    count = sum(len(runs) for _, runs, _ in sections)
+    count = counted(sum(len(runs) for _, runs, _ in sections), "run")
     parts = [_section(title, runs, plots, colours) for title, runs, plots in sections]
     body = "\n".join([*parts, *(_probe(result, plot) for result, plot in probes)])
     return f"""<!DOCTYPE html>
@@ -73,11 +74,11 @@ def page(
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Comparison of {count} run{"s" * (count != 1)}</title>
+<title>Comparison of {count}</title>
 <style>{STYLE}</style>
 </head>
 <body>
-<h1>Comparison of {count} run{"s" * (count != 1)}</h1>
+<h1>Comparison of {count}</h1>
 <p class="lead">{escape(", ".join(run.name for _, runs, _ in sections for run in runs))}</p>
 {body}
 <footer>{FOOTER} Made by fairseq-summarymixing {__version__}.</footer>

@@ -7,9 +7,10 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
-from .run import PRETRAINING, Run
+from .run import FINETUNING, PRETRAINING, Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -66,44 +67,11 @@ def line_styles(runs: Sequence[Run]) -> dict[str, tuple[str, str]]:
 
 def draw_plots(runs: Sequence[Run], styles: Styles) -> list[Plot]:
     """Draw all plots of runs of one kind for which any of them has data."""
-    if runs[0].kind == PRETRAINING:
-        drawings = [
-            ("loss", "Loss (bits)", has("loss"), lambda axes: _curves(axes, runs, styles, "loss")),
-            (
-                "accuracy",
-                "Accuracy of the contrastive task",
-                has("accuracy"),
-                lambda axes: _accuracy(axes, runs, styles),
-            ),
-            (
-                "code-perplexity",
-                "Code perplexity",
-                has("code_perplexity"),
-                lambda axes: _curves(axes, runs, styles, "code_perplexity"),
-            ),
-        ]
-    else:
-        drawings = [
-            ("loss", "Loss (bits)", has("loss"), lambda axes: _curves(axes, runs, styles, "loss")),
-            (
-                "valid-wer",
-                "WER on the validation set (%)",
-                has("wer"),
-                lambda axes: _curves(axes, runs, styles, "wer"),
-            ),
-        ]
-    drawings += [
-        ("gradient-norm", "Gradient norm", has("gnorm"), lambda axes: _curves(axes, runs, styles, "gnorm")),
-        ("learning-rate", "Learning rate", has("lr"), lambda axes: _curves(axes, runs, styles, "lr")),
-        ("updates-per-second", "Updates per second", _has_speed, lambda axes: _speed(axes, runs, styles)),
-        ("peak-memory", "Peak memory (GB)", _has_memory, lambda axes: _memory(axes, runs, styles)),
-        ("wer", "Test WER (%), 95 % interval", _has_decodes, lambda axes: _error_rates(axes, runs, styles)),
-    ]
-    prefix = runs[0].kind.replace("-", "")
+    kind = runs[0].kind
     return [
-        draw(f"{prefix}-{name}", title, drawing)
-        for name, title, wanted, drawing in drawings
-        if any(wanted(run) for run in runs)
+        draw(f"{kind.replace('-', '')}-{name}", title, partial(drawing, runs=runs, styles=styles))
+        for name, title, has_data, drawing in (*DRAWINGS[kind], *DRAWINGS_OF_ANY_KIND)
+        if any(map(has_data, runs))
     ]
 
 
@@ -111,22 +79,6 @@ def draw(name: str, title: str, drawing: Callable[[Axes], None]) -> Plot:
     """Draw one figure in both themes."""
     assert NAMES.fullmatch(name), name
     return Plot(name, title, _png(drawing, title, LIGHT), _png(drawing, title, DARK))
-
-
-def has(key: str) -> Callable[[Run], bool]:
-    return lambda run: bool(run.values(key)[0] or run.values(key, valid=True)[0])
-
-
-def _has_speed(run: Run) -> bool:
-    return bool(run.updates_per_second()[0])
-
-
-def _has_memory(run: Run) -> bool:
-    return run.peak_memory_gb is not None
-
-
-def _has_decodes(run: Run) -> bool:
-    return bool(run.decodes)
 
 
 def _curves(axes: Axes, runs: Sequence[Run], styles: Styles, key: str) -> None:
@@ -227,3 +179,41 @@ def _png(draw: Callable[[Axes], None], title: str, theme: Theme) -> bytes:
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png")
     return buffer.getvalue()
+
+
+def _has(key: str) -> Callable[[Run], bool]:
+    return lambda run: bool(run.values(key)[0] or run.values(key, valid=True)[0])
+
+
+class Drawing(NamedTuple):
+    """A plot of runs of one kind."""
+
+    name: str
+    title: str
+    has_data: Callable[[Run], bool]
+    draw: Callable[..., None]
+    """Called with axes, ``runs`` and ``styles``."""
+
+
+def _of_key(name: str, title: str, key: str) -> Drawing:
+    """Return the plot of what was logged as ``key``."""
+    return Drawing(name, title, _has(key), partial(_curves, key=key))
+
+
+LOSS = _of_key("loss", "Loss (bits)", "loss")
+DRAWINGS = {
+    PRETRAINING: (
+        LOSS,
+        Drawing("accuracy", "Accuracy of the contrastive task", _has("accuracy"), _accuracy),
+        _of_key("code-perplexity", "Code perplexity", "code_perplexity"),
+    ),
+    FINETUNING: (LOSS, _of_key("valid-wer", "WER on the validation set (%)", "wer")),
+}
+"""The plots of runs of each kind; those of any kind follow."""
+DRAWINGS_OF_ANY_KIND = (
+    _of_key("gradient-norm", "Gradient norm", "gnorm"),
+    _of_key("learning-rate", "Learning rate", "lr"),
+    Drawing("updates-per-second", "Updates per second", lambda run: bool(run.updates_per_second()[0]), _speed),
+    Drawing("peak-memory", "Peak memory (GB)", lambda run: run.peak_memory_gb is not None, _memory),
+    Drawing("wer", "Test WER (%), 95 % interval", lambda run: bool(run.decodes), _error_rates),
+)

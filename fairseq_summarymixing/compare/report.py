@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from ..compat import require
+from ..errors import counted
 from ..files import atomic_write, check_folder, make_folder
 from ..tables import markdown
 from .curves import write_curves
 from .page import page
-from .plots import NAMES, draw_plots, line_styles
+from .plots import NAMES, Plot, draw_plots, line_styles
 from .probe_results import read_probes
 from .probes import draw_probe, probe_markdown
 from .references import read_references
@@ -53,18 +54,13 @@ def compare(
     results = read_probes(probes)
     styles = line_styles(runs)
     make_folder(out)  # before anything is drawn
-    sections = []
-    for title, kind in (("Pre-training", PRETRAINING), ("Fine-tuning", FINETUNING)):
-        chosen = [run for run in runs if run.kind == kind]
-        if chosen:
-            sections.append((title, chosen, draw_plots(chosen, styles)))
+    sections = [
+        (title, chosen, draw_plots(chosen, styles))
+        for title, kind in (("Pre-training", PRETRAINING), ("Fine-tuning", FINETUNING))
+        if (chosen := [run for run in runs if run.kind == kind])
+    ]
     probed = [(result, draw_probe(result, number)) for number, result in enumerate(results, start=1)]
-    plots = [*(plot for _, _, plots in sections for plot in plots), *(plot for _, plot in probed)]
-    if (out / "compare.html").exists():
-        _remove_plots(out, {plot.name for plot in plots})
-    for plot in plots:
-        with atomic_write(out / f"{plot.name}.png", "wb") as file:
-            file.write(plot.light)
+    _write_plots(out, [*(plot for _, _, plots in sections for plot in plots), *(plot for _, plot in probed)])
     for run in own:
         write_curves(run, out / "curves" / f"{run.name.replace('/', '-')}.jsonl", {})
     with atomic_write(out / "compare.md") as file:
@@ -75,7 +71,16 @@ def compare(
         file.write("\n")
     with atomic_write(out / "compare.html") as file:
         file.write(page(sections, {name: colour for name, (colour, _) in styles.items()}, probed))
-    return f"{len(own)} run{'s' * (len(own) != 1)}: {out / 'compare.html'}"
+    return f"{counted(len(own), 'run')}: {out / 'compare.html'}"
+
+
+def _write_plots(out: Path, plots: Sequence[Plot]) -> None:
+    """Write the plots; where an earlier comparison is there, remove those of its plots that this one does not have."""
+    if (out / "compare.html").exists():
+        _remove_plots(out, {plot.name for plot in plots})
+    for plot in plots:
+        with atomic_write(out / f"{plot.name}.png", "wb") as file:
+            file.write(plot.light)
 
 
 def _remove_plots(out: Path, names: Collection[str]) -> None:
