@@ -12,7 +12,7 @@ from ..checkpoints import Checkpoint
 from ..data.audio import SAMPLE_RATE
 from ..errors import UserError, counted, printable
 from ..files import atomic_write, check_folder
-from ..modules.long_form import features_in_chunks
+from ..modules.long_form_frontend import features_in_chunks
 from .devices import pick_device
 from .encoder import RecordingEncoder, memory_for_recording
 from .inputs import ReportFailure, find_recordings

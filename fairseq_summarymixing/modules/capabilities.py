@@ -8,7 +8,7 @@ when the parts are called as :mod:`.long_form` calls them:
   ``mix`` of its own;
 - a layer: ``before_mixer``, ``mixer_input`` and ``after_mixer``, of any frames and ``context`` frames on either side;
 - positions: ``forward(x, first)``, likewise;
-- a front end: its parts, one after the other, as :mod:`.long_form` runs them for its class;
+- a front end: its parts, one after the other, as :mod:`.long_form_frontend` runs them for its class;
 - a part of these: its output at a frame depends only on frames within its owner's ``context``. Parts of PyTorch's,
   peft's and our classes need not declare that;
 - a model whose class replaces methods of :class:`~.speech_encoder.SpeechEncoder` that are not called for chunks: they
