@@ -36,7 +36,7 @@ from fairseq_summarymixing.downstream.feature_batches import encode_together
 from fairseq_summarymixing.downstream.long_form_options import CHUNK_SECONDS
 from fairseq_summarymixing.errors import UserError, exit_status
 from fairseq_summarymixing.files import make_folder
-from fairseq_summarymixing.modules.lean.derived import weights_stay
+from fairseq_summarymixing.modules.lean.derived import weights_unchanged
 from fairseq_summarymixing.modules.lean.precision import takes_bf16_products
 from fairseq_summarymixing.modules.lean.replace import make_lean
 from fairseq_summarymixing.modules.wav2vec2 import Wav2Vec2
@@ -191,7 +191,7 @@ def measure(
         reason = f"one pass of more than {MAX_ATTENTION_SECONDS} s"
         too_long = [name for name in runs if seconds > MAX_ATTENTION_SECONDS and name not in IN_CHUNKS]
         left_out = {**skipped, **dict.fromkeys(too_long, reason)}
-        with weights_stay():  # as in the commands, of many recordings
+        with weights_unchanged():  # as in the commands, of many recordings
             times = take_turns({name: run for name, run in runs.items() if name not in left_out}, waves, repeat)
         for name in names:
             about = {"shape": shape, "candidate": name, "seconds": seconds, "count": count}

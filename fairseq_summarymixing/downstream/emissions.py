@@ -15,7 +15,7 @@ from ..checkpoints import Checkpoint
 from ..compat import quiet_fairseq
 from ..data.audio import BadAudio
 from ..errors import UserError, counted, enough_memory_for, one_line
-from ..modules.lean.derived import weights_stay
+from ..modules.lean.derived import weights_unchanged
 from ..plugin.corpora import any_text_in
 from .devices import pick_device, pick_dtype, products_in
 from .encoder import RecordingEncoder, check_batch_seconds, check_seconds, memory_for_recording
@@ -178,7 +178,7 @@ def compute_emissions(model: EmissionModel, test_set: TestSet, split: str) -> Em
     read = read_with_fairseq(model.recogniser, test_set, split)
     emissions: list[Tensor] = [torch.empty(0)] * len(test_set.paths)
     notes, samples = [], 0
-    with AudioProgress(sum(test_set.samples) / model.rate, split) as progress, weights_stay():
+    with AudioProgress(sum(test_set.samples) / model.rate, split) as progress, weights_unchanged():
         for batch in plan_batches(test_set.samples, model.batching.batch_seconds * model.rate):
             waves = [read(index) for index in batch]
             samples += sum(map(len, waves))

@@ -15,7 +15,7 @@ from ..checkpoints import Checkpoint
 from ..data.audio import SAMPLE_RATE
 from ..errors import UserError, counted
 from ..files import atomic_write
-from ..modules.lean.derived import weights_stay
+from ..modules.lean.derived import weights_unchanged
 from .devices import pick_device, pick_dtype
 from .encoder import RecordingEncoder, check_batch_seconds
 from .feature_batches import Encode, encodes_of, group_recordings, memory_for_group
@@ -174,7 +174,7 @@ def _write_all(
         left_out[path] = reason
         report(path, reason)
 
-    with AudioProgress.of_recordings(lengths.values(), "features") as progress, weights_stay():
+    with AudioProgress.of_recordings(lengths.values(), "features") as progress, weights_unchanged():
         for group in group_recordings(encoder, lengths, batch_seconds):
             with memory_for_group(encoder, group):
                 for recording, samples, encode in encodes_of(encoder, group, note):

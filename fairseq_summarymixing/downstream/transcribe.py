@@ -15,7 +15,7 @@ from ..data.audio import SAMPLE_RATE, BadAudio
 from ..errors import UserError, printable
 from ..files import atomic_write, make_folder
 from ..input_files import kind_of
-from ..modules.lean.derived import weights_stay
+from ..modules.lean.derived import weights_unchanged
 from .beam_search import BeamSearch
 from .decoder import Decoder, make_decoder
 from .devices import pick_device
@@ -125,7 +125,7 @@ class Transcriber:
                 report(recording.path, str(error))
         with AudioProgress.of_recordings(lengths.values(), "transcribing") as progress:
             for group in _groups(lengths):
-                with weights_stay():  # not while others have their turn
+                with weights_unchanged():  # not while others have their turn
                     found = self._transcribe_group(group, lengths, report, progress)
                 yield from (found[recording] for recording in group if recording in found)
 

@@ -1,4 +1,4 @@
-"""Keep values that depend only on weights, while the weights do not change."""
+"""Cache values that depend only on weights, while the weights do not change."""
 
 import contextlib
 import threading
@@ -7,33 +7,35 @@ from typing import Any, Callable, Dict, Iterator, Optional
 from torch import nn
 
 
-class _OfThisThread(threading.local):
-    kept: Optional[Dict[nn.Module, Any]] = None
+class _Cache(threading.local):
+    """The values of each module; None outside :func:`weights_unchanged`. Each thread has its own."""
+
+    values: Optional[Dict[nn.Module, Any]] = None
 
 
-_here = _OfThisThread()
+_cache = _Cache()
 
 
 @contextlib.contextmanager
-def weights_stay() -> Iterator[None]:
-    """Inside this context, compute what is derived from weights once for each module; no weight may change meanwhile.
+def weights_unchanged() -> Iterator[None]:
+    """Inside this context, and in this thread, compute what is derived from weights once for each module; no weight may
+    change meanwhile.
 
-    It holds for this thread. Outside, nothing is kept: trainers change weights in ways that leave no trace
-    (``parameter.data``).
+    Outside, nothing is cached: trainers change weights in ways that leave no trace (``parameter.data``).
     """
-    before = _here.kept
+    before = _cache.values
     if before is None:
-        _here.kept = {}
+        _cache.values = {}
     try:
         yield
     finally:
-        _here.kept = before
+        _cache.values = before
 
 
 def derived(module: nn.Module, compute: Callable[[], Any]) -> Any:
-    """Return compute(), which uses only the module's weights; inside :func:`weights_stay`, its first result."""
-    if _here.kept is None:
+    """Return compute(), which uses only the module's weights; inside :func:`weights_unchanged`, its first result."""
+    if _cache.values is None:
         return compute()
-    if module not in _here.kept:
-        _here.kept[module] = compute()
-    return _here.kept[module]
+    if module not in _cache.values:
+        _cache.values[module] = compute()
+    return _cache.values[module]

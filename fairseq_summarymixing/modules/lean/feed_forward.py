@@ -33,6 +33,10 @@ def normalised_feed_forward(layer_norm: nn.LayerNorm, feed_forward: FeedForward,
 
 
 def feed_forward_after(layer_norm: Optional[nn.LayerNorm], feed_forward: FeedForward, x: Tensor) -> Tensor:
+    """Compute feed_forward(layer_norm(x)), without a norm feed_forward(x); stored are x and the output of fc1.
+
+    The parts must be plain (:mod:`.stepping_aside`). x: (B, T, D). Returns (B, T, D).
+    """
     fc1, fc2, dropout = feed_forward.fc1, feed_forward.fc2, feed_forward.dropout
     if layer_norm is None:
         hidden = linear(x, fc1.weight, fc1.bias)

@@ -10,6 +10,9 @@ from torch import Tensor, nn
 # Before torch 2.1 all of a checkpointed function would be recomputed, also the product at its end
 STOPS_EARLY = hasattr(torch.utils.checkpoint, "set_checkpoint_early_stop")
 
+Gradients = Tuple[Optional[Tensor], Optional[Tensor], Optional[Tensor]]
+"""The gradients of x, weight and bias; None for each that is not needed."""
+
 _enabled = True
 
 
@@ -40,9 +43,6 @@ def is_without_gradients(x: Tensor) -> bool:
     return is_known and not torch.is_grad_enabled() and not autocasts("cpu")
 
 
-Gradients = Tuple[Optional[Tensor], Optional[Tensor], Optional[Tensor]]
-
-
 class Product(NamedTuple):
     """An operation whose result the backward pass does not need, so that it is not recomputed."""
 
@@ -54,14 +54,14 @@ class Product(NamedTuple):
     """(gradient, x, weight, which are needed) to the gradients of x, weight and bias."""
 
 
-NOTHING = Product(None, None, lambda x, *_: x, lambda gradient, *_: (gradient, None, None))
+IDENTITY = Product(None, None, lambda x, *_: x, lambda gradient, *_: (gradient, None, None))
 
 
 def recompute(
     function: Callable[..., Tensor],
     *inputs: Optional[Tensor],
     parameters: Iterable[nn.Parameter] = (),
-    then: Product = NOTHING,
+    then: Product = IDENTITY,
 ) -> Tensor:
     """Compute function(*inputs), and the product ``then`` of it, and store the inputs alone for the backward pass.
 
@@ -83,6 +83,7 @@ def recompute(
 
 
 def autocasts(device: str) -> bool:
+    """Return whether ``torch.autocast`` is on for a kind of device, such as "cpu"."""
     try:
         return device != "meta" and torch.is_autocast_enabled(device)
     except TypeError:  # torch < 2.4

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ..chunks import chunk_bounds
 from ..frontend import ConvFeatureExtractor
-from .derived import derived, weights_stay
+from .derived import derived, weights_unchanged
 
 FRAMES = 200  # of a block, 4 s: the largest tensor has 26 MB, and only below 32 MB the C library uses memory again
 STEPS = 2**16  # of the first layer's frames that are taken to fp64 at once
@@ -58,7 +58,7 @@ def is_computed_here(frontend: ConvFeatureExtractor) -> bool:
 
 def convolve(frontend: ConvFeatureExtractor, wave: Tensor) -> Tensor:
     """Compute ``frontend.convolve`` of (B, samples): (B, T, C)."""
-    with weights_stay():
+    with weights_unchanged():
         return torch.stack([features_of(frontend, utterance)(utterance) for utterance in wave])
 
 

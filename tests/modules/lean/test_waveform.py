@@ -10,7 +10,7 @@ from torch import nn
 from fairseq_summarymixing.modules.build import build_frontend
 from fairseq_summarymixing.modules.config import FrontendConfig
 from fairseq_summarymixing.modules.lean import waveform
-from fairseq_summarymixing.modules.lean.derived import weights_stay
+from fairseq_summarymixing.modules.lean.derived import weights_unchanged
 from fairseq_summarymixing.modules.lean.replace import make_lean
 from fairseq_summarymixing.modules.positional import ConvPositions
 
@@ -86,7 +86,7 @@ def test_weights_that_change_are_noticed_unless_they_were_promised_to_stay():
     plain, lean = pair()
     wave = torch.randn(1, 2000)
     first = lean(wave)[0]
-    with weights_stay():
+    with weights_unchanged():
         torch.testing.assert_close(lean(wave)[0], first, atol=0, rtol=0)
         lean.conv_layers[1][0].weight.data.mul_(2)
         torch.testing.assert_close(lean(wave)[0], first, atol=0, rtol=0)
@@ -98,14 +98,14 @@ def test_what_is_promised_in_one_thread_is_not_in_another():
     inside, leave = threading.Event(), threading.Event()
 
     def other():
-        with weights_stay():
+        with weights_unchanged():
             inside.set()
             leave.wait(10)
 
     plain, lean = pair()
     wave = torch.randn(1, 2000)
     thread = threading.Thread(target=other)
-    with weights_stay():
+    with weights_unchanged():
         thread.start()
         assert inside.wait(10)
     leave.set()
