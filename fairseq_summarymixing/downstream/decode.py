@@ -5,30 +5,28 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 from tqdm import tqdm
 
-from .. import __version__
 from ..checkpoints import Checkpoint
 from ..errors import UserError, counted
 from ..files import atomic_write, check_folder, make_folder
 from ..json_files import read_json
 from .beam_search import BeamDecoder, BeamSearch, tune
 from .decoder import make_decoder
-from .devices import pick_device
+from .devices import device_name, pick_device
 from .emissions import Batching, EmissionModel, compute_emissions
 from .error_rate import character_errors, word_errors
 from .hypothesis import Hypothesis
 from .progress import warn
 from .recogniser import Recogniser, check_checkpoint, load_recogniser
 from .test_set import TestSet, check_symbols, read_test_set
+from .versions import versions
 
 
 def decode(
@@ -71,9 +69,9 @@ def decode(
         _keep_other_data(folder, data)
     inputs = _read(Checkpoint.read(checkpoint), data, split, batching)
     make_folder(folder)  # before hours of work
-    answers = _compute(inputs, beam_search)
-    result = {**_score(inputs, answers), **_describe(inputs, answers), **answers.settings}
-    _write(folder, inputs, answers, nbest=beam_search is not None and beam_search.nbest > 1, timestamps=timestamps)
+    decoded = _compute(inputs, beam_search)
+    result = {**_score(inputs, decoded), **_describe(inputs, decoded), **decoded.settings}
+    _write(folder, inputs, decoded, nbest=beam_search is not None and beam_search.nbest > 1, timestamps=timestamps)
     _write_json(folder / "result.json", result)
     return {**result, "out": str(folder)}
 
@@ -101,8 +99,8 @@ class Inputs(NamedTuple):
     batching: Batching
 
 
-class Answers(NamedTuple):
-    """The model's hypotheses of each utterance, in manifest order."""
+class Decoded(NamedTuple):
+    """The hypotheses of a split, in manifest order, and how they were computed."""
 
     hypotheses: list[list[Hypothesis]]
     """The hypotheses of each utterance, the best first; greedy decoding has one."""
@@ -135,7 +133,7 @@ def _references(recogniser: Recogniser, test_set: TestSet) -> list[str]:
     return [recogniser.words(line) for line in test_set.labels]
 
 
-def _compute(inputs: Inputs, beam_search: BeamSearch | None) -> Answers:
+def _compute(inputs: Inputs, beam_search: BeamSearch | None) -> Decoded:
     recogniser = inputs.recogniser
     decoder, name = make_decoder(recogniser, beam_search), "greedy CTC, no language model"
     model = EmissionModel(recogniser, inputs.checkpoint, inputs.batching)
@@ -149,7 +147,7 @@ def _compute(inputs: Inputs, beam_search: BeamSearch | None) -> Answers:
     hypotheses = [decoder(utterance) for utterance in utterances]
     seconds = time.perf_counter() - started
     settings = {} if beam_search is None else _settings(decoder, beam_search)
-    return Answers(hypotheses, emissions.audio_seconds, seconds, emissions.notes, name, model.dtype, settings)
+    return Decoded(hypotheses, emissions.audio_seconds, seconds, emissions.notes, name, model.dtype, settings)
 
 
 def _tune(decoder: BeamDecoder, inputs: Inputs, split: str, model: EmissionModel) -> None:
@@ -163,8 +161,8 @@ def _tune(decoder: BeamDecoder, inputs: Inputs, split: str, model: EmissionModel
         raise UserError(f"`tune` {split}: {test_set.labels_path} holds no words")
     emissions = compute_emissions(model, test_set, split).utterances
 
-    def rate(answers: list[Hypothesis]) -> float:
-        return word_errors(references, [recogniser.words_of(answer) for answer in answers]).rate
+    def rate(hypotheses: list[Hypothesis]) -> float:
+        return word_errors(references, [recogniser.words_of(hypothesis) for hypothesis in hypotheses]).rate
 
     print(tune(decoder, emissions, rate), file=sys.stderr)
 
@@ -180,16 +178,16 @@ def _settings(decoder: BeamDecoder, beam_search: BeamSearch) -> dict[str, Any]:
     }
 
 
-def _score(inputs: Inputs, answers: Answers) -> dict[str, Any]:
+def _score(inputs: Inputs, decoded: Decoded) -> dict[str, Any]:
     """Return the error rates and the speed of the decode."""
-    hypotheses = [inputs.recogniser.words_of(best) for best, *_ in answers.hypotheses]
+    hypotheses = [inputs.recogniser.words_of(best) for best, *_ in decoded.hypotheses]
     return {
         **_rates(inputs.references, hypotheses),
         "utterances": len(hypotheses),
         "empty_hypotheses": sum(not line for line in hypotheses),
-        "audio_seconds": answers.audio_seconds,
-        "seconds": answers.seconds,
-        "real_time_factor": answers.seconds / answers.audio_seconds,
+        "audio_seconds": decoded.audio_seconds,
+        "seconds": decoded.seconds,
+        "real_time_factor": decoded.seconds / decoded.audio_seconds,
     }
 
 
@@ -208,7 +206,7 @@ def _rates(references: list[str] | None, hypotheses: list[str]) -> dict[str, Any
     }
 
 
-def _describe(inputs: Inputs, answers: Answers) -> dict[str, Any]:
+def _describe(inputs: Inputs, decoded: Decoded) -> dict[str, Any]:
     """Return what was decoded, and by which model and decoder."""
     return {
         "checkpoint": os.path.abspath(inputs.checkpoint.path),
@@ -217,17 +215,17 @@ def _describe(inputs: Inputs, answers: Answers) -> dict[str, Any]:
         "mixer": inputs.recogniser.fields.get("mixer"),
         "data": os.path.abspath(inputs.data),
         "split": inputs.split,
-        "decoder": answers.decoder,
+        "decoder": decoded.decoder,
         "batch_seconds": inputs.batching.batch_seconds,
-        "dtype": answers.dtype,
+        "dtype": decoded.dtype,
         "device": device_name(pick_device(inputs.batching.device)),
         "versions": versions(),
-        "notes": answers.notes,
+        "notes": decoded.notes,
     }
 
 
-def _write(folder: Path, inputs: Inputs, answers: Answers, nbest: bool, timestamps: bool) -> None:
-    recogniser, best = inputs.recogniser, [first for first, *_ in answers.hypotheses]
+def _write(folder: Path, inputs: Inputs, decoded: Decoded, nbest: bool, timestamps: bool) -> None:
+    recogniser, best = inputs.recogniser, [first for first, *_ in decoded.hypotheses]
     for name in ("references.wrd", "nbest.tsv", "hypotheses.ctm"):  # of an earlier run
         (folder / name).unlink(missing_ok=True)
     if inputs.references is not None:
@@ -235,20 +233,20 @@ def _write(folder: Path, inputs: Inputs, answers: Answers, nbest: bool, timestam
     _write_lines(folder / "hypotheses.wrd", map(recogniser.words_of, best))
     _write_lines(folder / f"hypotheses.{inputs.checkpoint.labels}", map(recogniser.text, best))
     if nbest:
-        _write_lines(folder / "nbest.tsv", _nbest(recogniser, answers.hypotheses))
+        _write_lines(folder / "nbest.tsv", _nbest(recogniser, decoded.hypotheses))
     if timestamps:
         _write_lines(folder / "hypotheses.ctm", _ctm(recogniser, inputs.test_set, best))
 
 
-def _nbest(recogniser: Recogniser, answers: list[list[Hypothesis]]) -> Iterator[str]:
-    for row, hypotheses in enumerate(answers):
-        for rank, hypothesis in enumerate(hypotheses, 1):
+def _nbest(recogniser: Recogniser, hypotheses: list[list[Hypothesis]]) -> Iterator[str]:
+    for row, of_utterance in enumerate(hypotheses):
+        for rank, hypothesis in enumerate(of_utterance, 1):
             yield f"{row}\t{rank}\t{hypothesis.score:.4f}\t{recogniser.words_of(hypothesis)}"
 
 
-def _ctm(recogniser: Recogniser, test_set: TestSet, answers: list[Hypothesis]) -> Iterator[str]:
-    for path, best in zip(test_set.paths, answers):
-        for word, start, end in recogniser.timed_words(best):
+def _ctm(recogniser: Recogniser, test_set: TestSet, hypotheses: list[Hypothesis]) -> Iterator[str]:
+    for path, hypothesis in zip(test_set.paths, hypotheses):
+        for word, start, end in recogniser.timed_words(hypothesis):
             yield f"{Path(path).stem} 1 {start:.2f} {end - start:.2f} {word}"
 
 
@@ -272,18 +270,3 @@ def summary(result: dict[str, Any]) -> str:
         f"WER {result['wer']:.1f} % (95 % CI {low:.1f} to {high:.1f}), CER {result['cer']:.1f} %, "
         f"{counted(result['utterances'], 'utterance')}, {counted(result['words'], 'word')}: {result['out']}"
     )
-
-
-def device_name(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-
-
-def versions() -> dict[str, str]:
-    import fairseq
-
-    return {
-        "fairseq_summarymixing": __version__,
-        "fairseq": fairseq.__version__,
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-    }

@@ -41,3 +41,8 @@ def pick_dtype(name: str, device: torch.device) -> str:
 def products_in(dtype: str) -> contextlib.AbstractContextManager:
     """Return a context in which products' factors are rounded to the dtype, of :func:`pick_dtype`."""
     return bf16_factors() if dtype == "bf16" else contextlib.nullcontext()
+
+
+def device_name(device: torch.device) -> str:
+    """Return the name of a GPU's model, or "cpu"."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"

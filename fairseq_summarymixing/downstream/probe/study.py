@@ -14,8 +14,9 @@ import torch
 from ... import __version__
 from ...checkpoints import Checkpoint
 from ...errors import UserError
-from ..decode import device_name, versions
+from ..devices import device_name
 from ..progress import warn
+from ..versions import versions
 from .batches import Examples
 from .cells import Cells
 from .grid import Grid, listed
