@@ -145,19 +145,14 @@ def check(path: Path = FILE, write: bool = False) -> str:
             json.dump(found, file, indent=1)
             file.write("\n")
         return f"{path} holds {len(found)} steps"
-    try:
-        before = json.loads(path.read_text(encoding="utf-8"))
-        if not all(type(value) is int and value > 0 for counts in before.values() for value in counts.values()):
-            raise ValueError("a count is none")
-        others = [step for step in {**before, **found} if before.get(step, {}).keys() != found.get(step, {}).keys()]
-        changes = [
-            [step, name, before[step][name], value, f"{value / before[step][name]:.3f}"]
-            for step, counts in found.items()
-            for name, value in counts.items()
-            if step not in others and value != before[step][name]
-        ]
-    except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise UserError(f"{path} holds no counts of these steps; write them: bench check --write") from error
+    before = _read_counts(path)
+    others = [step for step in {**before, **found} if before.get(step, {}).keys() != found.get(step, {}).keys()]
+    changes = [
+        [step, name, before[step][name], value, f"{value / before[step][name]:.3f}"]
+        for step, counts in found.items()
+        for name, value in counts.items()
+        if step not in others and value != before[step][name]
+    ]
     headings = ["step", "count", "before", "now", "ratio"]
     table = aligned(headings, [[str(cell) for cell in row] for row in changes]) if changes else ""
     if others:
@@ -169,3 +164,14 @@ def check(path: Path = FILE, write: bool = False) -> str:
     if worse:
         raise UserError(f"a step costs more than 1 % more than in {path.name}: {'; '.join(worse)}", table)
     return table or f"{len(found)} steps cost what they did"
+
+
+def _read_counts(path: Path) -> Counts:
+    try:
+        counts = json.loads(path.read_text(encoding="utf-8"))
+        if all(type(value) is int and value > 0 for of_step in counts.values() for value in of_step.values()):
+            return counts
+        reason = None
+    except (OSError, ValueError, AttributeError) as error:
+        reason = error
+    raise UserError(f"{path} holds no counts of these steps; write them: bench check --write") from reason
