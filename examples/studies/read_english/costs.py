@@ -15,7 +15,7 @@ TURNS = 2
 
 def measure(out: Path, args) -> None:
     """Train each model for a few updates, alone on the machine, twice in turns; keep the logs in OUT/results/costs."""
-    models = [name for name in MODELS if name in args.only and not MODELS[name].updates]
+    models = [name for name in MODELS if name in args.only and MODELS[name].is_trained]
     for name in [f"{model}-{turn}" for turn in range(1, TURNS + 1) for model in models]:
         if not (out / "results" / "costs" / f"{name}.jsonl").exists():
             asyncio.run(measure_one(name, out, args))

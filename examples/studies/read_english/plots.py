@@ -25,7 +25,7 @@ def draw_accuracy(results: Results, path: Path) -> bool:
     """Draw every run, by updates on the left and by time on the right."""
     figure, (by_updates, by_time) = new_figure(2)
     for colour, model in zip(COLOURS, MODELS):
-        runs = [] if MODELS[model].updates else results.pretraining[model].values()
+        runs = results.pretraining[model].values() if MODELS[model].is_trained else []
         for index, run in enumerate(runs):
             updates, values = run.values("accuracy", valid=True)
             minutes = np.array(updates) * results.seconds_per_update(model) / 60

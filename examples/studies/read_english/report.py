@@ -44,10 +44,9 @@ def summary(results: Results) -> str:
     rows = []
     for model in (model for model in MODELS if results.pretraining[model]):
         runs, cost = results.pretraining[model].values(), results.cost(model)
-        trained = not MODELS[model].updates
         last = over_seeds([run.last("accuracy", valid=True) or np.nan for run in runs])
         row = [TITLES[model], str(len(runs)), f"{next(iter(runs)).parameters / 1e6:.1f} M"]
-        row += [f"{min(run.updates for run in runs):,}" if trained else MISSING, shown(last, 3)]
+        row += [f"{min(run.updates for run in runs):,}" if MODELS[model].is_trained else MISSING, shown(last, 3)]
         row += [f"{cost['seconds']:.3f}", f"{cost['memory']:.2f}"] if cost else [MISSING, MISSING]
         row += [rate(results, labelled, model, kind) for labelled in FINETUNINGS for kind in COUNTS]
         rows.append(row)
@@ -112,7 +111,7 @@ def cell(results: Results, model: str, updates: float) -> str:
 
 
 def trained_models(results: Results) -> List[str]:
-    return [model for model in MODELS if results.pretraining[model] and not MODELS[model].updates]
+    return [model for model in MODELS if results.pretraining[model] and MODELS[model].is_trained]
 
 
 def differences(results: Results) -> Optional[str]:

@@ -11,11 +11,11 @@ PRECISIONS = {"fp32": [], "fp16": ["common.fp16=true"], "bf16": ["common.bf16=tr
 
 
 class Model(NamedTuple):
-    """A pre-training recipe and its overrides."""
+    """A pre-training recipe and its overrides; a model that is not trained makes one update at a rate of 0."""
 
     recipe: str
     overrides: Sequence[str] = ()
-    updates: int = 0  # 0: as asked
+    is_trained: bool = True
 
 
 SUMMARYMIXING, TWIN = "summarymixing", "self_attention"
@@ -27,8 +27,10 @@ MODELS: Dict[str, Model] = {
     "hyper_mixing": Model("pretraining_log_mel", ["+model.mixer=hyper_mixing"]),
     "fastformer": Model("pretraining_log_mel", ["+model.mixer=fastformer"]),
     "no_summary": Model("pretraining_log_mel", ["+model.mixer=no_summary"]),
-    # One update at a rate of 0: the parameters that a pre-training begins with
-    "random_weights": Model("pretraining_log_mel", ["+model.mixer=summary_mixing", "optimization.lr=[0.0]"], 1),
+    # The parameters that a pre-training begins with
+    "random_weights": Model(
+        "pretraining_log_mel", ["+model.mixer=summary_mixing", "optimization.lr=[0.0]"], is_trained=False
+    ),
 }
 TITLES = {
     SUMMARYMIXING: "SummaryMixing",

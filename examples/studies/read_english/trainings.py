@@ -71,7 +71,7 @@ class Trainings:
             *model.overrides,
             f"task.data={self.data / 'pretraining'}",
             f"common.seed={run.seed}",
-            f"optimization.max_update={model.updates or self.args.updates}",
+            f"optimization.max_update={self.args.updates if model.is_trained else 1}",
         ]
         await self.train(model.recipe, folder, settings, self.results / "pretraining", run.name)
 
