@@ -102,6 +102,7 @@ def save_ctc(checkpoint: Path, inner: Fields) -> None:
 
 
 def save(checkpoint: Path, model: nn.Module, model_fields: Fields, task: Fields, task_state: Fields) -> None:
+    """Write a checkpoint of 0 updates, laid out as fairseq's trainer does."""
     configuration = {"model": model_fields, "task": task, "criterion": None}
     state = {"args": None, "cfg": configuration, "model": model.state_dict(), "task_state": task_state}
     history = [{"optimizer_name": "", "lr_scheduler_state": {}, "num_updates": 0}]

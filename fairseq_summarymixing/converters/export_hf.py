@@ -53,7 +53,7 @@ def export_hf(
     with atomic_folder(folder) as temporary:
         source = read_export_source(Checkpoint.read(checkpoint), data)
         config = write(source, temporary, spec_augment)
-        figures = prove(source, load(source, temporary), temporary)
+        figures = check_outputs(source, load(source, temporary), temporary)
         (temporary / "README.md").write_text(model_card(source, config, AUTO[_kind(source)], figures), encoding="utf-8")
     flag = ", trust_remote_code=True" if source.ours else ""
     return f'{figures}\n{folder}: transformers.{AUTO[_kind(source)]}.from_pretrained("{folder}"{flag})'
@@ -116,8 +116,8 @@ def _preprocessor(source: ExportSource) -> dict[str, Any]:
     return {**config, "processor_class": "Wav2Vec2Processor"} if source.symbols is not None else config
 
 
-def prove(source: ExportSource, model: torch.nn.Module, folder: Path) -> str:
-    """Return how far the outputs differ from fairseq's, and for a CTC model how many texts were compared.
+def check_outputs(source: ExportSource, model: torch.nn.Module, folder: Path) -> str:
+    """Compare outputs with fairseq's, and of a CTC model texts; returns how far they differ and how many were compared.
 
     Raises:
         UserError: an output or a text differs.

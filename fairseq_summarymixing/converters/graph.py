@@ -150,16 +150,19 @@ def _program(model: WaveformModel) -> Any:
 
 
 def write_torch(model: WaveformModel, file: Path, metadata: dict[str, str]) -> None:
+    """Write a ``torch.export`` program with ``metadata`` as its extra file ``metadata.json``."""
     encoded = io.BytesIO()  # writing to a full disk itself, torch aborts the process
     torch.export.save(_program(model), encoded, extra_files={"metadata.json": json.dumps(metadata)})
     file.write_bytes(encoded.getbuffer())
 
 
 def open_torch(file: Path) -> Callable:
+    """Return the program of :func:`write_torch` as a function from waveforms and mask to output and lengths."""
     return torch.export.load(str(file)).module()
 
 
 def write_onnx(model: WaveformModel, file: Path, metadata: dict[str, str]) -> None:
+    """Write an ONNX model, parameters included, with ``metadata`` as its metadata properties."""
     output = "features" if model.head is None else "logits"
     program = torch.onnx.export(
         _program(model),
@@ -184,6 +187,7 @@ def onnx_session(file: Path) -> Any:
 
 
 def open_onnx(file: Path) -> Callable:
+    """Return the model of :func:`write_onnx` as a function from waveforms and mask to output and lengths."""
     session = onnx_session(file)
 
     def run(wave: Tensor, mask: Tensor) -> tuple[Tensor, ...]:

@@ -40,9 +40,9 @@ INIT_FROM = field(
     },
 )
 
-# Unread fields whose names fairseq's common.fp16 and dataset.required_seq_len_multiple have too: its command line
-# without hydra fills both. These values ask nothing of the model
-SHARED_NAMES = {"fp16": True, "required_seq_len_multiple": 1}
+# Unread fields that fairseq's command line without hydra fills, since common.fp16 and dataset.required_seq_len_multiple
+# have the same names. These values ask nothing of the model
+FILLED_BY_COMMAND_LINE = {"fp16": True, "required_seq_len_multiple": 1}
 
 # Unread fields that change nothing of what a trained model computes: stock checkpoints are read whatever they hold
 INERT = {
@@ -63,11 +63,12 @@ def recipe_fields(configs: Iterable[type]) -> type:
     """
     stock = {each.name for each in fields(Wav2Vec2Config)}
     ours = [each for config in configs for each in fields(config) if each.name not in stock or "help" in each.metadata]
-    own = [*map(_as_recipes_write_it, ours), ("init_from", Optional[str], INIT_FROM)]
+    own = [*map(_recipe_field, ours), ("init_from", Optional[str], INIT_FROM)]
     return make_dataclass("RecipeFields", own, bases=(Wav2Vec2Config,))
 
 
-def _as_recipes_write_it(own: Field) -> Tuple[str, Any, Any]:
+def _recipe_field(own: Field) -> Tuple[str, Any, Any]:
+    """Return name, type and field of one of our fields as recipes write it: layers of convolutions as a string."""
     kind, default, text = own.type, own.default, own.metadata.get("help", "")
     if kind == ConvLayers:
         kind, default = str, str(list(default))
@@ -137,7 +138,9 @@ def check_unread_fields(cfg: Any, config_class: type, configs: Iterable[type] = 
     accepted = read | (INERT.keys() if reads_checkpoint() else set())
     for each in fields(config_class):
         found = getattr(cfg, each.name, None)
-        asks_nothing = found is None or is_default(found, each.default) or found == SHARED_NAMES.get(each.name)
+        asks_nothing = (
+            found is None or is_default(found, each.default) or found == FILLED_BY_COMMAND_LINE.get(each.name)
+        )
         if each.name not in accepted and not asks_nothing:
             instead = "set model.encoder_layer" if each.name == "layer_type" else "remove it from the recipe"
             raise ValueError(

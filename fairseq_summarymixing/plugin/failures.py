@@ -116,6 +116,12 @@ def failing_together() -> Iterator[None]:
 
 
 class _Watch(threading.Thread):
+    """A thread of a training process that watches the others through the store by which they met.
+
+    It counts up a sign of life, and ends the process with the message of the first process that has failed, or where
+    the store is lost. :attr:`current` is this process's; None where nobody watches.
+    """
+
     current: Optional["_Watch"] = None
 
     def __init__(self, rank: int, num_processes: int):
