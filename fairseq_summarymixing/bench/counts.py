@@ -12,7 +12,7 @@ from unittest import mock
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ..errors import UserError
+from ..errors import UserError, counted
 from ..files import atomic_write
 from ..modules.config import EncoderConfig, FrontendConfig, MaskingConfig, ObjectiveConfig
 from ..modules.lean.activation_memory import count_activation_bytes
@@ -163,7 +163,7 @@ def check(path: Path = FILE, write: bool = False) -> str:
     worse = [f"{step}: {name}" for step, name, old, new, _ in changes if new / old > WORSE]
     if worse:
         raise UserError(f"a step costs more than 1 % more than in {path.name}: {'; '.join(worse)}", table)
-    return table or f"{len(found)} steps cost what they did"
+    return table or f"{counted(len(found), 'step')} cost as much as the file says"
 
 
 def _read_counts(path: Path) -> Counts:

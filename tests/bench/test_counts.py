@@ -75,7 +75,7 @@ def test_what_has_become_worse_is_named_and_what_is_better_shown(tmp_path, monke
         with pytest.raises(UserError, match="counts.json holds no counts of these steps; write them"):
             counts.check(file)
     counts.check(file, write=True)
-    assert counts.check(file) == "1 steps cost what they did"
+    assert counts.check(file) == "1 step cost as much as the file says"
     file.write_text(json.dumps({"a step": {"operations": 1000, "calls": 50}, "one that is gone": {"calls": 5}}))
     with pytest.raises(UserError, match="counts.json holds other steps than are counted .*: one that is gone$"):
         counts.check(file)
