@@ -8,8 +8,10 @@ from intervals import estimate
 from results import Results
 from runs import MODELS, TITLES
 
-from fairseq_summarymixing.compare.plots import COLOURS
+from fairseq_summarymixing.compare.plots import COLOURS, GREY
 from fairseq_summarymixing.files import atomic_write
+
+COLOUR_OF = dict(zip(MODELS, (*COLOURS, GREY)))
 
 
 def draw(results: Results, out: Path) -> List[Tuple[str, str]]:
@@ -24,7 +26,7 @@ def draw(results: Results, out: Path) -> List[Tuple[str, str]]:
 def draw_accuracy(results: Results, path: Path) -> bool:
     """Draw every run, by updates on the left and by time on the right."""
     figure, (by_updates, by_time) = new_figure(2)
-    for colour, model in zip(COLOURS, MODELS):
+    for model, colour in COLOUR_OF.items():
         runs = results.pretraining[model].values() if MODELS[model].is_trained else []
         for index, run in enumerate(runs):
             updates, values = run.values("accuracy", valid=True)
@@ -46,7 +48,7 @@ def draw_errors(results: Results, path: Path) -> bool:
     drawn = False
     for axes, (labelled, title) in zip(panels, {"one_hour": "one hour", "ten_minutes": "ten minutes"}.items()):
         names = []
-        for colour, model in zip(COLOURS, MODELS):
+        for model, colour in COLOUR_OF.items():
             found = list(results.errors(labelled, model, "WER").values())
             if found:
                 mean, low, high = estimate([100 * one.errors for one in found], found[0].units)

@@ -13,7 +13,8 @@ from fairseq_summarymixing.checkpoints import Checkpoint
 from fairseq_summarymixing.compare.curves import write_curves
 from fairseq_summarymixing.compare.run import PRETRAINING
 from fairseq_summarymixing.compare.runs import read_run
-from fairseq_summarymixing.downstream.decode import device_name, versions
+from fairseq_summarymixing.downstream.devices import device_name
+from fairseq_summarymixing.downstream.versions import versions
 from fairseq_summarymixing.files import atomic_write
 
 LAST = Path("checkpoints") / "checkpoint_last.pt"
