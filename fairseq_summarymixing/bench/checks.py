@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..errors import one_line
 from ..modules.build import MIXERS, build_encoder
 from ..modules.lean.replace import make_lean
 from ..modules.wav2vec2 import Wav2Vec2
@@ -58,7 +59,7 @@ def _attempt(name: str, function: Callable[..., tuple[float, float]], *arguments
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             error, limit = function(*arguments)
     except RuntimeError as failure:  # lacking memory among them
-        return {"check": name, "failure": str(failure).splitlines()[0], "held": False}
+        return {"check": name, "failure": one_line(failure), "held": False}
     finally:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()

@@ -87,3 +87,12 @@ def test_checks_notice_a_lean_layer_that_is_wrong(tiny_shapes, monkeypatch):
     monkeypatch.setattr(checks, "MIXERS", ("summary_mixing",))
     found = {check["check"]: check for check in checks.check(["155m"], "cpu", seconds=1, long_seconds=())}
     assert not found["lean, 155m encoder, summary_mixing, fp32"]["held"]
+
+
+def test_a_check_that_ends_in_an_error_without_words_is_named_by_the_errors_kind(tiny_shapes, monkeypatch):
+    def fails(model):
+        raise NotImplementedError
+
+    monkeypatch.setattr(checks, "make_lean", fails)
+    first = next(checks.check(["155m"], "cpu", seconds=1, long_seconds=()))
+    assert first["failure"] == "NotImplementedError" and not first["held"]
