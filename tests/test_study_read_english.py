@@ -202,6 +202,38 @@ def test_the_report_compares_at_equal_updates_and_at_equal_time_with_intervals(t
     assert {path.name for path in tmp_path.glob("*.png")} == {"accuracy.png", "errors.png"}
 
 
+def test_times_of_models_timed_alone_and_side_by_side_are_not_compared(tmp_path):
+    for model in ("summarymixing", "self_attention", "no_summary"):
+        write_curves(tmp_path / "results" / "pretraining" / f"{model}-1.jsonl", [0.1, 0.2], seconds=2.0)
+    assert study("--out", tmp_path, "--stages", "report").returncode == 0
+    without_costs = (tmp_path / "RESULTS.md").read_text().partition("## Accuracy at equal time")[2]
+    assert "| SummaryMixing without its summary | – | 0.100 | 0.150 | 0.200 |" in without_costs
+    for model in ("summarymixing", "self_attention"):
+        write_curves(tmp_path / "results" / "costs" / f"{model}-1.jsonl", [0.0], seconds=1.0)
+    assert study("--out", tmp_path, "--stages", "report").returncode == 0
+    text = (tmp_path / "RESULTS.md").read_text()
+    assert "| SummaryMixing without its summary | 1 | 5.0 M | 500 | 0.200 | – | 5.60 |" in text
+    assert "without its summary" not in text.partition("## Accuracy at equal time")[2]
+
+
+def test_a_result_whose_name_holds_no_seed_is_named(tmp_path):
+    results = tmp_path / "results"
+    write_curves(results / "pretraining" / "no_summary-best.jsonl", [0.1])
+    first = study("--out", tmp_path, "--stages", "report")
+    (results / "pretraining" / "no_summary-best.jsonl").rename(results / "pretraining" / "no_summary-1.jsonl")
+    checkpoints = [{"name": "no_summary", "figures": {"accuracy": {"value": 1.0}}}]
+    probe = {"task": "classify", "head": "linear", "figures": {"accuracy": {"title": "accuracy %"}}}
+    (results / "probes").mkdir()
+    (results / "probes" / "classify-linear.json").write_text(json.dumps({**probe, "checkpoints": checkpoints}))
+    (results / "probes" / "classify-linear.tsv").write_text("accuracy\tno_summary\t1.0\n")
+    for result, path, name in (
+        (first, "pretraining/no_summary-best.jsonl", "no_summary-best"),
+        (study("--out", tmp_path, "--stages", "report"), "probes/classify-linear.json", "no_summary"),
+    ):
+        expected = "expected the name of a model and its seed, such as summarymixing-1; found"
+        assert result.stderr == f"error: {results / path}: {expected} {name!r}\n"
+
+
 def test_every_model_has_a_bar_and_a_colour_of_its_own(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(STUDY))
     plots, runs = import_module("plots"), import_module("runs")

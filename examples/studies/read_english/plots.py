@@ -24,16 +24,17 @@ def draw(results: Results, out: Path) -> List[Tuple[str, str]]:
 
 
 def draw_accuracy(results: Results, path: Path) -> bool:
-    """Draw every run, by updates on the left and by time on the right."""
+    """Draw every run by updates on the left, and those whose model's updates were timed by time on the right."""
     figure, (by_updates, by_time) = new_figure(2)
     for model, colour in COLOUR_OF.items():
         runs = results.pretraining[model].values() if MODELS[model].is_trained else []
         for index, run in enumerate(runs):
             updates, values = run.values("accuracy", valid=True)
-            minutes = np.array(updates) * results.seconds_per_update(model) / 60
             label = TITLES[model].replace("`", "") if index == 0 else None
             by_updates.plot(updates, values, color=colour, linewidth=1.2, label=label)
-            by_time.plot(minutes, values, color=colour, linewidth=1.2)
+            seconds = results.seconds_per_update(model)
+            if seconds:
+                by_time.plot(np.array(updates) * seconds / 60, values, color=colour, linewidth=1.2)
     by_updates.set_xlabel("updates")
     by_time.set_xlabel("minutes")
     by_updates.set_ylabel("accuracy")

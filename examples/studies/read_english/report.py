@@ -47,10 +47,15 @@ def summary(results: Results) -> str:
         last = over_seeds([run.last("accuracy", valid=True) or np.nan for run in runs])
         row = [TITLES[model], str(len(runs)), f"{next(iter(runs)).parameters / 1e6:.1f} M"]
         row += [f"{min(run.updates for run in runs):,}" if MODELS[model].is_trained else MISSING, shown(last, 3)]
-        row += [f"{cost['seconds']:.3f}", f"{cost['memory']:.2f}"] if cost else [MISSING, MISSING]
+        row += [number(cost and cost["seconds"], ".3f")]
+        row += [number(next(iter(runs)).activation_mb_per_audio_second, ".2f")]
         row += [rate(results, labelled, model, kind) for labelled in FINETUNINGS for kind in COUNTS]
         rows.append(row)
     return f"## All models\n\n{markdown(headings, rows, (0,))}"
+
+
+def number(value: Optional[float], form: str) -> str:
+    return MISSING if value is None else format(value, form)
 
 
 def rate(results: Results, labelled: str, model: str, kind: str) -> str:
@@ -76,9 +81,9 @@ def accuracy_by_updates(results: Results) -> Optional[str]:
 
 
 def accuracy_by_time(results: Results) -> Optional[str]:
-    """Return the table of accuracies on the validation set at equal times, by the seconds per update."""
-    models = trained_models(results)
-    seconds = {model: results.seconds_per_update(model) for model in models}
+    """Return the table of accuracies on the validation set at equal times, of the models whose updates were timed."""
+    seconds = {model: results.seconds_per_update(model) for model in trained_models(results)}
+    models = [model for model in seconds if seconds[model]]
     totals = [
         seconds[model] * min(run.updates for run in results.pretraining[model].values())
         for model in models

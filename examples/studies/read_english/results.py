@@ -2,11 +2,11 @@
 
 import json
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import numpy as np
 from intervals import Estimate, estimate_of_draws
-from runs import MODELS
+from runs import MODELS, SUMMARYMIXING
 
 from fairseq_summarymixing.compare.curves import read_curves
 from fairseq_summarymixing.compare.run import Run
@@ -28,7 +28,7 @@ class Results:
         self.folder = folder
         self.pretraining: Dict[str, Dict[int, Run]] = {
             model: {
-                seed_of(path): read_curves(path) for path in sorted((folder / "pretraining").glob(f"{model}-*.jsonl"))
+                split_name(path.stem, path)[1]: read_curves(path) for path in curves_of(folder / "pretraining", model)
             }
             for model in MODELS
         }
@@ -45,19 +45,23 @@ class Results:
                 found[seed] = COUNTS[kind](*texts)
         return found
 
-    def cost(self, model: str) -> Optional[Dict[str, float]]:
-        """Return seconds per update and activation memory, measured apart; None where they were not."""
+    def cost(self, model: str) -> Optional[Dict[str, Any]]:
+        """Return seconds per update, measured apart, and the machine; None where they were not."""
         runs = [read_curves(path) for path in curves_of(self.folder / "costs", model)]
         if not runs:
             return None
-        seconds = float(np.mean([run.seconds_per_update for run in runs]))
-        return {"seconds": seconds, "memory": runs[0].activation_mb_per_audio_second, **runs[0].about}
+        return {"seconds": float(np.mean([run.seconds_per_update for run in runs])), **runs[0].about}
 
     def seconds_per_update(self, model: str) -> Optional[float]:
-        """Return the seconds measured apart, and where they were not, those of the trainings side by side."""
-        cost = self.cost(model)
+        """Return the seconds measured apart; where no model's were, those of the trainings side by side.
+
+        The two kinds are never compared: where other models alone were measured apart, the result is None.
+        """
+        if any((self.folder / "costs").glob("*.jsonl")):
+            cost = self.cost(model)
+            return cost["seconds"] if cost else None
         logged = [run.seconds_per_update for run in self.pretraining[model].values()]
-        return cost["seconds"] if cost else float(np.mean(logged)) if logged else None
+        return float(np.mean(logged)) if logged else None
 
     def probes(self) -> List["Probe"]:
         """Return each figure of what was probed."""
@@ -66,7 +70,7 @@ class Results:
             result, draws = json.loads(read_text(path)), {}
             for figure, name, *values in map(lambda line: line.split("\t"), read_lines(path.with_suffix(".tsv"))):
                 draws[figure, name] = [float(value) for value in values]
-            found += [Probe(result, figure, draws) for figure in result["figures"]]
+            found += [Probe(result, figure, draws, path) for figure in result["figures"]]
         return found
 
 
@@ -78,15 +82,15 @@ class Probe:
         draws: the same on resampled test sets and seeds of probes, the same for all models.
     """
 
-    def __init__(self, result: dict, figure: str, draws: Dict[tuple, List[float]]) -> None:
+    def __init__(self, result: dict, figure: str, draws: Dict[tuple, List[float]], path: Path) -> None:
         self.title = f"{result['task']} ({result['head']}): {result['figures'][figure]['title']}"
         self.values: Dict[str, Dict[int, float]] = {}
         self.draws: Dict[str, Dict[int, Sequence[float]]] = {}
         for checkpoint in result["checkpoints"]:
-            model, seed = checkpoint["name"].rsplit("-", 1)
+            model, seed = split_name(checkpoint["name"], path)
             value = checkpoint["figures"][figure]["value"]
-            self.values.setdefault(model, {})[int(seed)] = np.nan if value is None else value
-            self.draws.setdefault(model, {})[int(seed)] = draws[figure, checkpoint["name"]]
+            self.values.setdefault(model, {})[seed] = np.nan if value is None else value
+            self.draws.setdefault(model, {})[seed] = draws[figure, checkpoint["name"]]
 
     def estimate(self, model: str) -> Optional[Estimate]:
         """Return a model's figure, with its interval; None where it was not probed."""
@@ -108,8 +112,12 @@ def curves_of(folder: Path, model: str) -> List[Path]:
     return sorted(folder.glob(f"{model}-*.jsonl"))
 
 
-def seed_of(path: Path) -> int:
-    return int(path.stem.rsplit("-", 1)[1])
+def split_name(name: str, path: Path) -> Tuple[str, int]:
+    """Return the model and the seed of a name in ``path``, such as ``summarymixing-1``; raises UserError for others."""
+    model, _, seed = name.rpartition("-")
+    if not (model and seed.isdecimal()):
+        raise UserError(f"{path}: expected the name of a model and its seed, such as {SUMMARYMIXING}-1; found {name!r}")
+    return model, int(seed)
 
 
 def accuracy_at(runs: Dict[int, Run], updates: float) -> List[float]:

@@ -46,14 +46,22 @@ def options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> None:
-    args = options()
-    if args.jobs < 1:
-        raise UserError(f"--jobs must be 1 or more; got {args.jobs}")
+def check(args: argparse.Namespace) -> None:
+    """Raise a UserError that names the first option with a value that cannot be meant."""
+    for name in ("updates", "hour_updates", "minutes_updates", "cost_updates", "jobs"):
+        if getattr(args, name) < 1:
+            raise UserError(f"--{name.replace('_', '-')} must be 1 or more; got {getattr(args, name)}")
+    if min(args.seeds) < 0 or len({*args.seeds}) < len(args.seeds):
+        raise UserError(f"--seeds must be 0 or more, each once; got {' '.join(map(str, args.seeds))}")
     if args.minutes is not None and not args.minutes > 0:
         raise UserError(f"--minutes must be above 0; got {args.minutes:g}")
     if args.device == "cpu" and args.precision == "fp16":
         raise UserError("--precision fp16 needs --device cuda; on the CPU there are fp32 and bf16")
+
+
+def main() -> None:
+    args = options()
+    check(args)
     out, runs = args.out.resolve(), choose_runs(args.only, args.seeds)
     if "prepare" in args.stages:
         if args.data is None:
