@@ -17,6 +17,8 @@ from ..errors import UserError, first_of
 from ..modules.summary_mixing import SummaryMixingLite
 from ..tables import aligned
 
+MIXER = ".mixer."
+
 
 def read_encoder(path: str | Path) -> dict[str, Tensor]:
     """Read the pre-trained model's parameters, under our names.
@@ -55,6 +57,8 @@ def _read_directory(path: str | Path) -> dict[str, Tensor]:
 def warm_start(model: nn.Module, path: str | Path) -> str:
     """Copy every parameter of ``path`` that the model has under the same name; the others stay as they are.
 
+    Of mixers of another kind, whose parameters have other names, those of another shape stay as they are, too.
+
     Returns:
         A table of the parameters that were copied, are new, and were left out, by parts of the model.
 
@@ -68,10 +72,12 @@ def warm_start(model: nn.Module, path: str | Path) -> str:
             refuse_lite_with_combiner(found)
         except ValueError as error:
             raise UserError(f"model.init_from={path}: {error}") from error
+    if _mixer_names(found) != _mixer_names(own):
+        found = {name: value for name, value in found.items() if not (MIXER in name and _differ(value, own.get(name)))}
     wrong = [
         f"{name} {tuple(found[name].shape)}, here {tuple(value.shape)}"
         for name, value in own.items()
-        if name in found and found[name].shape != value.shape
+        if _differ(value, found.get(name))
     ]
     if wrong:
         raise UserError(
@@ -89,6 +95,14 @@ def warm_start(model: nn.Module, path: str | Path) -> str:
     if share < 0.5:
         report += f"\nonly {share:.0%} of the model was taken: is this the checkpoint that was meant?"
     return report
+
+
+def _mixer_names(state: Mapping[str, Tensor]) -> set[str]:
+    return {name.partition(MIXER)[2] for name in state if MIXER in name}
+
+
+def _differ(value: Tensor, other: Tensor | None) -> bool:
+    return other is not None and other.shape != value.shape
 
 
 def table(own: Mapping[str, Tensor], found: Mapping[str, Tensor], taken: Iterable[str]) -> str:

@@ -52,6 +52,21 @@ def test_other_sizes_are_refused_all_at_once(checkpoint, tmp_path):
         warm_start(model, checkpoint("lite"))
 
 
+@pytest.mark.parametrize("source, target", [("no_summary", "summary_mixing"), ("summary_mixing", "no_summary")])
+def test_the_branch_that_two_mixers_share_is_taken_and_a_combiner_of_another_width_stays_new(tmp_path, source, target):
+    start, new = (
+        checkpoint_files.pretrained(tmp_path / f"{mixer}.pt", "summary_mixing", mixer=mixer)
+        for mixer in (source, target)
+    )
+    model = model_of(new)
+    for value in model.state_dict().values():
+        value.fill_(7)
+    warm_start(model, start)
+    mixer = {name: (value == 7).all() for name, value in model.encoder.layers[0].mixer.state_dict().items()}
+    assert {name.partition(".")[0] for name in mixer if not mixer[name]} == {"local", "local_norm", "combiner"}
+    assert mixer["combiner.weight"] and not any(mixer[name] for name in mixer if name.startswith("local"))
+
+
 def test_a_checkpoint_of_something_else_is_named(checkpoint, tmp_path):
     state = torch.load(checkpoint("lite"), weights_only=False)
     state["cfg"]["model"]["_name"] = "hubert"
