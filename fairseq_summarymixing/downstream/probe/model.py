@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -78,37 +80,50 @@ def _at(x: Tensor, places: Tensor) -> Tensor:
     return x.gather(1, places.unsqueeze(-1).expand(-1, -1, x.shape[-1]))
 
 
+class BatchNorm(nn.BatchNorm1d):
+    """Batch normalisation of (N, D), N > 0; a training batch of N = 1, which has no variance, takes the running one.
+
+    Means over the frames of an utterance differ little from one utterance to another, beside what is common to all:
+    a head over them as they are learns hardly anything.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        training = self.training and len(x) > 1
+        return F.batch_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias, training, self.momentum, self.eps
+        )
+
+
 class MeanPooling(nn.Module):
-    """A linear layer over the mean of an utterance's frames: (B, T, D) to (B, outputs)."""
+    """A linear layer over the mean of an utterance's frames, batch-normalised: (B, T, D) to (B, outputs)."""
 
     def __init__(self, width: int, outputs: int):
         super().__init__()
+        self.norm = BatchNorm(width, affine=False)
         self.output = nn.Linear(width, outputs)
 
     def forward(self, x: Tensor, padding_mask: Tensor) -> Tensor:
-        return self.output(masked_mean(x, padding_mask).squeeze(1))
+        return self.output(self.norm(masked_mean(x, padding_mask).squeeze(1)))
 
 
 class AttentiveStatistics(nn.Module):
     """A linear layer over mean and standard deviation of an utterance's frames, weighted by attention (Okabe et al.
-    2018): (B, T, D) to (B, outputs)."""
+    2018) and batch-normalised: (B, T, D) to (B, outputs)."""
 
     def __init__(self, width: int, outputs: int, hidden_size: int):
         super().__init__()
         self.attention = nn.Sequential(nn.Linear(width, hidden_size), nn.Tanh(), nn.Linear(hidden_size, 1))
+        self.norm = BatchNorm(2 * width, affine=False)
         self.output = nn.Linear(2 * width, outputs)
 
     def forward(self, x: Tensor, padding_mask: Tensor) -> Tensor:
         scores = self.attention(x).masked_fill(padding_mask.unsqueeze(-1), float("-inf"))
-        return self.output(statistics(x, scores.softmax(dim=1)))
+        return self.output(self.norm(statistics(x, scores.softmax(dim=1))))
 
 
 class XVector(nn.Module):
     """Speaker embeddings of a time-delay network with statistics pooling (Snyder et al. 2018), and a class for each
-    training speaker.
-
-    LayerNorm over the features of a frame stands where the paper has batch normalisation, so that an utterance's
-    embedding does not depend on what shares its batch.
+    training speaker. Batch normalisation, of real frames alone, follows every ReLU, as in the authors' recipe.
 
     Args:
         outputs: training speakers.
@@ -124,23 +139,30 @@ class XVector(nn.Module):
             nn.Conv1d(inputs, hidden_size, kernel, dilation=dilation, padding=kernel // 2 * dilation)
             for inputs, (kernel, dilation) in zip(widths, self.KERNELS)
         )
-        self.norms = nn.ModuleList(nn.LayerNorm(hidden_size) for _ in self.KERNELS)
+        self.norms = nn.ModuleList(BatchNorm(hidden_size) for _ in self.KERNELS)
         self.embedding = nn.Linear(2 * hidden_size, hidden_size)
         self.classes = nn.Parameter(torch.randn(outputs, hidden_size))
 
     def embed(self, x: Tensor, padding_mask: Tensor) -> Tensor:
         """Compute the embeddings (B, hidden_size), of length 1, of x (B, T, D)."""
-        padding = padding_mask.unsqueeze(-1)
+        x = x.masked_fill(padding_mask.unsqueeze(-1), 0)
         for convolution, norm in zip(self.convolutions, self.norms):
-            x = convolution(x.masked_fill(padding, 0).transpose(1, 2)).transpose(1, 2)
-            x = norm(F.relu(x))
-        real = (~padding).to(x.dtype)
+            x = F.relu(convolution(x.transpose(1, 2)).transpose(1, 2))
+            x = of_real_frames(norm, x, padding_mask)
+        real = (~padding_mask).unsqueeze(-1).to(x.dtype)
         x = statistics(x, real / real.sum(dim=1, keepdim=True))
         return F.normalize(self.embedding(x), dim=-1)
 
     def forward(self, x: Tensor, padding_mask: Tensor) -> Tensor:
         """Compute the cosine (B, outputs) of each utterance's embedding and each training speaker's."""
         return self.embed(x, padding_mask) @ F.normalize(self.classes, dim=-1).transpose(0, 1)
+
+
+def of_real_frames(function: Callable[[Tensor], Tensor], x: Tensor, padding_mask: Tensor) -> Tensor:
+    """Return a function of frames (N, D) to (N, D), applied to those of x (B, T, D); padding becomes 0."""
+    result = torch.zeros_like(x)
+    result[~padding_mask] = function(x[~padding_mask])
+    return result
 
 
 def statistics(x: Tensor, shares: Tensor) -> Tensor:

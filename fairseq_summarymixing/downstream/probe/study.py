@@ -47,7 +47,7 @@ class Study:
         """Train, choose and test the probes of a checkpoint."""
         digest = encoder_digest(checkpoint)
         train, valid = (self._examples(checkpoint, digest, split) for split in self.splits[:2])
-        cells = self._cells(digest)
+        cells = self._cells(digest, make_probe(self.task, train, self.settings))
 
         def trained(rate: float, seed: int) -> Trained:
             return cells.trained(rate, seed, lambda: self._train(name, train, valid, rate, seed))
@@ -70,7 +70,7 @@ class Study:
             "rate": rate,
             "valid": {f"{each:g}": _json_number(found.figure) for each, found in tried.items()},
             "epochs": [found.epoch for found in probes],
-            "probe_parameters": sum(value.numel() for value in probes[0].parameters.values()),
+            "probe_parameters": sum(value.numel() for value in models[0].parameters()),
             "probes": str(cells.folder.relative_to(self.folder)),
         }
         return Probed(name, scores, [model.sum.shares.tolist() for model in models], described)
@@ -116,13 +116,14 @@ class Study:
         probe.load_state_dict(found.parameters)
         return probe.eval()
 
-    def _cells(self, digest: str) -> Cells:
+    def _cells(self, digest: str, probe: Probe) -> Cells:
         train, valid, _ = self.splits
         made_of = {
             "encoder": digest,
             "train": train.digest(),
             "valid": valid.digest(),
             "settings": self.settings._asdict(),
+            "modules": str(probe),
             "batch_seconds": self.grid.batch_seconds,
             "window_seconds": self.long_form.window_seconds,
             "version": __version__,

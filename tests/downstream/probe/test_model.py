@@ -6,6 +6,7 @@ import torch
 from fairseq_summarymixing.downstream.probe.model import (
     BLSTM,
     AttentiveStatistics,
+    BatchNorm,
     Linear,
     MeanPooling,
     Probe,
@@ -59,6 +60,40 @@ def test_an_utterance_alone_gives_what_it_gives_padded_and_padding_gets_no_gradi
     (together[real] if together.dim() == 3 else together).square().sum().backward()
     assert states.grad[:, ~real].abs().max() == 0
     assert states.grad[:, real].abs().max() > 0
+
+
+@pytest.mark.parametrize("head", [MeanPooling(16, 4), AttentiveStatistics(16, 4, 8), XVector(16, 4, 8)])
+def test_heads_of_utterances_learn_by_how_little_utterances_differ_in_what_all_share(head):
+    """As real utterances do: 0.1 between the means of classes, where frames vary by 1, and all share a mean of 3."""
+    torch.manual_seed(1)
+    classes, shared = 0.1 * torch.randn(4, 16), 3 * torch.randn(16)
+    targets = torch.arange(32) % 4
+    x = shared + classes[targets].unsqueeze(1) + torch.randn(32, 100, 16)
+    real = padding(*[100] * 32)
+    optimizer = torch.optim.Adam(head.parameters(), 0.01)
+    for _ in range(40):
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(10 * head(x, real), targets).backward()
+        optimizer.step()
+    assert (head(x, real).argmax(dim=-1) == targets).float().mean() > 0.9
+
+
+def test_batch_norm_is_torchs_and_a_batch_of_one_takes_the_running_statistics():
+    norm, expected = BatchNorm(3), torch.nn.BatchNorm1d(3)
+    for _ in range(3):
+        x = torch.randn(5, 3)
+        torch.testing.assert_close(norm(x), expected(x))
+    alone = torch.randn(1, 3)
+    torch.testing.assert_close(norm(alone), expected.eval()(alone))
+    torch.testing.assert_close(norm.running_mean, expected.running_mean)
+
+
+def test_padding_changes_nothing_in_the_training_of_speaker_embeddings():
+    x, real = torch.randn(2, 9, 6), ~padding(9, 5)
+    longer = torch.cat([x.masked_fill(~real.unsqueeze(-1), 7.0), torch.full((2, 4, 6), 7.0)], dim=1)
+    head = XVector(6, 4, 5)
+    found = head(longer, padding(9, 5, 13)[:2])
+    torch.testing.assert_close(found, head(x, ~real), atol=1e-5, rtol=1e-5)
 
 
 def test_the_blstm_is_torchs_bidirectional_lstm_of_packed_sequences():

@@ -165,8 +165,11 @@ def test_the_encoder_is_not_trained(checkpoint, tones, tmp_path):
     before = path.read_bytes()
     assert probe("classify", path, data=tones, out=tmp_path) == 0
     assert path.read_bytes() == before
-    names = {name for file in tmp_path.rglob("*.pt") for name in torch.load(file)["parameters"]}
-    assert names == {"sum.weights", "head.output.weight", "head.output.bias"}
+    found = [torch.load(file)["parameters"] for file in tmp_path.rglob("*.pt")]
+    trained = {"sum.weights", "head.output.weight", "head.output.bias"}
+    assert all({name for name in each if not name.startswith("head.norm.")} == trained for each in found)
+    (described,) = checkpoints_of(tmp_path / "classify-linear")
+    assert described["probe_parameters"] == sum(found[0][name].numel() for name in trained)
 
 
 def test_trials_are_read_where_there_are_any(checkpoint, tones, copy, tmp_path):
