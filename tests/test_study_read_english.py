@@ -271,7 +271,7 @@ def test_frozen_encoders_are_probed_together_with_those_probed_before(corpora, c
     stage.probe(tmp_path, [runs.Run("summarymixing", 1)], "cpu")
     assert states and all(path.stat().st_mtime_ns == time for path, time in states.items())
     found = {path.stem: json.loads(path.read_text()) for path in (tmp_path / "results" / "probes").glob("*.json")}
-    assert sorted(found) == ["classify-linear", "ctc-linear", "verify-xvector"]
+    assert sorted(found) == ["classify-statistics", "ctc-linear", "verify-xvector"]
     (pair,) = found["verify-xvector"]["pairs"]
     low, high = pair["ci"]
     text = import_module("report").report(tmp_path).read_text()

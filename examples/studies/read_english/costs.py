@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+from prepare import pretraining_data
 from records import machine
 from runs import MODELS, trainer
 
@@ -26,7 +27,7 @@ async def measure_one(name: str, out: Path, args) -> None:
     folder, model = out / "costs" / name, MODELS[name.rsplit("-", 1)[0]]
     settings = [
         *model.overrides,
-        f"task.data={out / 'data' / 'pretraining'}",
+        f"task.data={pretraining_data(out)}",
         f"optimization.max_update={args.cost_updates}",
         f"common.log_interval={max(1, args.cost_updates // 6)}",
         "dataset.disable_validation=true",

@@ -63,6 +63,14 @@ def prepare(source: Path, out: Path) -> None:
                 print(f"{folder}\n{write_corpus(corpus, out / 'data' / folder)}", flush=True)
 
 
+def pretraining_data(out: Path) -> Path:
+    """Return the folder of the manifests to pre-train on; raises UserError where they are not there."""
+    data = out / "data" / "pretraining"
+    if not (data / "train.tsv").exists():
+        raise UserError(f"there is no {data / 'train.tsv'}: run the stage prepare first")
+    return data
+
+
 def copy_audio(source: Path, out: Path) -> Table:
     """Write FLAC copies of the recordings that are there. Returns their lines, with the paths of the copies."""
     table = [line for line in read_table(source) if (source / "audio" / line["path"]).is_file()]

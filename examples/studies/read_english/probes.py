@@ -12,7 +12,8 @@ from fairseq_summarymixing.files import atomic_write
 from fairseq_summarymixing.jobs import show, show_text
 from fairseq_summarymixing.text_files import read_text
 
-TASKS = {"ctc": "one_hour", "classify": "drinks", "verify": "speakers"}  # and their folders of manifests
+# Task, head, folder of manifests. Drinks: the mean over frames alone says nearly nothing of a word in an order
+PROBES = (("ctc", "linear", "one_hour"), ("classify", "statistics", "drinks"), ("verify", "xvector", "speakers"))
 
 
 def probe(out: Path, runs: List[Run], device: str) -> None:
@@ -23,11 +24,11 @@ def probe(out: Path, runs: List[Run], device: str) -> None:
     checkpoints = {name: path for name, path in checkpoints.items() if path.exists()}
     if not checkpoints:
         raise UserError(f"there are no checkpoints in {out / 'results' / 'pretraining'}: run the stage pretrain first")
-    for task, data in TASKS.items():
+    for task, head, data in PROBES:
         if not (out / "data" / data / "test.tsv").exists():
             show_text(f"no {out / 'data' / data / 'test.tsv'}, so no probe {task}")
             continue
-        command = verb("probe", task, *checkpoints.values(), "--names", ",".join(checkpoints))
+        command = verb("probe", task, *checkpoints.values(), "--names", ",".join(checkpoints), "--head", head)
         command += ["--data", str(out / "data" / data), "-o", str(out / "probes" / task)]
         command += ["--states", str(out / "probes" / "states"), "--device", device]
         show(command)

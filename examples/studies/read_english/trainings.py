@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Awaitable, Iterable, List
 
+from prepare import pretraining_data
 from runs import MODELS, Run, trainer, verb
 
 from fairseq_summarymixing.compat import quiet_fairseq
@@ -64,12 +65,9 @@ class Trainings:
         if self.checkpoint(run).exists() and not folder.exists():
             show_text(f"{self.checkpoint(run)} is there")
             return
-        manifest = self.data / "pretraining" / "train.tsv"
-        if not manifest.exists():
-            raise UserError(f"there is no {manifest}: run the stage prepare first")
         settings = [
             *model.overrides,
-            f"task.data={self.data / 'pretraining'}",
+            f"task.data={pretraining_data(self.out)}",
             f"common.seed={run.seed}",
             f"optimization.max_update={self.args.updates if model.is_trained else 1}",
         ]
