@@ -80,12 +80,36 @@ def _at(x: Tensor, places: Tensor) -> Tensor:
     return x.gather(1, places.unsqueeze(-1).expand(-1, -1, x.shape[-1]))
 
 
-class BatchNorm(nn.BatchNorm1d):
-    """Batch normalisation of (N, D), N > 0; a training batch of N = 1, which has no variance, takes the running one.
+class RunningNorm(nn.Module):
+    """Features (N, D) minus their mean, by their standard deviation, both running averages over training batches.
 
-    Means over the frames of an utterance differ little from one utterance to another, beside what is common to all:
-    a head over them as they are learns hardly anything.
+    Utterances differ in their means over frames by little beside what all share: a head over these as they are learns
+    hardly anything. Running averages serve where batch normalisation would not: long recordings are alone in a batch.
     """
+
+    SHARE = 0.05  # of a batch in the averages, after the first 20
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("square", torch.ones(width))
+        self.register_buffer("batches", torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            self._take(x.detach())
+        variance = (self.square - self.mean.square()).clamp(min=1e-6)
+        return (x - self.mean) * variance.rsqrt()
+
+    def _take(self, x: Tensor) -> None:
+        self.batches += 1
+        share = (1 / self.batches).clamp(min=self.SHARE)
+        self.mean.lerp_(x.mean(dim=0), share)
+        self.square.lerp_(x.square().mean(dim=0), share)
+
+
+class BatchNorm(nn.BatchNorm1d):
+    """Batch normalisation of frames (N, D); one frame alone, which has no variance, takes the running averages."""
 
     def forward(self, x: Tensor) -> Tensor:
         training = self.training and len(x) > 1
@@ -95,11 +119,11 @@ class BatchNorm(nn.BatchNorm1d):
 
 
 class MeanPooling(nn.Module):
-    """A linear layer over the mean of an utterance's frames, batch-normalised: (B, T, D) to (B, outputs)."""
+    """A linear layer over the mean of an utterance's frames, normalised: (B, T, D) to (B, outputs)."""
 
     def __init__(self, width: int, outputs: int):
         super().__init__()
-        self.norm = BatchNorm(width, affine=False)
+        self.norm = RunningNorm(width)
         self.output = nn.Linear(width, outputs)
 
     def forward(self, x: Tensor, padding_mask: Tensor) -> Tensor:
@@ -108,12 +132,12 @@ class MeanPooling(nn.Module):
 
 class AttentiveStatistics(nn.Module):
     """A linear layer over mean and standard deviation of an utterance's frames, weighted by attention (Okabe et al.
-    2018) and batch-normalised: (B, T, D) to (B, outputs)."""
+    2018) and normalised: (B, T, D) to (B, outputs)."""
 
     def __init__(self, width: int, outputs: int, hidden_size: int):
         super().__init__()
         self.attention = nn.Sequential(nn.Linear(width, hidden_size), nn.Tanh(), nn.Linear(hidden_size, 1))
-        self.norm = BatchNorm(2 * width, affine=False)
+        self.norm = RunningNorm(2 * width)
         self.output = nn.Linear(2 * width, outputs)
 
     def forward(self, x: Tensor, padding_mask: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from fairseq_summarymixing.downstream.probe.model import (
     Linear,
     MeanPooling,
     Probe,
+    RunningNorm,
     WeightedSum,
     XVector,
     statistics,
@@ -86,6 +87,23 @@ def test_batch_norm_is_torchs_and_a_batch_of_one_takes_the_running_statistics():
     alone = torch.randn(1, 3)
     torch.testing.assert_close(norm(alone), expected.eval()(alone))
     torch.testing.assert_close(norm.running_mean, expected.running_mean)
+
+
+def test_the_running_norm_is_by_mean_and_deviation_of_all_batches_so_far_even_of_batches_of_one():
+    norm, x = RunningNorm(3), 5 + 0.1 * torch.randn(12, 3)
+    for row in x:
+        found = norm(row.unsqueeze(0))
+    expected = (x - x.mean(dim=0)) / x.std(dim=0, unbiased=False)
+    torch.testing.assert_close(found[0], expected[-1], atol=1e-2, rtol=1e-2)
+    torch.testing.assert_close(norm.eval()(x), expected, atol=1e-2, rtol=1e-2)
+    assert norm.batches == 12
+
+
+def test_the_running_norm_forgets_batches_of_long_ago():
+    norm = RunningNorm(2)
+    for value in [100.0] * 10 + [1.0, 3.0] * 150:
+        norm(torch.full((4, 2), value))
+    torch.testing.assert_close(norm.mean, torch.full((2,), 2.0), atol=0.1, rtol=0)
 
 
 def test_padding_changes_nothing_in_the_training_of_speaker_embeddings():
