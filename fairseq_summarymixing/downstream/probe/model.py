@@ -92,20 +92,26 @@ class RunningNorm(nn.Module):
     def __init__(self, width: int):
         super().__init__()
         self.register_buffer("mean", torch.zeros(width))
-        self.register_buffer("square", torch.ones(width))
+        self.register_buffer("variance", torch.ones(width))
         self.register_buffer("batches", torch.zeros(()))
 
     def forward(self, x: Tensor) -> Tensor:
         if self.training:
             self._take(x.detach())
-        variance = (self.square - self.mean.square()).clamp(min=1e-6)
-        return (x - self.mean) * variance.rsqrt()
+        return (x - self.mean) * self.variance.clamp(min=1e-6).rsqrt()
+
+    def extra_repr(self) -> str:
+        """Say what makes a probe another one, whose file is not taken for it."""
+        return ", ".join(f"{name}: {len(value)}" for name, value in self.named_buffers() if value.dim())
 
     def _take(self, x: Tensor) -> None:
+        """Take a batch into both averages, by deviations alone: squares of a large mean would round them away."""
         self.batches += 1
         share = (1 / self.batches).clamp(min=self.SHARE)
-        self.mean.lerp_(x.mean(dim=0), share)
-        self.square.lerp_(x.square().mean(dim=0), share)
+        mean = x.mean(dim=0)
+        step = mean - self.mean
+        self.variance.lerp_((x - mean).square().mean(dim=0) + (1 - share) * step.square(), share)
+        self.mean += share * step
 
 
 class BatchNorm(nn.BatchNorm1d):

@@ -99,6 +99,18 @@ def test_the_running_norm_is_by_mean_and_deviation_of_all_batches_so_far_even_of
     assert norm.batches == 12
 
 
+@pytest.mark.parametrize("mean, deviation", [(27, 0.003), (1000, 0.1)])
+@pytest.mark.parametrize("size", [1, 4, 100])
+def test_the_running_norm_rounds_no_small_deviation_from_a_large_mean_away(mean, deviation, size):
+    """A normalised frame of 768 features has one of up to 27.7, and encoders have features that are always large."""
+    norm, x = RunningNorm(3), mean + deviation * torch.randn(400, 3)
+    for batch in x.split(size):
+        norm(batch)
+    found = norm.eval()(x).std(dim=0)
+    assert (found > 0.5).all() and (found < 2).all()
+    assert norm(torch.full((2, 3), float(mean))).abs().max() < 5
+
+
 def test_the_running_norm_forgets_batches_of_long_ago():
     norm = RunningNorm(2)
     for value in [100.0] * 10 + [1.0, 3.0] * 150:
