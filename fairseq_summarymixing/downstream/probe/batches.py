@@ -43,6 +43,9 @@ class Examples(NamedTuple):
         for number in random.permutation(len(batches)):
             yield self._batch(batches[number])
 
+    def count_batches(self) -> int:
+        return len(plan_batches(self._lengths(), self.batch_frames))
+
     def answers(self, function: Callable[[Batch], Sequence[Answer]]) -> list[Answer]:
         """Return the function's answer for each utterance, in order."""
         found: dict[int, Answer] = {}

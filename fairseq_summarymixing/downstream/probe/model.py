@@ -153,7 +153,8 @@ class AttentiveStatistics(nn.Module):
 
 class XVector(nn.Module):
     """Speaker embeddings of a time-delay network with statistics pooling (Snyder et al. 2018), and a class for each
-    training speaker. Batch normalisation, of real frames alone, follows every ReLU, as in the authors' recipe.
+    training speaker. Batch normalisation, of real frames alone, follows every ReLU, as in the authors' recipe: of a
+    batch of one utterance it would take away what tells the speaker.
 
     Args:
         outputs: training speakers.
@@ -161,6 +162,7 @@ class XVector(nn.Module):
     """
 
     KERNELS = ((5, 1), (3, 2), (3, 3), (1, 1), (1, 1))  # and dilations
+    FEWEST_IN_BATCH = 3  # utterances, on average
 
     def __init__(self, width: int, outputs: int, hidden_size: int):
         super().__init__()

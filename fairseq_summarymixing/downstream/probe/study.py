@@ -47,7 +47,9 @@ class Study:
         """Train, choose and test the probes of a checkpoint."""
         digest = encoder_digest(checkpoint)
         train, valid = (self._examples(checkpoint, digest, split) for split in self.splits[:2])
-        cells = self._cells(digest, make_probe(self.task, train, self.settings))
+        probe = make_probe(self.task, train, self.settings)
+        self._check_batches(probe, train)
+        cells = self._cells(digest, probe)
 
         def trained(rate: float, seed: int) -> Trained:
             return cells.trained(rate, seed, lambda: self._train(name, train, valid, rate, seed))
@@ -104,6 +106,17 @@ class Study:
         states = compute_hidden_states(checkpoint, digest, split.recordings(), self.states, split.name, self.long_form)
         targets = self.task.targets(split) if split is self.splits[0] else [torch.zeros(0)] * len(split.paths)
         return Examples(states, split.paths, targets, round(self.grid.batch_seconds * FRAME_RATE), self.device)
+
+    def _check_batches(self, probe: Probe, train: Examples) -> None:
+        """Raise a UserError where a head that normalises batches would see hardly more than one utterance at a time."""
+        fewest, batches = getattr(probe.head, "FEWEST_IN_BATCH", 1), train.count_batches()
+        if batches > 1 and len(train.paths) < fewest * batches:
+            longest = max(map(train.states.frames, train.paths)) / FRAME_RATE
+            raise UserError(
+                f"`batch_seconds` {self.grid.batch_seconds:g} holds {len(train.paths) / batches:.1f} recordings of "
+                f"{self.splits[0].name} on average, and the head {self.settings.head} needs {fewest} or more: name "
+                f"{math.ceil(fewest * longest)}"
+            )
 
     def _train(self, name: str, train: Examples, valid: Examples, rate: float, seed: int) -> Trained:
         found = train_probe(self.task, train, valid, self.splits[1], self.settings, rate, seed)

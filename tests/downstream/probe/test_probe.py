@@ -172,6 +172,17 @@ def test_the_encoder_is_not_trained(checkpoint, tones, tmp_path):
     assert described["probe_parameters"] == sum(found[0][name].numel() for name in trained)
 
 
+def test_speakers_are_not_learned_from_batches_of_hardly_more_than_one_utterance(checkpoint, tones, tmp_path, capsys):
+    """Batch normalisation of one utterance takes away what tells its speaker; the message names enough for all."""
+    options = ["--batch-seconds", "1", "--seeds", "1", "--lr", "0.01"]
+    assert probe("verify", checkpoint("stock"), data=tones, out=tmp_path, options=options) == 1
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert message.startswith("error: --batch-seconds 1 holds 1.")
+    assert message.endswith("recordings of train on average, and the head xvector needs 3 or more: name 3")
+    options[1] = "3"
+    assert probe("verify", checkpoint("stock"), data=tones, out=tmp_path, options=options) == 0
+
+
 def test_trials_are_read_where_there_are_any(checkpoint, tones, copy, tmp_path):
     from fairseq_summarymixing.data.labels import read_labels
 
