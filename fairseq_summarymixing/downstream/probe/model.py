@@ -81,13 +81,13 @@ def _at(x: Tensor, places: Tensor) -> Tensor:
 
 
 class RunningNorm(nn.Module):
-    """Features (N, D) minus their mean, by their standard deviation, both running averages over training batches.
+    """Normalise features (N, D) by their mean and standard deviation, running averages over training batches.
 
     Utterances differ in their means over frames by little beside what all share: a head over these as they are learns
-    hardly anything. Running averages serve where batch normalisation would not: long recordings are alone in a batch.
+    hardly anything. Batch normalisation would not do: a long recording is alone in its batch.
     """
 
-    SHARE = 0.05  # of a batch in the averages, after the first 20
+    SHARE = 0.05  # of a batch in the averages, from the 20th on; of fewer batches the averages are plain means
 
     def __init__(self, width: int):
         super().__init__()
@@ -97,14 +97,14 @@ class RunningNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.training:
-            self._take(x.detach())
+            self._update(x.detach())
         return (x - self.mean) * self.variance.clamp(min=1e-6).rsqrt()
 
     def extra_repr(self) -> str:
         """Say what makes a probe another one, whose file is not taken for it."""
         return ", ".join(f"{name}: {len(value)}" for name, value in self.named_buffers() if value.dim())
 
-    def _take(self, x: Tensor) -> None:
+    def _update(self, x: Tensor) -> None:
         """Take a batch into both averages, by deviations alone: squares of a large mean would round them away."""
         self.batches += 1
         share = (1 / self.batches).clamp(min=self.SHARE)
