@@ -12,7 +12,7 @@ from fairseq_summarymixing.files import atomic_write
 from fairseq_summarymixing.jobs import show, show_text
 from fairseq_summarymixing.text_files import read_text
 
-# Task, head, folder of manifests. Drinks: the mean over frames alone says nearly nothing of a word in an order
+# Task, head, folder of manifests. Drinks: the mean over frames alone says little of a word in an order
 PROBES = (("ctc", "linear", "one_hour"), ("classify", "statistics", "drinks"), ("verify", "xvector", "speakers"))
 
 
