@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -115,13 +113,18 @@ class RunningNorm(nn.Module):
 
 
 class BatchNorm(nn.BatchNorm1d):
-    """Batch normalisation of frames (N, D); one frame alone, which has no variance, takes the running averages."""
+    """Batch normalisation of the real frames of x (B, T, D); padding becomes 0.
 
-    def forward(self, x: Tensor) -> Tensor:
-        training = self.training and len(x) > 1
-        return F.batch_norm(
-            x, self.running_mean, self.running_var, self.weight, self.bias, training, self.momentum, self.eps
+    One frame alone, which has no variance, takes the running averages.
+    """
+
+    def forward(self, x: Tensor, padding_mask: Tensor) -> Tensor:
+        frames, result = x[~padding_mask], torch.zeros_like(x)
+        training = self.training and len(frames) > 1
+        result[~padding_mask] = F.batch_norm(
+            frames, self.running_mean, self.running_var, self.weight, self.bias, training, self.momentum, self.eps
         )
+        return result
 
 
 class MeanPooling(nn.Module):
@@ -179,8 +182,7 @@ class XVector(nn.Module):
         """Compute the embeddings (B, hidden_size), of length 1, of x (B, T, D)."""
         x = x.masked_fill(padding_mask.unsqueeze(-1), 0)
         for convolution, norm in zip(self.convolutions, self.norms):
-            x = F.relu(convolution(x.transpose(1, 2)).transpose(1, 2))
-            x = of_real_frames(norm, x, padding_mask)
+            x = norm(F.relu(convolution(x.transpose(1, 2)).transpose(1, 2)), padding_mask)
         real = (~padding_mask).unsqueeze(-1).to(x.dtype)
         x = statistics(x, real / real.sum(dim=1, keepdim=True))
         return F.normalize(self.embedding(x), dim=-1)
@@ -188,13 +190,6 @@ class XVector(nn.Module):
     def forward(self, x: Tensor, padding_mask: Tensor) -> Tensor:
         """Compute the cosine (B, outputs) of each utterance's embedding and each training speaker's."""
         return self.embed(x, padding_mask) @ F.normalize(self.classes, dim=-1).transpose(0, 1)
-
-
-def of_real_frames(function: Callable[[Tensor], Tensor], x: Tensor, padding_mask: Tensor) -> Tensor:
-    """Return a function of frames (N, D) to (N, D), applied to those of x (B, T, D); padding becomes 0."""
-    result = torch.zeros_like(x)
-    result[~padding_mask] = function(x[~padding_mask])
-    return result
 
 
 def statistics(x: Tensor, shares: Tensor) -> Tensor:

@@ -79,13 +79,15 @@ def test_heads_of_utterances_learn_by_how_little_utterances_differ_in_what_all_s
     assert (head.eval()(x, real).argmax(dim=-1) == targets).float().mean() > 0.8
 
 
-def test_batch_norm_is_torchs_and_a_batch_of_one_takes_the_running_statistics():
-    norm, expected = BatchNorm(3), torch.nn.BatchNorm1d(3)
+def test_batch_norm_is_torchs_of_real_frames_and_one_frame_alone_takes_the_running_averages():
+    norm, expected, mask = BatchNorm(3), torch.nn.BatchNorm1d(3), padding(5, 2)
     for _ in range(3):
-        x = torch.randn(5, 3)
-        torch.testing.assert_close(norm(x), expected(x))
-    alone = torch.randn(1, 3)
-    torch.testing.assert_close(norm(alone), expected.eval()(alone))
+        x = torch.randn(2, 5, 3)
+        found = norm(x, mask)
+        torch.testing.assert_close(found[~mask], expected(torch.cat([x[0], x[1, :2]])))
+        assert (found[mask] == 0).all()
+    alone = torch.randn(1, 1, 3)
+    torch.testing.assert_close(norm(alone, padding(1))[0], expected.eval()(alone[0]))
     torch.testing.assert_close(norm.running_mean, expected.running_mean)
 
 
