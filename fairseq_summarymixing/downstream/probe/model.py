@@ -79,13 +79,13 @@ def _at(x: Tensor, places: Tensor) -> Tensor:
 
 
 class RunningNorm(nn.Module):
-    """Normalise features (N, D) by their mean and standard deviation, running averages over training batches.
+    """Normalise features (N, D) by running averages of their mean and variance, in training as in evaluation.
 
-    Utterances differ in their means over frames by little beside what all share: a head over these as they are learns
-    hardly anything. Batch normalisation would not do: a long recording is alone in its batch.
+    The means of utterances over frames differ little, compared with the mean that all utterances have in common, so
+    that a head over unnormalised means hardly learns. Batch normalisation fails where a batch holds one utterance.
     """
 
-    SHARE = 0.05  # of a batch in the averages, from the 20th on; of fewer batches the averages are plain means
+    MOMENTUM = 0.05  # of the running averages, from the 20th batch on; before, they are plain means of all batches
 
     def __init__(self, width: int):
         super().__init__()
@@ -99,23 +99,23 @@ class RunningNorm(nn.Module):
         return (x - self.mean) * self.variance.clamp(min=1e-6).rsqrt()
 
     def extra_repr(self) -> str:
-        """Say what makes a probe another one, whose file is not taken for it."""
+        """Return the sizes of the averages, so that the stored probes of another normalisation are not reused."""
         return ", ".join(f"{name}: {len(value)}" for name, value in self.named_buffers() if value.dim())
 
     def _update(self, x: Tensor) -> None:
-        """Take a batch into both averages, by deviations alone: squares of a large mean would round them away."""
+        """Add a batch to both averages. The variance is of deviations: beside a large mean, squares would lose it."""
         self.batches += 1
-        share = (1 / self.batches).clamp(min=self.SHARE)
+        momentum = (1 / self.batches).clamp(min=self.MOMENTUM)
         mean = x.mean(dim=0)
         step = mean - self.mean
-        self.variance.lerp_((x - mean).square().mean(dim=0) + (1 - share) * step.square(), share)
-        self.mean += share * step
+        self.variance.lerp_((x - mean).square().mean(dim=0) + (1 - momentum) * step.square(), momentum)
+        self.mean += momentum * step
 
 
 class BatchNorm(nn.BatchNorm1d):
     """Batch normalisation of the real frames of x (B, T, D); padding becomes 0.
 
-    One frame alone, which has no variance, takes the running averages.
+    A single frame, which has no variance, is normalised by the running averages.
     """
 
     def forward(self, x: Tensor, padding_mask: Tensor) -> Tensor:
@@ -156,8 +156,8 @@ class AttentiveStatistics(nn.Module):
 
 class XVector(nn.Module):
     """Speaker embeddings of a time-delay network with statistics pooling (Snyder et al. 2018), and a class for each
-    training speaker. Batch normalisation, of real frames alone, follows every ReLU, as in the authors' recipe: of a
-    batch of one utterance it would take away what tells the speaker.
+    training speaker. Batch normalisation, of real frames alone, follows every ReLU, as in the authors' recipe; in
+    a batch of one utterance it would remove the mean that distinguishes speakers.
 
     Args:
         outputs: training speakers.

@@ -136,7 +136,7 @@ class Study:
             "train": train.digest(),
             "valid": valid.digest(),
             "settings": self.settings._asdict(),
-            "modules": str(probe),  # of another version, parameters would not fit
+            "modules": str(probe),  # the parameters of a stored probe fit no other modules
             "batch_seconds": self.grid.batch_seconds,
             "window_seconds": self.long_form.window_seconds,
             "version": __version__,
