@@ -111,11 +111,13 @@ def test_runs_go_from_the_corpora_to_error_rates_past_one_that_fails_and_are_not
 
 
 def test_the_curves_in_the_repository_say_what_they_are():
-    paths = [path for path in (STUDY / "results").rglob("*.jsonl") if path.parent.name != "costs"]
+    paths = sorted((STUDY / "results").rglob("*.jsonl"))
     assert paths
     for path in paths:
-        run = read_curves(path)
-        assert run.name == path.stem and f"{path.parent.name}: {run.updates:,} updates" in run.about["description"]
+        run, folder = read_curves(path), path.parent.name
+        what = "the first" if folder == "costs" else f"{run.updates:,} updates"
+        assert run.name == path.stem and f"{folder}: {what}" in run.about["description"], path
+        assert run.about["command"].startswith("fairseq-hydra-train "), path
 
 
 def test_costs_are_measured_in_turns_and_once(corpora, tmp_path):

@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from prepare import pretraining_data
-from records import machine
+from records import machine, without_places
 from runs import MODELS, trainer
 
 from fairseq_summarymixing.compare.curves import write_curves
@@ -35,5 +35,10 @@ async def measure_one(name: str, out: Path, args) -> None:
         f"checkpoint.save_dir={folder / 'checkpoints'}",
     ]
     await Jobs(count_cores()).train(trainer(model.recipe, settings, args.device, args.precision), folder)
-    about = {**machine(args.device), "trainings_at_once": 1}
+    about = {
+        "description": f"{name} of examples/studies/read_english, costs: the first {args.cost_updates} updates, alone",
+        "command": without_places((folder / "command.txt").read_text(encoding="utf-8"), out),
+        **machine(args.device),
+        "trainings_at_once": 1,
+    }
     write_curves(read_run(folder, name), out / "results" / "costs" / f"{name}.jsonl", about)

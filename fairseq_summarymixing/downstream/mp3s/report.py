@@ -13,7 +13,7 @@ from ...tables import markdown
 from .differences import differences
 from .environment import PUBLISHED_COMMIT, PUBLISHED_DIGEST
 from .layer_plots import draw_layer_weights
-from .published import PUBLISHED
+from .published import PROBE_OF_PAPER, PUBLISHED
 from .recipes import ACCURACY, RECIPES
 from .results import Result, models_of, read_results, scores_of_seeds
 
@@ -76,7 +76,7 @@ def _scores(rows: Sequence[dict], models: Sequence[str]) -> str:
         for source in dict.fromkeys(one.source for one in PUBLISHED)
     )
     seeds = "Means over seeds, with standard deviation and number of seeds where there are several. "
-    return f"{markdown(head, lines, text_columns=(0, 1, 2))}\n{seeds}Published: {sources}.\n"
+    return f"{markdown(head, lines, text_columns=(0, 1, 2))}\n{seeds}Published: {sources}. {PROBE_OF_PAPER}.\n"
 
 
 def mean_and_deviation(values: Sequence[float]) -> str:
