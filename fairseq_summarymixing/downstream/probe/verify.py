@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ...data.labels import read_trials
 from ...data.manifest import Trial
-from ...errors import UserError
+from ...errors import UserError, counted
 from .batches import Batch, Examples
 from .classify import class_numbers, find_classes
 from .model import Probe, XVector
@@ -75,7 +75,7 @@ class Verify:
 
     def notes(self, test: Split) -> list[str]:
         same = sum(trial.same for trial in test.trials)
-        return [f"{test.name} has {same} trials of one speaker and {len(test.trials) - same} of two"]
+        return [f"{test.name} has {counted(same, 'trial')} of one speaker and {len(test.trials) - same} of two"]
 
 
 def make_trials(split: Split) -> list[Trial]:
