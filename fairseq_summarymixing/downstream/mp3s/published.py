@@ -11,8 +11,8 @@ from dataclasses import dataclass
 PAPER = "Zhang et al. 2024 (arXiv 2407.13377)"
 BENCHMARK = "README of MP3S"
 PROBE_OF_PAPER = (
-    "The paper does not say which probe its figures are of: its baselines' are those of the benchmark's BiLSTM probes, "
-    "in whose rows all of them stand"
+    "The paper does not say which probe its figures are of; those of its baselines are the benchmark's of the BiLSTM "
+    "probes, so that all of the paper's are in the rows of these"
 )
 WELSH, SLURP = ("CommonVoice/LSTM/cy", "test"), ("SLURP/LSTM_linear", "test")
 # LibriSpeech's second probe there is a Conformer, for which there is no recipe
