@@ -71,7 +71,8 @@ class Trainings:
             f"common.seed={run.seed}",
             f"optimization.max_update={self.args.updates if model.is_trained else 1}",
         ]
-        await self.train(model.recipe, folder, settings, self.results / "pretraining", run.name)
+        async with self.free:
+            await self.train(model.recipe, folder, settings, self.results / "pretraining", run.name)
 
     async def finetune(self, run: Run) -> None:
         """Fine-tune a run on each labelled set that is there, decode the test set, and keep the results."""
@@ -90,13 +91,13 @@ class Trainings:
             f"common.seed={run.seed}",
             f"optimization.max_update={getattr(self.args, FINETUNINGS[labelled])}",
         ]
-        await self.train("finetuning", folder, settings, self.results / labelled, run.name)
         out = self.results / labelled / f"{run.name}-test"
-        if (data / "test.ltr").exists() and not (out / "result.json").exists():
-            on = ["--data", data, "--split", "test", "--device", self.args.device]
-            command = verb("decode", folder / "checkpoints" / "checkpoint_best.pt", *on, "--out", out)
-            show(command)
-            async with self.free:
+        async with self.free:  # decoded before the next training begins
+            await self.train("finetuning", folder, settings, self.results / labelled, run.name)
+            if (data / "test.ltr").exists() and not (out / "result.json").exists():
+                on = ["--data", data, "--split", "test", "--device", self.args.device]
+                command = verb("decode", folder / "checkpoints" / "checkpoint_best.pt", *on, "--out", out)
+                show(command)
                 show_text(await self.jobs.output(command))
 
     def checkpoint(self, run: Run) -> Path:
@@ -104,20 +105,19 @@ class Trainings:
         return self.results / "pretraining" / f"{run.name}.pt"
 
     async def train(self, recipe: str, folder: Path, settings: List[str], results: Path, name: str) -> None:
-        """Train in turn, and keep what there is when the training ends or is stopped."""
+        """Train, and keep what there is when the training ends or is stopped."""
         settings = [*settings, f"checkpoint.save_dir={folder / 'checkpoints'}"]
-        async with self.free:
-            try:
-                await self.jobs.train(trainer(recipe, settings, self.args.device, self.args.precision), folder)
-            except UserError as error:
-                show_text(f"error: {error}")  # now, for the others go on
-                with contextlib.suppress(UserError):  # it may have failed before its first log line
-                    self.keep(folder, results, name)
-                raise
-            except asyncio.CancelledError:
+        try:
+            await self.jobs.train(trainer(recipe, settings, self.args.device, self.args.precision), folder)
+        except UserError as error:
+            show_text(f"error: {error}")  # now, for the others go on
+            with contextlib.suppress(UserError):  # it may have failed before its first log line
                 self.keep(folder, results, name)
-                raise
+            raise
+        except asyncio.CancelledError:
             self.keep(folder, results, name)
+            raise
+        self.keep(folder, results, name)
 
     def keep(self, folder: Path, results: Path, name: str) -> None:
         with quiet_fairseq():
