@@ -87,7 +87,7 @@ def test_runs_go_from_the_corpora_to_error_rates_past_one_that_fails_and_are_not
     damaged = out / "pretraining" / "wav2vec2-1" / "checkpoints" / "checkpoint_last.pt"
     damaged.parent.mkdir(parents=True)
     damaged.write_bytes(b"damaged")
-    options = ["--minutes-updates", "2", "--minutes", "5", "--jobs", "1"]
+    options = ["--hour-updates", "2", "--minutes-updates", "2", "--minutes", "5", "--jobs", "1"]
     both = ["--only", "wav2vec2", "random_weights", *options]
     first = study("--data", corpora, "--out", out, *both, "--stages", "prepare", "pretrain")
     assert first.returncode == 1 and "error: pretraining/wav2vec2-1 failed; its output is in " in first.stdout
@@ -101,12 +101,15 @@ def test_runs_go_from_the_corpora_to_error_rates_past_one_that_fails_and_are_not
     )
     assert (out / "results/pretraining/random_weights-1.pt").stat().st_size < 12e6
 
-    shutil.copytree(out / "data" / "ten_minutes", elsewhere / "data" / "ten_minutes")
+    for labelled in ("one_hour", "ten_minutes"):
+        shutil.copytree(out / "data" / labelled, elsewhere / "data" / labelled)
     shutil.copytree(out / "results", elsewhere / "results")
     stages = ["--only", "random_weights", *options, "--stages", "pretrain", "finetune"]
     second = study("--out", elsewhere, *stages)
     assert second.returncode == 0, second.stdout + second.stderr
-    assert "random_weights-1.pt is there" in second.stdout and second.stdout.count("hydra_train") == 1
+    assert "random_weights-1.pt is there" in second.stdout
+    commands = [line for line in second.stdout.splitlines() if line.startswith("$ ")]
+    assert [" decode " in line for line in commands] == [False, True] * 2, "each is decoded before the next is trained"
     assert json.loads((elsewhere / "results/ten_minutes/random_weights-1-test/result.json").read_text())["wer"] > 0
 
 
