@@ -27,7 +27,7 @@ def describe_machine(device: str = "cpu", dtype: torch.dtype = torch.float32) ->
         "torch": torch.__version__,
         "python": platform.python_version(),
         "version": __version__,
-        "commit": _commit(),
+        "commit": commit_of(Path(__file__).resolve().parents[1]),
         "date": time.strftime("%Y-%m-%d"),
         "matmul_flops_per_second": matmul_rate(device, dtype),
     }
@@ -60,7 +60,25 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def _commit() -> str | None:
-    here = Path(__file__).resolve().parent
-    found = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=here, capture_output=True, text=True)
-    return found.stdout.strip() or None
+def commit_of(package: Path) -> str | None:
+    """Return the commit that holds a package's code; None where git is not there or knows no such commit.
+
+    Changes that a checkout has not committed add a "+". An installed copy has a commit where it lies below its
+    checkout, as ``make install`` puts it, and is equal to what was committed.
+    """
+    root = package.parent
+
+    def git(*arguments: str) -> str:
+        # a copy is compared as if it lay in the checkout, whose index stays as it is
+        command = ["git", "--no-optional-locks", "--work-tree=.", *arguments]
+        return subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout
+
+    try:
+        git("ls-files", "--error-unmatch", f"{package.name}/__init__.py")
+        commit = git("rev-parse", "--short", "HEAD").strip()
+        changes = git("status", "--porcelain", "--", f"{package.name}/*.py").splitlines()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    if not (root / ".git").exists():  # a copy, which may lack what is not installed there
+        return None if any(not line.startswith(" D") for line in changes) else commit
+    return f"{commit}+" if changes else commit
