@@ -81,7 +81,8 @@ def shortened(message: str) -> str:
     return "\n".join(lines)
 
 
-NO_MEMORY = re.compile("can't allocate memory|not enough memory|[Oo]ut of memory")  # torch, of an allocation
+# torch, of an allocation
+NO_MEMORY = re.compile("can't allocate memory|[Cc]annot allocate memory|not enough memory|[Oo]ut of memory|bad_alloc")
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from ..errors import UserError, counted, one_line
+from ..errors import UserError, counted, is_out_of_memory, one_line
 from ..input_files import check_file
 from ..modules.compiling import compile_layers
 from ..modules.encoder import Encoder
@@ -108,7 +108,7 @@ class _Runner:
         except Unavailable as error:
             self._skip(str(error))
         except (RuntimeError, MemoryError) as error:
-            if not _lacks_memory(error):
+            if not is_out_of_memory(error):
                 raise
             self._skip(f"out of memory ({one_line(error)})")
 
@@ -140,10 +140,6 @@ class _Runner:
             self.record["parts"] = measure_parts(self.candidate, self.device)
         self.record.update(summary(self.times))
         self.candidate = self.optimizer = None
-
-
-def _lacks_memory(error: BaseException) -> bool:
-    return isinstance(error, (torch.cuda.OutOfMemoryError, MemoryError)) or "alloc" in str(error)
 
 
 def _check(work: str, shape: str, names: Iterable[str] | None, device: str, dtype: str) -> None:

@@ -123,6 +123,15 @@ def test_what_memory_does_not_hold_is_skipped_and_the_others_go_on(error, reason
     assert "skipped" not in found[1]
 
 
+def test_an_error_that_is_no_lack_of_memory_ends_the_run(monkeypatch):
+    def fails(*_):
+        raise RuntimeError("the allocated tensor has the wrong shape")
+
+    monkeypatch.setattr(measure, "time_step", fails)
+    with pytest.raises(RuntimeError, match="wrong shape"):
+        list(measure.measure("mixer", "base", [1], names=["summary_mixing"], repeat=1))
+
+
 def test_a_grouped_convolution_costs_three_times_its_forward():
     pytest.importorskip("torch.utils.flop_counter", reason="counts operations with torch >= 2.1")
     convolution = torch.nn.Conv1d(8, 8, 3, groups=4)
