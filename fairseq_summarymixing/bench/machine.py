@@ -20,7 +20,7 @@ from .timing import synchronise
 
 def describe_machine(device: str = "cpu", dtype: torch.dtype = torch.float32) -> dict[str, Any]:
     """Return hardware, versions, and how many operations a second a bare matrix product reaches."""
-    name = torch.cuda.get_device_name() if device == "cuda" else _processor()
+    name = torch.cuda.get_device_name() if device == "cuda" else processor_name()
     return {
         "machine": name,
         "threads": torch.get_num_threads(),
@@ -52,7 +52,8 @@ def matmul_rate(device: str, dtype: torch.dtype) -> float:
     return 2 * rows * columns * hidden / fastest
 
 
-def _processor() -> str:
+def processor_name() -> str:
+    """Return the name of the CPU, as Linux gives it, or its architecture."""
     with open("/proc/cpuinfo", encoding="utf-8") if os.path.exists("/proc/cpuinfo") else nullcontext([]) as lines:
         for line in lines:
             if line.startswith("model name"):

@@ -1,7 +1,6 @@
 """Keep what a training leaves behind as small files: its curves as text, and its parameters in half precision."""
 
 import os
-import platform
 import re
 from pathlib import Path
 from typing import Any, Dict
@@ -9,6 +8,7 @@ from typing import Any, Dict
 import torch
 from runs import HERE
 
+from fairseq_summarymixing.bench.machine import processor_name
 from fairseq_summarymixing.checkpoints import Checkpoint
 from fairseq_summarymixing.compare.curves import write_curves
 from fairseq_summarymixing.compare.run import PRETRAINING
@@ -65,15 +65,9 @@ def without_places(command: str, out: Path) -> str:
 
 def machine(device: str) -> Dict[str, Any]:
     """Return what a figure's reader must know of the machine."""
-    processor = next((line.split(": ")[1] for line in cpuinfo() if line.startswith("model name")), platform.machine())
     return {
         "device": device_name(torch.device(device)),
-        "processor": processor,
+        "processor": processor_name(),
         "cores": os.cpu_count(),
         "versions": versions(),
     }
-
-
-def cpuinfo():
-    path = Path("/proc/cpuinfo")
-    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
