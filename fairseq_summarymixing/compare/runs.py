@@ -12,6 +12,7 @@ from ..checkpoints import Checkpoint
 from ..errors import UserError
 from ..input_files import no_folder
 from ..text_files import read_text
+from ..unique_names import unique_names
 from .logs import read_logs
 from .probe_results import is_probe
 from .run import LARGEST, Run
@@ -21,31 +22,9 @@ def read_runs(folders: Sequence[str | Path], names: Sequence[str] | None = None)
     """Read every run folder; see :func:`read_run`.
 
     Raises:
-        UserError: the number of names is not the number of folders, a name or a folder is there twice.
+        UserError: a folder is given twice, or there is not one name of its own for each.
     """
-    paths = [Path(folder) for folder in folders]
-    resolved = [path.resolve() for path in paths]
-    twice = [str(path) for index, path in enumerate(paths) if resolved[index] in resolved[:index]]
-    if twice:
-        raise UserError(f"the run {twice[0]} is given twice; name each once")
-    if names is None:
-        names = unique_names(resolved)
-    if len(names) != len(paths):
-        raise UserError(f"`names`: expected {len(paths)} names, one per run, separated by commas; found {len(names)}")
-    names = [name.strip() for name in names]
-    for name in names:
-        if not name or names.count(name) > 1:
-            raise UserError(f"`names`: every run needs a name of its own; found {name!r} {names.count(name)} times")
-    return [read_run(path, name) for path, name in zip(paths, names)]
-
-
-def unique_names(folders: Sequence[Path]) -> list[str]:
-    """Return the folders' last names, with as many of their parents' as make them differ."""
-    for depth in range(1, max(len(folder.parts) for folder in folders) + 1):
-        names = ["/".join(folder.parts[-depth:]) for folder in folders]
-        if len(set(names)) == len(names):
-            return names
-    return [str(folder) for folder in folders]
+    return [read_run(folder, name) for folder, name in zip(folders, unique_names("run", folders, names))]
 
 
 def read_run(folder: str | Path, name: str) -> Run:

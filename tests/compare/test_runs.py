@@ -66,16 +66,10 @@ def test_missing_and_empty_folders_are_one_clear_error(write, tmp_path):
         read_run(write("simple", "epoch 001 | loss 6.0\n"), "run")
 
 
-def test_names_are_made_unique_or_asked_for(write):
+def test_runs_have_names_of_their_own(write):
     folders = [write("a/run", inner(10)), write("b/run", inner(10))]
     assert [run.name for run in read_runs(folders)] == ["a/run", "b/run"]
     assert [run.name for run in read_runs(folders, ["x", "y"])] == ["x", "y"]
-    with pytest.raises(UserError, match="expected 2 names.*found 1"):
-        read_runs(folders, ["x"])
-    with pytest.raises(UserError, match="'x' 2 times"):
-        read_runs(folders, ["x", "x"])
-    with pytest.raises(UserError, match="given twice"):
-        read_runs([folders[0], folders[0]])
 
 
 @pytest.mark.parametrize(

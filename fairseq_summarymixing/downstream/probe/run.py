@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import UserError
+from ...unique_names import unique_names
 from ..devices import pick_device
 from ..model_on_disk import read_model
 from .classify import Classify
 from .ctc import Ctc
 from .grid import Grid, listed
 from .hidden_states import LongForm
-from .names import different_names
 from .plot import draw_layer_weights
 from .report import compile_result, write_result
 from .splits import read_split, refuse_shared
@@ -68,7 +68,7 @@ def probe(
     if len(splits) != 3:
         raise UserError(f"`splits` must be three: to train, choose and test on; got {listed(splits)}")
     device = pick_device(long_form.device)
-    names = different_names(checkpoints, names)
+    names = unique_names("checkpoint", checkpoints, names)
     read = [read_split(data, name, kind) for name in splits]
     refuse_shared(read)
     learns = TASKS[task](read[0])
