@@ -33,6 +33,7 @@ TEXTS = {
             "audio": ["/b.wav", 9, 0],
             "checkpoint": ["/b.pt", 9, 0],
             "window_seconds": None,
+            "dtype": "fp32",
         }
     ),
     "made-of-another/a.layer-2.npy": "",

@@ -17,11 +17,7 @@ from fairseq_summarymixing.tables import markdown
 COLUMNS = [
     ("valid accuracy", lambda run: run["valid_accuracy"], 3),
     ("code perplexity", lambda run: run["valid_code_perplexity"], 1),
-    (
-        "activation MB / s of audio",
-        lambda run: run.get("activation_mb_per_audio_second", run.get("saved_mb_per_second")),
-        2,
-    ),
+    ("activation MB / s of audio", lambda run: run["activation_mb_per_audio_second"], 2),
     ("test CER %", lambda run: run["decodes"][0]["cer"] if run["decodes"] else None, 1),
     ("test WER %", lambda run: run["decodes"][0]["wer"] if run["decodes"] else None, 1),
 ]

@@ -17,8 +17,6 @@ Record = dict[str, Any]
 
 GROUP = ("work", "shape", "batch", "dtype", "device", "compiled")
 """Records that are alike in these stand in one table."""
-# Fields in records of earlier versions, and their names now
-FORMER_NAMES = {"saved_bytes": "activation_bytes"}
 OF_ALL = ("machine", "threads", "torch", "commit", "date", "repeat")
 
 
@@ -64,7 +62,7 @@ def read_records(paths: Sequence[str | Path]) -> list[Record]:
             if not line.strip() or (len(lines) > 1 and line.startswith("{") and not line.endswith("}")):
                 continue  # a run that was killed cut its last line, to which a later one may have appended
             try:
-                record = json.loads(line, object_hook=_renamed)
+                record = json.loads(line)
                 wrong = _wrong_field(record)
             except (ValueError, LookupError, TypeError, RecursionError) as error:
                 raise UserError(f"{path}:{number}: expected a record of bench run; found {line[:60]!r}") from error
@@ -86,10 +84,6 @@ def _wrong_field(record: Record) -> str | None:
     else:
         fields = {**KEY, **MEASURED, **(PARTS if "parts" in record else {})}
     return next((name for name, is_right in fields.items() if not is_right(record[name])), None)
-
-
-def _renamed(fields: dict[str, Any]) -> dict[str, Any]:
-    return {FORMER_NAMES.get(name, name): value for name, value in fields.items()}
 
 
 def title(record: Record) -> str:

@@ -29,8 +29,6 @@ LOGGED_FIELDS = {
 }
 
 MOST_UPDATES = 10**12
-# Keys in logs of earlier versions, and their names now
-FORMER_KEYS = {"saved_mb_per_second": "activation_mb_per_audio_second"}
 
 
 def read_logs(run: Run) -> None:
@@ -128,7 +126,7 @@ def _parse(raw: dict[str, Any]) -> tuple[str, int, dict[str, float]]:
             name = key[len(prefix) :]
             with contextlib.suppress(TypeError, ValueError, OverflowError):
                 number = float(value)
-                values[FORMER_KEYS.get(name, name)] = number if abs(number) <= LARGEST else math.nan
+                values[name] = number if abs(number) <= LARGEST else math.nan
     if not 0 <= values["num_updates"] <= MOST_UPDATES:
         raise ValueError(f"no number of updates: {values['num_updates']}")
     return kind, int(values["num_updates"]), values

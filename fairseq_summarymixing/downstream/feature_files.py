@@ -48,7 +48,6 @@ class FeatureFiles:
             found = read_json(self.origin)
         except UserError:
             return None
-        found = {"dtype": "fp32", **found}  # of files from before there was another
         return found if self.made_of.keys() <= found.keys() else None
 
     def are_begun(self) -> bool:
@@ -123,7 +122,7 @@ def _recorded_dtype(origin: Path) -> str | None:
         found = read_json(origin)
     except UserError:
         return None
-    return found.get("dtype", "fp32") if {"audio", "checkpoint"} <= found.keys() else None
+    return found["dtype"] if {"audio", "checkpoint", "dtype"} <= found.keys() else None
 
 
 def refuse_newcomer(files: FeatureFiles) -> None:

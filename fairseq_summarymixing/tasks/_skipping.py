@@ -90,7 +90,7 @@ class SkippingTask(AudioPretrainingTask):
         if kwargs.get("combine") is False:  # as fairseq loads what it validates on
             self._validation.add(split)
         if self._left_out is None:
-            path = getattr(self.cfg, "leave_out", None)  # checkpoints from before this field do not hold it
+            path = getattr(self.cfg, "leave_out", None)
             self._left_out = read_leave_out(path, cfg.data) if path else set()
         self.datasets[split] = ResilientAudioDataset(
             manifest_path=os.path.join(cfg.data, f"{split}.tsv"),

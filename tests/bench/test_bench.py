@@ -252,7 +252,7 @@ def test_what_a_killed_run_left_is_reported(tmp_path, capsys):
     assert "is not UTF-8 text" in capsys.readouterr().err
 
 
-def test_records_of_every_version_are_read():
+def test_the_records_in_the_repository_are_read():
     records = measured(read_records([ROOT / "examples/benchmarks/cpu/bench.jsonl"]))
     assert all(record["activation_bytes"] > 0 for record in records)
     assert all("activation_bytes" in part for record in records for part in record.get("parts", {}).values())
