@@ -46,15 +46,11 @@ def read_logs(run: Run) -> None:
             f"{run.folder} has no *.log file; write the training's log there, with 2>&1 | tee -a "
             f"{run.folder}/train.log or common.log_file={run.folder}/train.log{hint}"
         )
-    inner: Series = {}
-    epochs: Series = {}
-    subsets: dict[str, Series] = {}
+    kinds: dict[str, Series] = {}
     for log in logs:
-        found = _read_log(run, log)
-        inner.update(found.pop("", {}))
-        epochs.update(found.pop("train", {}))
-        for subset, series in found.items():
-            subsets.setdefault(subset, {}).update(series)
+        _read_log(run, log, kinds)
+    inner, epochs = kinds.pop("", {}), kinds.pop("train", {})
+    subsets = {subset: series for subset, series in kinds.items() if series}
     run.train = inner or epochs
     if subsets:
         run.valid_subset = "valid" if "valid" in subsets else next(iter(subsets))
@@ -68,9 +64,9 @@ def read_logs(run: Run) -> None:
         run.notes.append("only end-of-epoch values were logged; set common.log_interval lower for more")
 
 
-def _read_log(run: Run, log: Path) -> dict[str, Series]:
-    """Return records by their kind: "" for the running averages, else "train" or the validation subset."""
-    kinds: dict[str, Series] = {}
+def _read_log(run: Run, log: Path, kinds: dict[str, Series]) -> None:
+    """Add a log's records to those of the logs before it, by their kind: "" for the running averages, else "train" or
+    the validation subset."""
     broken = 0
     resumed = []
     with _opened(log) as file:
@@ -85,18 +81,22 @@ def _read_log(run: Run, log: Path) -> dict[str, Series]:
                 broken += 1
                 continue
             series = kinds.setdefault(kind, {})
-            if series and update < next(reversed(series)):
-                # The run went back to a checkpoint; what it had done after that is gone from the model.
-                for later in [number for number in series if number >= update]:
-                    del series[later]
-                if kind == "":
-                    resumed.append(update)
+            # The same record again is a second log of the same updates, such as hydra's beside common.log_file.
+            if series and update < next(reversed(series)) and series.get(update) != record:
+                _forget_after(update, kinds)
+                resumed.append(update)
             series[update] = record
     if broken:
         run.notes.append(f"{log.name}: {counted(broken, 'unreadable line')} left out (a line cut short?)")
     if resumed:
         run.notes.append(f"{log.name}: went back to update {', '.join(map(str, resumed[:5]))} after a restart")
-    return kinds
+
+
+def _forget_after(update: int, kinds: dict[str, Series]) -> None:
+    """Remove later records: the run went back to a checkpoint, and what it did after that is gone from the model."""
+    for series in kinds.values():
+        for later in [number for number in series if number > update]:
+            del series[later]
 
 
 def _opened(log: Path) -> IO[str]:

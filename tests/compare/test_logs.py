@@ -55,6 +55,32 @@ def test_logs_of_one_run_in_several_files_are_joined_oldest_first(write):
     assert read_run(folder, "run").values("loss") == ([10, 20, 30], [6.0, 4.0, 4.0])
 
 
+def test_a_later_file_that_goes_back_replaces_what_earlier_files_hold_from_there_on(write):
+    folder = write("run", *[inner(update, 5.0) for update in range(100, 1001, 100)], valid(500, 4.5), valid(1000, 4.0))
+    os.utime(write("run", inner(800, 9.0), log="b.log") / "b.log", (3, 3))
+    os.utime(folder / "train.log", (2, 2))
+    run = read_run(folder, "run")
+    assert (run.updates, run.last("loss"), run.last("loss", valid=True)) == (800, 9.0, 4.5)
+    assert run.values("loss")[0] == [*range(100, 801, 100)]
+    assert run.notes == ["b.log: went back to update 800 after a restart"]
+
+
+def test_a_restart_whose_first_record_is_of_validation_has_one_note(write):
+    folder = write("run", *[inner(update, 5.0) for update in (100, 200)], valid(200, 4.0))
+    os.utime(folder / "train.log", (2, 2))
+    run = read_run(write("run", valid(150, 4.5), inner(200, 9.0), log="b.log"), "run")
+    assert (run.values("loss"), run.values("loss", valid=True)) == (([100, 200], [5.0, 9.0]), ([150], [4.5]))
+    assert run.notes == ["b.log: went back to update 150 after a restart"]
+
+
+def test_a_second_log_of_the_same_updates_is_no_restart(write):
+    lines = [inner(10), inner(20, "nan"), valid(20), inner(30), valid(30)]
+    once = read_run(write("once", *lines), "once")
+    write("twice", *lines, log="hydra_train.log")
+    twice = read_run(write("twice", *lines), "twice")
+    assert (twice.train.keys(), twice.valid, twice.notes) == (once.train.keys(), once.valid, once.notes)
+
+
 def test_a_line_cut_short_is_left_out_with_a_note(write):
     run = read_run(write("run", inner(10), inner(20)[:90]), "run")
     assert run.values("loss")[0] == [10]
