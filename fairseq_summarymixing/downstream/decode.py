@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from tqdm import tqdm
 
 from ..checkpoints import Checkpoint
+from ..data.audio import SAMPLE_RATE
 from ..errors import UserError, counted
 from ..files import atomic_write, check_folder, make_folder
 from ..json_files import read_json
@@ -23,9 +24,11 @@ from .devices import device_name, pick_device
 from .emissions import Batching, EmissionModel, compute_emissions
 from .error_rate import character_errors, word_errors
 from .hypothesis import Hypothesis
+from .inputs import names_of
 from .progress import warn
 from .recogniser import Recogniser, check_checkpoint, load_recogniser
 from .test_set import TestSet, check_symbols, read_test_set
+from .transcript import Transcript, as_ctm
 from .versions import versions
 
 
@@ -53,13 +56,15 @@ def decode(
         batching: None = its defaults.
         beam_search: with a language model; None = greedy. With more than one best hypothesis also ``nbest.tsv``:
             row of the manifest from 0, rank from 1, score, words.
-        timestamps: also write ``hypotheses.ctm``: recording, channel, start, duration (seconds), word.
+        timestamps: also write ``hypotheses.ctm``: recording, channel, start, duration (seconds), word. Recordings are
+            named as by :func:`.transcribe.transcribe`; one that the manifest repeats comes once.
 
     Returns:
         What ``result.json`` holds: rates in percent, None without references; times in seconds.
 
     Raises:
-        UserError: the checkpoint, the split, the device or the folder cannot be used.
+        UserError: the checkpoint, the split, the device or the folder cannot be used; or, with timestamps, two paths
+            of the manifest are the same file.
     """
     batching = batching or Batching()
     name = f"{Path(checkpoint).stem}-{split}" + ("" if beam_search is None else "-lm")
@@ -68,10 +73,11 @@ def decode(
     if not out:
         _keep_other_data(folder, data)
     inputs = _read(Checkpoint.read(checkpoint), data, split, batching)
-    make_folder(folder)  # before hours of work
+    make_folder(folder)  # before hours of work, as are the names
+    names = names_of(inputs.test_set.root, inputs.test_set.paths) if timestamps else None
     decoded = _compute(inputs, beam_search)
     result = {**_score(inputs, decoded), **_describe(inputs, decoded), **decoded.settings}
-    _write(folder, inputs, decoded, nbest=beam_search is not None and beam_search.nbest > 1, timestamps=timestamps)
+    _write(folder, inputs, decoded, nbest=beam_search is not None and beam_search.nbest > 1, names=names)
     _write_json(folder / "result.json", result)
     return {**result, "out": str(folder)}
 
@@ -224,7 +230,7 @@ def _describe(inputs: Inputs, decoded: Decoded) -> dict[str, Any]:
     }
 
 
-def _write(folder: Path, inputs: Inputs, decoded: Decoded, nbest: bool, timestamps: bool) -> None:
+def _write(folder: Path, inputs: Inputs, decoded: Decoded, nbest: bool, names: dict[str, str] | None) -> None:
     recogniser, best = inputs.recogniser, [first for first, *_ in decoded.hypotheses]
     for name in ("references.wrd", "nbest.tsv", "hypotheses.ctm"):  # of an earlier run
         (folder / name).unlink(missing_ok=True)
@@ -234,8 +240,9 @@ def _write(folder: Path, inputs: Inputs, decoded: Decoded, nbest: bool, timestam
     _write_lines(folder / f"hypotheses.{inputs.checkpoint.labels}", map(recogniser.text, best))
     if nbest:
         _write_lines(folder / "nbest.tsv", _nbest(recogniser, decoded.hypotheses))
-    if timestamps:
-        _write_lines(folder / "hypotheses.ctm", _ctm(recogniser, inputs.test_set, best))
+    if names is not None:
+        with atomic_write(folder / "hypotheses.ctm") as file:
+            file.writelines(map(as_ctm, _transcripts(inputs, best, names)))
 
 
 def _nbest(recogniser: Recogniser, hypotheses: list[list[Hypothesis]]) -> Iterator[str]:
@@ -244,10 +251,14 @@ def _nbest(recogniser: Recogniser, hypotheses: list[list[Hypothesis]]) -> Iterat
             yield f"{row}\t{rank}\t{hypothesis.score:.4f}\t{recogniser.words_of(hypothesis)}"
 
 
-def _ctm(recogniser: Recogniser, test_set: TestSet, hypotheses: list[Hypothesis]) -> Iterator[str]:
-    for path, hypothesis in zip(test_set.paths, hypotheses):
-        for word, start, end in recogniser.timed_words(hypothesis):
-            yield f"{Path(path).stem} 1 {start:.2f} {end - start:.2f} {word}"
+def _transcripts(inputs: Inputs, hypotheses: list[Hypothesis], names: dict[str, str]) -> Iterator[Transcript]:
+    """Yield the transcript of each path that has a name, with this name."""
+    recogniser, test_set = inputs.recogniser, inputs.test_set
+    rows = {path: row for row, path in enumerate(test_set.paths)}
+    for path, name in names.items():
+        best, seconds = hypotheses[rows[path]], test_set.samples[rows[path]] / SAMPLE_RATE
+        text, words = recogniser.words_of(best), recogniser.timed_words(best)
+        yield Transcript(name, os.path.join(test_set.root, path), seconds, text, words)
 
 
 def _write_lines(path: Path, lines: Iterable[str]) -> None:

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,6 +54,16 @@ def find_recordings(audio: Sequence[str | Path], report: ReportFailure) -> list[
     if not found:
         raise UserError(f"{given[0]} holds no recordings; expected files of {', '.join(EXTENSIONS)}")
     return _with_different_names(found)
+
+
+def names_of(root: str, paths: Iterable[str]) -> dict[str, str]:
+    """Return the name in the outputs of each path of a manifest, as :func:`find_recordings` names them.
+
+    Raises:
+        UserError: two paths are the same file.
+    """
+    rows = list(dict.fromkeys(paths))
+    return {row: recording.name for row, recording in zip(rows, _with_different_names(_in_manifest(root, rows)))}
 
 
 def file_of(path: str) -> str:
@@ -112,9 +122,12 @@ def _expand(path: str, report: ReportFailure) -> list[Recording]:
         return [Recording(os.path.join(path, name), _without_ending(name)) for name in names]
     if path.lower().endswith(".tsv"):
         root, rows = read_manifest(path)
-        names = dict.fromkeys(name for name, _ in rows)
-        return [Recording(os.path.join(root, name), _inside(name)) for name in names]
+        return _in_manifest(root, dict.fromkeys(path for path, _ in rows))
     return [Recording(path, _without_ending(os.path.basename(path)))]
+
+
+def _in_manifest(root: str, paths: Iterable[str]) -> list[Recording]:
+    return [Recording(os.path.join(root, path), _inside(path)) for path in paths]
 
 
 def _inside(name: str) -> str:

@@ -239,6 +239,23 @@ def test_a_split_without_labels_gets_hypotheses_without_scores(finetuned, data, 
     assert not (tmp_path / "out/references.wrd").exists() and (tmp_path / "out/hypotheses.ctm").exists()
 
 
+def test_recordings_keep_their_own_names_in_the_table_of_times(finetuned, corpus, tmp_path):
+    names = ["id1/v/00001.wav", "id2/v/00001.wav", "id2/v/0 2.wav", "id2/v/00001.wav"]
+    for number, name in enumerate(names[:3]):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(corpus / f"audio/test-{number}.wav", tmp_path / name)
+    rows = lines(corpus / "test.tsv")
+    frames = [row.split("\t")[1] for row in (rows[1], rows[2], rows[3], rows[2])]
+    (tmp_path / "test.tsv").write_text("\n".join([str(tmp_path), *map("\t".join, zip(names, frames))]) + "\n")
+    decode(finetuned["wav2vec2"], tmp_path, "test", tmp_path / "out", timestamps=True)
+    table = [line.split() for line in lines(tmp_path / "out/hypotheses.ctm")]
+    hypotheses = lines(tmp_path / "out/hypotheses.wrd")
+    assert all(hypotheses) and hypotheses[1] == hypotheses[3]
+    for name, text in zip(("id1/v/00001", "id2/v/00001", "id2/v/0_2"), hypotheses):
+        assert [fields[4] for fields in table if fields[0] == name] == text.split()
+    assert len(table) == sum(len(text.split()) for text in hypotheses[:3]) and {len(fields) for fields in table} == {5}
+
+
 def test_line_counts_that_differ_are_both_named(finetuned, data):
     with open(data / "test.ltr", "a") as file:
         file.write("A |\n")

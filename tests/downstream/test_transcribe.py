@@ -51,7 +51,7 @@ def test_a_manifest_is_transcribed_as_decode_does(name, finetuned, corpus, decod
     assert transcribe(finetuned[name], corpus / "test.tsv") == 0
     assert capsys.readouterr().out.splitlines() == rows(decoded[name][0])
     assert transcribe(finetuned[name], corpus / "test.tsv", "--format", "ctm", "--chunk-seconds", "1") == 0
-    assert capsys.readouterr().out == decoded[name][1].replace("test-", "audio/test-")
+    assert capsys.readouterr().out == decoded[name][1]
     assert len(set(decoded[name][0])) > 1
 
 
