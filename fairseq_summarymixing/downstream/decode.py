@@ -232,7 +232,8 @@ def _describe(inputs: Inputs, decoded: Decoded) -> dict[str, Any]:
 
 def _write(folder: Path, inputs: Inputs, decoded: Decoded, nbest: bool, names: dict[str, str] | None) -> None:
     recogniser, best = inputs.recogniser, [first for first, *_ in decoded.hypotheses]
-    for name in ("references.wrd", "nbest.tsv", "hypotheses.ctm"):  # of an earlier run
+    # Of an earlier run; the result first, which is written last: it never stands beside the files of another run.
+    for name in ("result.json", "references.wrd", "nbest.tsv", "hypotheses.ctm"):
         (folder / name).unlink(missing_ok=True)
     if inputs.references is not None:
         _write_lines(folder / "references.wrd", inputs.references)

@@ -126,6 +126,18 @@ def test_a_split_of_the_same_name_of_other_data_replaces_nothing_by_default(fine
     assert (result["data"], result["out"]) == (str(data), str(folder))
 
 
+def test_a_decode_killed_while_it_writes_leaves_no_earlier_result(finetuned, corpus, tmp_path, monkeypatch):
+    def killed(path, lines):
+        raise KeyboardInterrupt
+
+    decode(finetuned["wav2vec2"], corpus, "test", tmp_path)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(verb, "_write_lines", killed)
+        decode(finetuned["wav2vec2_summarymixing"], corpus, "test", tmp_path)
+    assert not (tmp_path / "result.json").exists()
+    assert decode(finetuned["wav2vec2_summarymixing"], corpus, "test", tmp_path)["utterances"] == 7
+
+
 def test_normalised_audio_is_decoded_as_it_was_trained(finetuned, corpus, tmp_path):
     """task.normalize of the checkpoint decides: quieter audio is the same audio only then."""
     quiet = tmp_path / "quiet"
