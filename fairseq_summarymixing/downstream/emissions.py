@@ -100,7 +100,8 @@ class EmissionModel:
             elif seconds >= SHORT_SECONDS:
                 together.append(index)
             else:
-                emissions[index] = self._compute_short(wave)
+                if self.recogniser.has_frame(len(wave)):
+                    [emissions[index]] = self._compute_batch([wave])
                 progress.add(seconds)
         if together:
             for index, found in zip(together, self._compute_batch([waves[index] for index in together])):
@@ -132,14 +133,6 @@ class EmissionModel:
         states = encoder.num_layers + 1
         on_chunk = progress.chunks_of(len(wave) / self.rate, encoder.frames(len(wave)), states)
         return self.recogniser.model.w2v_encoder.proj(encoder.encode(wave, on_chunk))[0].float().cpu()
-
-    def _compute_short(self, wave: Tensor) -> Tensor:
-        try:
-            return self._compute_batch([wave])[0]
-        except UserError:
-            raise
-        except (RuntimeError, ValueError):
-            return torch.zeros(0, len(self.recogniser.symbols))
 
     def _compute_batch(self, waves: Sequence[Tensor]) -> list[Tensor]:
         model = self.recogniser.model

@@ -161,7 +161,8 @@ def check_batch_seconds(batch_seconds: float) -> None:
 
 
 def front_end_of(model: nn.Module) -> nn.Module:
-    """Return the front end of a pre-trained model, ours or stock's, with ``hop`` and ``first_centre``."""
+    """Return the front end of a pre-trained model, ours or stock's, with ``hop``, ``first_centre`` and
+    ``receptive_field``."""
     frontend = model.feature_extractor
     if hasattr(frontend, "hop"):
         return frontend

@@ -69,8 +69,15 @@ class Recogniser:
 
     def timing(self) -> tuple[float, float]:
         """Return the seconds from one frame to the next, and to the middle of the first."""
-        frontend = front_end_of(self.model.w2v_encoder.w2v_model)
+        frontend = self._front_end()
         return frontend.hop / SAMPLE_RATE, frontend.first_centre / SAMPLE_RATE
+
+    def has_frame(self, samples: int) -> bool:
+        """Return whether a waveform of so many samples, alone, is long enough for a frame."""
+        return samples >= self._front_end().receptive_field
+
+    def _front_end(self) -> torch.nn.Module:
+        return front_end_of(self.model.w2v_encoder.w2v_model)
 
 
 def check_checkpoint(checkpoint: Checkpoint) -> str:

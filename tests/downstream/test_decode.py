@@ -13,8 +13,9 @@ from fairseq_summarymixing.checkpoints.state import read_state
 from fairseq_summarymixing.cli import main
 from fairseq_summarymixing.downstream import decode as verb
 from fairseq_summarymixing.downstream.decode import Batching, decode
-from fairseq_summarymixing.downstream.emissions import plan_batches
+from fairseq_summarymixing.downstream.emissions import EmissionModel, plan_batches
 from fairseq_summarymixing.downstream.error_rate import character_errors, word_errors
+from fairseq_summarymixing.downstream.progress import AudioProgress
 from fairseq_summarymixing.downstream.recogniser import load_recogniser
 from fairseq_summarymixing.downstream.test_set import TestSet, check_symbols
 from fairseq_summarymixing.errors import UserError
@@ -176,6 +177,30 @@ def test_an_utterance_shorter_than_one_frame_is_an_empty_hypothesis(finetuned, c
         assert result["utterances"] == 8
         assert "short.wav" in result["notes"][0]
         assert "warning: audio/short.wav" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["stock", "stock-group_norm", "summary_mixing", "twin", "paper"])
+def test_a_clip_of_exactly_one_window_has_emissions_and_a_shorter_one_has_none(kind, checkpoint):
+    read = Checkpoint.read(checkpoint(kind, ctc=True))
+    model = EmissionModel(load_recogniser(read, None, torch.device("cpu")), read, Batching(device="cpu"))
+    waves, names = [torch.randn(samples) for samples in (0, 1, 399, 400, 1000)], list("abcde")
+    none, one, short, window, more = model.compute(waves, names, AudioProgress(1.0, "test"))
+    width = len(model.recogniser.symbols)
+    assert [found.shape for found in (none, one, short)] == [(0, width)] * 3
+    assert len(more) > len(window) >= 1 and window.shape[1] == width
+
+
+def test_an_error_of_the_model_on_a_short_clip_is_no_empty_hypothesis(finetuned, corpus, data, tmp_path, monkeypatch):
+    tiny.write_wave(corpus / "audio" / "brief.wav", np.zeros(800))
+    (data / "test.tsv").write_text(f"{corpus}\naudio/brief.wav\t800\n")
+    (data / "test.ltr").write_text("A |\n")
+
+    def broken(*args, **kwargs):
+        raise RuntimeError("something else is wrong")
+
+    monkeypatch.setattr("fairseq.models.wav2vec.wav2vec2_asr.Wav2VecCtc.forward", broken)
+    with pytest.raises(RuntimeError, match="something else is wrong"):
+        decode(finetuned["wav2vec2"], data, "test", tmp_path / "out")
 
 
 def test_min_and_max_length_of_training_leave_no_test_audio_out(finetuned, corpus, tmp_path):
