@@ -121,7 +121,13 @@ class Study:
     def _train(self, name: str, train: Examples, valid: Examples, rate: float, seed: int) -> Trained:
         found = train_probe(self.task, train, valid, self.splits[1], self.settings, rate, seed)
         chosen_by = self.task.figures[self.task.chosen_by].title
-        warn(f"{name}, learning rate {rate:g}, seed {seed}: {chosen_by} {100 * found.figure:.1f} on validation")
+        which = f"{name}, learning rate {rate:g}, seed {seed}"
+        warn(f"{which}: {chosen_by} {100 * found.figure:.1f} on validation")
+        if found.epoch and len(found.history) < self.settings.epochs:
+            warn(
+                f"warning: {which}: the loss was not finite in epoch {len(found.history) + 1}, so the training ended "
+                f"there; the probe is that of epoch {found.epoch}"
+            )
         return found
 
     def _load(self, found: Trained, examples: Examples) -> Probe:

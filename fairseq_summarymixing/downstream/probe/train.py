@@ -33,10 +33,12 @@ class Trained(NamedTuple):
 
     parameters: dict[str, Tensor]
     figure: float
-    """The figure on the validation split that chose the epoch; NaN where the training diverged."""
+    """The figure on the validation split that chose the epoch; NaN where no epoch has one, such as where the training
+    diverged in the first."""
     epoch: int
     history: list[dict[str, float]]
-    """For each epoch the loss on the training split and the figure on the validation split."""
+    """For each epoch the loss on the training split and the figure on the validation split; shorter than the epochs
+    of the settings where the training diverged."""
 
 
 def make_probe(task: Task, examples: Examples, settings: Settings) -> Probe:
@@ -51,8 +53,8 @@ def train_probe(
 ) -> Trained:
     """Train a probe by Adam, whose rates fall to 0 along a half cosine, and keep the epoch that is best on ``valid``.
 
-    Of equally good epochs the last one counts. The result depends only on the arguments, and torch's generator keeps
-    its state.
+    Of equally good epochs the last one counts. Training ends where the loss of an epoch is not finite; the best epoch
+    before counts. The result depends only on the arguments, and torch's generator keeps its state.
     """
     devices = [train.device] if train.device.type == "cuda" else []
     with torch.random.fork_rng(devices):

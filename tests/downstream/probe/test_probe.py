@@ -259,6 +259,27 @@ def test_a_checkpoint_given_twice_and_one_that_is_not_there_are_one_line_errors(
     assert "there is no checkpoint" in capsys.readouterr().err
 
 
+def test_a_probe_that_diverges_later_is_that_of_an_earlier_epoch_with_a_warning(
+    checkpoint, tones, tmp_path, monkeypatch, capsys
+):
+    train_epoch, losses = train_module._train_epoch, []
+
+    def diverge(*args):
+        losses.append(train_epoch(*args))
+        return float("nan") if len(losses) == 3 else losses[-1]
+
+    monkeypatch.setattr(train_module, "_train_epoch", diverge)
+    options = ["--epochs", "4", "--lr", "0.03", "--seeds", "1", "2"]
+    assert probe("classify", checkpoint("stock"), data=tones, out=tmp_path, options=options) == 0
+    (found,) = checkpoints_of(tmp_path / "classify-linear")
+    warnings = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning")]
+    assert len(losses) == 3 + 4 and found["epochs"][0] in (1, 2)
+    assert warnings == [
+        "warning: stock, learning rate 0.03, seed 1: the loss was not finite in epoch 3, so the training ended there; "
+        f"the probe is that of epoch {found['epochs'][0]}"
+    ]
+
+
 @pytest.mark.parametrize(
     "diverging, message",
     [
