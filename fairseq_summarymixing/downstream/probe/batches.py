@@ -33,7 +33,8 @@ class Examples(NamedTuple):
     paths: Sequence[str]
     targets: Sequence[Tensor]
     batch_frames: int
-    """Frames of a batch at the most, padding included; an utterance that has more is a batch of its own."""
+    """Frames of a batch at the most, padding included; up to a ninth more in :meth:`shuffled`, whose lengths are noisy.
+    An utterance that has more is a batch of its own."""
     device: torch.device
 
     def shuffled(self, random: np.random.Generator) -> Iterator[Batch]:
