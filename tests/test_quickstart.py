@@ -3,14 +3,18 @@
 import fcntl
 import json
 import os
+import re
 import runpy
 import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
 from tiny import ROOT, accept_ctrl_c, tone, write_corpus, write_wave
+
+from fairseq_summarymixing.errors import UserError
 
 pytest.importorskip("fairseq", reason="trains with fairseq")
 pytest.importorskip("matplotlib", reason="draws plots")
@@ -105,6 +109,28 @@ def test_a_training_that_fails_ends_the_others_and_is_reported(tmp_path):
     assert reason.startswith("error: ") and "checkpoint_last.pt" in reason
     assert all(is_free(log) for log in out.glob("pretraining/*/output.log"))
     assert not list(out.glob("pretraining/*/done"))
+
+
+def test_a_folder_that_was_made_of_another_corpus_is_refused(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "examples/quickstart"))
+    run, out, given = runpy.run_path(str(ROOT / "examples/quickstart/run.py")), tmp_path / "out", tmp_path / "given"
+    given.mkdir()
+
+    def source(manifest="", audio=given, transcripts=None, minutes=3.0):
+        (given / "train.tsv").write_text(manifest)
+        return run["source_of"](SimpleNamespace(audio=audio, transcripts=transcripts, minutes=minutes))
+
+    audio = dict(audio=tmp_path / "audio")
+    sources = [source("a"), source("b"), source(**audio), source(**audio, transcripts="words.tsv")]
+    sources += [source(audio=None), source(audio=None, minutes=4.0)]
+    run["claim"](out, sources[0])
+    run["claim"](out, sources[-1])  # of the first one nothing was made
+    (out / "data").mkdir()
+    (out / "data" / "train.tsv").touch()
+    run["claim"](out, sources[-1])
+    for other in sources[:-1]:
+        with pytest.raises(UserError, match=re.escape(f"{out} was made of {sources[-1]}, not of {other}: name ")):
+            run["claim"](out, other)
 
 
 def test_a_folder_without_audio_is_a_one_line_error(tmp_path):

@@ -9,6 +9,7 @@ there are cores. Every command is shown, and can be run by hand. Run the same ag
 
 import argparse
 import asyncio
+import hashlib
 import json
 import os
 import subprocess
@@ -59,6 +60,31 @@ def call(*arguments: str) -> None:
     show(command)
     if subprocess.run(command).returncode:
         raise UserError(f"{arguments[0]} failed; see above")
+
+
+def source_of(args: argparse.Namespace) -> str:
+    """Describe the corpus that the options name; other manifests in the same folder are another corpus."""
+    if args.audio is None:
+        return f"{args.minutes:g} minutes of synthetic speech"
+    manifest = args.audio / "train.tsv"
+    if manifest.exists():
+        return f"{manifest.resolve()} with SHA-256 {hashlib.sha256(manifest.read_bytes()).hexdigest()[:16]}"
+    transcripts = f"transcripts of {Path(args.transcripts).resolve()}" if args.transcripts else "no transcripts"
+    return f"{args.audio.resolve()} with {transcripts}"
+
+
+def claim(out: Path, source: str) -> None:
+    """Note in OUT/source.txt what it is made of.
+
+    Raises:
+        UserError: it was made of another corpus, whose results would be shown as those of this one.
+    """
+    path = out / "source.txt"
+    is_made = any((out / folder / "train.tsv").exists() for folder in ("manifests", "data"))
+    if is_made and path.exists() and (before := path.read_text(encoding="utf-8").rstrip("\n")) != source:
+        raise UserError(f"{out} was made of {before}, not of {source}: name another folder with --out")
+    with atomic_write(path) as file:
+        file.write(f"{source}\n")
 
 
 def prepare_demo(out: Path, minutes: float) -> Path:
@@ -216,6 +242,7 @@ def main() -> None:
     args = parser.parse_args()
     args.begun = time.time()
     out = args.out.resolve()
+    claim(out, source_of(args))
     if args.audio is None:
         manifests = prepare_demo(out, args.minutes)
     else:
