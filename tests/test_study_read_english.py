@@ -1,10 +1,13 @@
 """Does the study of read English run from the corpora to its report, stop in time, and go on?"""
 
+import asyncio
 import json
+import os
 import shutil
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -18,8 +21,10 @@ from tiny import EXAMPLES, ROOT, compose, tone, write_wave
 
 from fairseq_summarymixing.cli import main
 from fairseq_summarymixing.compare.curves import read_curves
+from fairseq_summarymixing.errors import UserError
 
 STUDY = EXAMPLES / "studies" / "read_english"
+SUMMARYMIXING = SimpleNamespace(model="summarymixing", seed=1, name="summarymixing-1")
 SPLITS = ("train", "train_1h", "train_10min", "unlabelled", "dev", "test")
 
 
@@ -111,6 +116,68 @@ def test_runs_go_from_the_corpora_to_error_rates_past_one_that_fails_and_are_not
     commands = [line for line in second.stdout.splitlines() if line.startswith("$ ")]
     assert [" decode " in line for line in commands] == [False, True] * 2, "each is decoded before the next is trained"
     assert json.loads((elsewhere / "results/ten_minutes/random_weights-1-test/result.json").read_text())["wer"] > 0
+
+
+@pytest.fixture
+def trainings(tmp_path, monkeypatch, checkpoint):
+    """Trainings in a folder with transcripts, which fine-tune a checkpoint of 5 updates."""
+    monkeypatch.syspath_prepend(str(STUDY))
+    args = dict(updates=5, hour_updates=2, minutes_updates=2, minutes=None, jobs=2, device="cpu", precision="fp32")
+    made = import_module("trainings").Trainings(tmp_path, SimpleNamespace(**args))
+    made.checkpoint(SUMMARYMIXING).parent.mkdir(parents=True)
+    state = torch.load(checkpoint("summary_mixing"), weights_only=False)
+    torch.save({**state, "optimizer_history": [{"num_updates": 5}]}, made.checkpoint(SUMMARYMIXING))
+    for labelled in ("one_hour", "ten_minutes"):
+        (tmp_path / "data" / labelled).mkdir(parents=True)
+        (tmp_path / "data" / labelled / "train.ltr").touch()
+    return made
+
+
+def test_a_pre_training_that_was_stopped_is_not_fine_tuned(trainings):
+    trainings.args.updates = 7
+    with pytest.raises(UserError, match="summarymixing-1.pt has 5 updates, not 7: end the stage pretrain"):
+        trainings.run("finetune", [SUMMARYMIXING])
+
+
+def test_the_second_fine_tuning_goes_on_where_the_first_fails(trainings, monkeypatch):
+    trained = []
+
+    async def train(command, run):
+        if run.parent.name == "one_hour":
+            raise UserError("the first")
+        await asyncio.sleep(0.01)
+        trained.append(run.parent.name)
+
+    monkeypatch.setattr("fairseq_summarymixing.jobs.Jobs.train", lambda self, command, run: train(command, run))
+    with pytest.raises(UserError, match="the first"):
+        trainings.run("finetune", [SUMMARYMIXING])
+    assert trained == ["ten_minutes"]
+
+
+def test_what_was_decoded_elsewhere_is_left_alone_and_a_newer_fine_tuning_is_decoded_again(trainings, monkeypatch):
+    started = []
+
+    async def train(command, run):
+        best = run / "checkpoints" / "checkpoint_best.pt"
+        best.parent.mkdir(parents=True, exist_ok=True)
+        best.touch()
+        started.append(f"train {run.parent.name}")
+
+    async def output(command):
+        started.append(f"decode {Path(command[-1]).parent.name}")
+        return ""
+
+    monkeypatch.setattr("fairseq_summarymixing.jobs.Jobs.train", lambda self, command, run: train(command, run))
+    monkeypatch.setattr("fairseq_summarymixing.jobs.Jobs.output", lambda self, command: output(command))
+    for labelled in ("one_hour", "ten_minutes"):
+        (trainings.data / labelled / "test.ltr").touch()
+        result = trainings.results / labelled / "summarymixing-1-test" / "result.json"
+        result.parent.mkdir(parents=True)
+        result.touch()
+        os.utime(result, (0, 0))
+    (trainings.out / "ten_minutes" / "summarymixing-1").mkdir(parents=True)
+    assert trainings.run("finetune", [SUMMARYMIXING])
+    assert started == ["train ten_minutes", "decode ten_minutes"]
 
 
 def test_the_curves_in_the_repository_say_what_they_are():

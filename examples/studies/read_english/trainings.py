@@ -69,36 +69,56 @@ class Trainings:
             *model.overrides,
             f"task.data={pretraining_data(self.out)}",
             f"common.seed={run.seed}",
-            f"optimization.max_update={self.args.updates if model.is_trained else 1}",
+            f"optimization.max_update={self.updates(run)}",
         ]
         async with self.free:
             await self.train(model.recipe, folder, settings, self.results / "pretraining", run.name)
 
     async def finetune(self, run: Run) -> None:
         """Fine-tune a run on each labelled set that is there, decode the test set, and keep the results."""
-        if not self.checkpoint(run).exists():
-            raise UserError(f"there is no {self.checkpoint(run)}: run the stage pretrain first, or bring it here")
+        self.check_pretrained(run)
         labelled = [name for name in FINETUNINGS if (self.data / name / "train.ltr").exists()]
         if not labelled:
             raise UserError(f"there are no transcripts in {self.data}: run the stage prepare first")
-        await asyncio.gather(*(self.finetune_on(name, run) for name in labelled))
+        ended = await asyncio.gather(*(self.finetune_on(name, run) for name in labelled), return_exceptions=True)
+        for error in filter(None, ended):
+            raise error
+
+    def check_pretrained(self, run: Run) -> None:
+        """Raise a UserError where a run's parameters are not there, or not of so many updates as the options say."""
+        path, expected = self.checkpoint(run), self.updates(run)
+        if not path.exists():
+            raise UserError(f"there is no {path}: run the stage pretrain first, or bring it here")
+        from fairseq_summarymixing.checkpoints import Checkpoint  # torch, which takes a while
+
+        found = Checkpoint.read(path).num_updates
+        if found != expected:
+            raise UserError(f"{path} has {found} updates, not {expected}: end the stage pretrain, or give --updates")
 
     async def finetune_on(self, labelled: str, run: Run) -> None:
+        """Fine-tune on a labelled set and decode; results that were brought here without their run are left alone."""
         folder, data = self.out / labelled / run.name, self.data / labelled
+        out, best = self.results / labelled / f"{run.name}-test", folder / "checkpoints" / "checkpoint_best.pt"
+        if (out / "result.json").exists() and not folder.exists():
+            show_text(f"{out} is there")
+            return
         settings = [
             f"task.data={data}",
             f"model.w2v_path={self.checkpoint(run)}",
             f"common.seed={run.seed}",
             f"optimization.max_update={getattr(self.args, FINETUNINGS[labelled])}",
         ]
-        out = self.results / labelled / f"{run.name}-test"
         async with self.free:  # decoded before the next training begins
             await self.train("finetuning", folder, settings, self.results / labelled, run.name)
-            if (data / "test.ltr").exists() and not (out / "result.json").exists():
+            if (data / "test.ltr").exists() and not is_newer(out / "result.json", best):
                 on = ["--data", data, "--split", "test", "--device", self.args.device]
-                command = verb("decode", folder / "checkpoints" / "checkpoint_best.pt", *on, "--out", out)
+                command = verb("decode", best, *on, "--out", out)
                 show(command)
                 show_text(await self.jobs.output(command))
+
+    def updates(self, run: Run) -> int:
+        """Return how long a run is pre-trained; random weights are what one update with the rate 0 leaves."""
+        return self.args.updates if MODELS[run.model].is_trained else 1
 
     def checkpoint(self, run: Run) -> Path:
         """Return the parameters that pre-training has left, and fine-tuning and probes begin with."""
@@ -124,3 +144,8 @@ class Trainings:
             from records import keep  # torch and fairseq, which take a while
 
             keep(folder, results, name, self.args.device, self.args.jobs)
+
+
+def is_newer(path: Path, other: Path) -> bool:
+    """Return whether a file is there and was written after the other one."""
+    return path.exists() and path.stat().st_mtime > other.stat().st_mtime
