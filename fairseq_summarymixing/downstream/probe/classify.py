@@ -23,6 +23,7 @@ class Classify:
 
     figures = {"accuracy": Figure("accuracy %", False)}
     chosen_by = "accuracy"
+    drawn = "utterances"
     heads = {"linear": LINEAR_RATES, "statistics": DEEP_RATES}
 
     def __init__(self, train: Split):

@@ -27,6 +27,7 @@ class Ctc:
 
     figures = {"wer": Figure("WER %", True), "cer": Figure("CER %", True)}
     chosen_by = "cer"  # what an encoder of little training moves before whole words are right
+    drawn = "utterances"
     heads = {"linear": LINEAR_RATES, "blstm": DEEP_RATES}
 
     def __init__(self, train: Split):

@@ -1,4 +1,4 @@
-"""Score a test set, with intervals over utterances and probe seeds, and compare checkpoints on it."""
+"""Score a test set, with intervals over its units and over probe seeds, and compare checkpoints on it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 
 
 class Score(Protocol):
-    """A figure of a test set, of which each utterance may count any number of times."""
+    """A figure of a test set, of which each unit (an utterance or a speaker) may count any number of times."""
 
     @property
-    def utterances(self) -> int:
-        """The number N of utterances."""
+    def units(self) -> int:
+        """The number N of units."""
 
     def value(self, counts: np.ndarray | None = None) -> float:
-        """Return the figure where utterance i counts ``counts[i]`` times, or each once; NaN where nothing is left."""
+        """Return the figure where unit i counts ``counts[i]`` times, or each once; NaN where nothing is left."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Ratio:
     whole: np.ndarray
 
     @property
-    def utterances(self) -> int:
+    def units(self) -> int:
         return len(self.whole)
 
     def value(self, counts: np.ndarray | None = None) -> float:
@@ -41,12 +41,14 @@ class Ratio:
 class EqualErrorRate:
     """The error rate of verification at the threshold where misses are as frequent as false alarms.
 
-    Between two thresholds next to each other both rates are interpolated.
+    Between two thresholds next to each other both rates are interpolated. Its units are the speakers: their utterances
+    and trials are not independent. A trial of two speakers counts as often as one times the other, a trial of one as
+    often as that one, for copies of a speaker are not paired (subject bootstrap, Bolle et al. 2004).
 
     Attributes:
         similarity: of each trial, the higher the more alike.
         same: whether it is of one speaker.
-        first, second: the numbers of its two utterances. A trial counts as often as one times the other.
+        first, second: the numbers of the speakers of its two utterances.
     """
 
     similarity: np.ndarray
@@ -64,13 +66,13 @@ class EqualErrorRate:
         object.__setattr__(self, "_ends", np.flatnonzero(np.diff(thresholds, append=np.inf) > 0))
 
     @property
-    def utterances(self) -> int:
+    def units(self) -> int:
         return 1 + int(max(self.first.max(), self.second.max()))
 
     def value(self, counts: np.ndarray | None = None) -> float:
         weights = np.ones(len(self.same))
         if counts is not None:
-            weights = (counts[self.first] * counts[self.second]).astype(float)
+            weights = counts[self.first] * np.where(self.same, 1.0, counts[self.second])
         weights, same = weights[self._order], self.same[self._order]
         targets, others = np.cumsum(weights * same), np.cumsum(weights * ~same)
         if not targets[-1] or not others[-1]:
@@ -89,18 +91,18 @@ def mean(scores: Sequence[Score]) -> float:
 
 
 def resample(scores: Sequence[Sequence[Score]], resamples: int = 1000, seed: int = 0) -> np.ndarray:
-    """Draw test utterances and probe seeds with replacement, the same for all checkpoints, and score these on them.
+    """Draw units of a test set and probe seeds with replacement, the same for all checkpoints, and score these on them.
 
     Args:
-        scores: of each checkpoint, one for each seed of its probe; all of the same N utterances and the same seeds.
+        scores: of each checkpoint, one for each seed of its probe; all of the same N units and the same seeds.
 
     Returns:
         (checkpoints, resamples): the mean over the drawn seeds.
     """
-    random, utterances, seeds = np.random.default_rng(seed), scores[0][0].utterances, len(scores[0])
+    random, units, seeds = np.random.default_rng(seed), scores[0][0].units, len(scores[0])
     values = np.empty((len(scores), resamples))
     for index in range(resamples):
-        counts, times = (np.bincount(random.integers(n, size=n), minlength=n) for n in (utterances, seeds))
+        counts, times = (np.bincount(random.integers(n, size=n), minlength=n) for n in (units, seeds))
         for row, of_seeds in zip(values, scores):
             row[index] = sum(time * score.value(counts) for time, score in zip(times, of_seeds) if time) / seeds
     return values

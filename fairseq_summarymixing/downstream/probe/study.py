@@ -27,6 +27,7 @@ from .splits import Split
 from .task import Row, Task
 from .train import Settings, Trained, choose_rate, make_probe, train_probe
 
+FEWEST_SEEDS = 5  # of which a bootstrap has about the right width
 FRAME_RATE = 50  # frames a second, by which batches are measured
 
 
@@ -83,9 +84,8 @@ class Study:
         chosen_by = self.task.figures[self.task.chosen_by].title
         return {
             "description": f"Probe {task} ({self.settings.head}), trained on {len(train.names)} utterances of "
-            f"{train.name}; learning rate and epoch chosen by {chosen_by} on {valid.name}; tested on "
-            f"{len(test.names)} utterances of {test.name}; means over the seeds {listed(self.grid.seeds)}. Intervals "
-            "and p are of a bootstrap over test utterances and probe seeds, the same for all checkpoints.",
+            f"{train.name}; learning rate and epoch chosen by {chosen_by} on {len(valid.names)} utterances of "
+            f"{valid.name}; tested on {len(test.names)} utterances of {test.name}. {self._intervals()}",
             "task": task,
             "head": self.settings.head,
             "labels": kind,
@@ -101,6 +101,14 @@ class Study:
             "versions": versions(),
             "notes": self.task.notes(test),
         }
+
+    def _intervals(self) -> str:
+        """Say what intervals and p are of."""
+        seeds, drawn = self.grid.seeds, f"Intervals and p are of a bootstrap over test {self.task.drawn}"
+        if len(seeds) == 1:
+            return f"{drawn}, the same for all checkpoints; they say nothing of other seeds than {seeds[0]}."
+        width = "" if len(seeds) >= FEWEST_SEEDS else f"; over {len(seeds)} seeds they are too narrow"
+        return f"Means over the seeds {listed(seeds)}. {drawn} and seeds, the same for all checkpoints{width}."
 
     def _examples(self, checkpoint: Checkpoint, digest: str, split: Split) -> Examples:
         states = compute_hidden_states(checkpoint, digest, split.recordings(), self.states, split.name, self.long_form)

@@ -32,11 +32,13 @@ class Task(Protocol):
     Attributes:
         figures: by the names in :meth:`scores`; checkpoints are compared by the first.
         chosen_by: the figure on the validation split that chooses epoch and learning rate.
+        drawn: what intervals draw of the test set, in words.
         heads: the heads that it has, the first by default, each with the learning rates to try.
     """
 
     figures: Mapping[str, Figure]
     chosen_by: str
+    drawn: str
     heads: Mapping[str, Sequence[float]]
 
     def check(self, split: Split) -> Split:
@@ -56,7 +58,7 @@ class Task(Protocol):
         """Return the rows of a table of answers, with all that :meth:`scores` needs."""
 
     def scores(self, rows: Sequence[Row]) -> dict[str, Score]:
-        """Score a table of answers. Utterances are numbered in the order in which their names come first in it."""
+        """Score a table of answers. Units are numbered in the order in which they come first in it."""
 
     def notes(self, test: Split) -> list[str]:
         """Return what a reader of the figures should know of the test split."""

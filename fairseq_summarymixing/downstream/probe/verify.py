@@ -31,6 +31,7 @@ class Verify:
 
     figures = {"eer": Figure("EER %", True)}
     chosen_by = "eer"
+    drawn = "speakers"
     heads = {"xvector": DEEP_RATES}
 
     def __init__(self, train: Split):
@@ -67,15 +68,30 @@ class Verify:
         ]
 
     def scores(self, rows: Sequence[Row]) -> dict[str, Score]:
-        numbers: dict[str, int] = {}
-        pairs = [[numbers.setdefault(name, len(numbers)) for name in row[1:3]] for row in rows]
-        first, second = np.array(pairs).transpose()
+        speakers = number_speakers(rows)
+        first, second = np.array([[speakers[name] for name in row[1:3]] for row in rows]).transpose()
         same = np.array([row[0] == "1" for row in rows])
         return {"eer": EqualErrorRate(np.array([float(row[3]) for row in rows]), same, first, second)}
 
     def notes(self, test: Split) -> list[str]:
         same = sum(trial.same for trial in test.trials)
         return [f"{test.name} has {counted(same, 'trial')} of one speaker and {len(test.trials) - same} of two"]
+
+
+def number_speakers(rows: Sequence[Row]) -> dict[str, int]:
+    """Number the speakers, and return that of each utterance: of one speaker are those that trials of one connect."""
+    linked = {name: name for row in rows for name in row[1:3]}
+
+    def representative(name: str) -> str:
+        while linked[name] != name:
+            linked[name] = name = linked[linked[name]]
+        return name
+
+    for same, first, second, _ in rows:
+        if same == "1":
+            linked[representative(first)] = representative(second)
+    numbers: dict[str, int] = {}
+    return {name: numbers.setdefault(representative(name), len(numbers)) for name in linked}
 
 
 def make_trials(split: Split) -> list[Trial]:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from fairseq_summarymixing.downstream.probe.scores import EqualErrorRate, Ratio, interval, p_value, resample
+from fairseq_summarymixing.downstream.probe.verify import Verify, number_speakers
 
 
 def slow_equal_error_rate(similarity, same):
@@ -46,15 +47,20 @@ def test_equal_error_rates_of_known_cases():
     assert np.isnan(rate([0.5, 0.6], [True, True]))
 
 
-def test_counts_mean_repeated_utterances():
+def test_counts_mean_repeated_units():
     random = np.random.default_rng(0)
     counts = random.integers(0, 3, size=12)
     part, whole = random.integers(0, 5, size=12), random.integers(1, 9, size=12)
     repeated = np.repeat(np.arange(12), counts)
     assert Ratio(part, whole).value(counts) == pytest.approx(part[repeated].sum() / whole[repeated].sum())
 
+
+def test_a_speaker_counts_with_all_its_trials_and_copies_are_not_paired():
+    counts = np.random.default_rng(0).integers(0, 3, size=12)
     similarity, same, first, second = trials(1)
-    drawn = np.repeat(np.arange(len(same)), counts[first] * counts[second])
+    second = np.where(same, first, second)
+    times = [counts[a] if one else counts[a] * counts[b] for one, a, b in zip(same, first, second)]
+    drawn = np.repeat(np.arange(len(same)), times)
     expected = slow_equal_error_rate(similarity[drawn].tolist(), same[drawn].tolist())
     assert EqualErrorRate(similarity, same, first, second).value(counts) == pytest.approx(expected, abs=1e-5)
 
@@ -91,3 +97,25 @@ def test_the_paired_test_sees_what_intervals_of_each_do_not():
     assert p_value(values[0] - values[2]) > 0.2
     assert p_value(values[0] - values[3]) == 1
     np.testing.assert_array_equal(values, resample(scores))
+
+
+def test_speakers_are_what_trials_of_one_speaker_connect():
+    trials = [("1", "a", "b"), ("0", "a", "c"), ("1", "c", "d"), ("1", "d", "e"), ("0", "f", "e"), ("1", "b", "g")]
+    found = number_speakers([(*trial, "0.5") for trial in trials])
+    assert found == {"a": 0, "b": 0, "g": 0, "c": 1, "d": 1, "e": 1, "f": 2}
+    score = Verify.scores(None, [(*trial, "0.5") for trial in trials])["eer"]
+    assert score.units == 3
+
+
+def test_the_interval_of_speakers_is_wider_than_that_of_as_many_independent_pairs():
+    """Ten speakers, of whom each is recognised well or badly in all of its trials."""
+    random = np.random.default_rng(0)
+    ease = random.standard_normal(10)
+    same = [(True, speaker, speaker, ease[speaker] + 0.1 * random.standard_normal()) for speaker in range(10)] * 20
+    other = [(False, *random.choice(10, 2, replace=False), random.standard_normal() - 1) for _ in range(200)]
+    kind, first, second, similarity = map(np.array, zip(*same, *other))
+    of_speakers = EqualErrorRate(similarity, kind, first, second)
+    alone = np.where(kind, 10 + np.arange(400), first), np.where(kind, 10 + np.arange(400), second)
+    independent = EqualErrorRate(similarity, kind, *alone)
+    widths = [np.subtract(*interval(resample([[score]])[0])) for score in (of_speakers, independent)]
+    assert abs(widths[0]) > 1.5 * abs(widths[1])
