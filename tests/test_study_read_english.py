@@ -119,11 +119,17 @@ def test_runs_go_from_the_corpora_to_error_rates_past_one_that_fails_and_are_not
 
 
 @pytest.fixture
-def trainings(tmp_path, monkeypatch, checkpoint):
-    """Trainings in a folder with transcripts, which fine-tune a checkpoint of 5 updates."""
+def study_module(monkeypatch):
+    """Import a module of the study."""
     monkeypatch.syspath_prepend(str(STUDY))
+    return import_module
+
+
+@pytest.fixture
+def trainings(tmp_path, study_module, checkpoint):
+    """Trainings in a folder with transcripts, which fine-tune a checkpoint of 5 updates."""
     args = dict(updates=5, hour_updates=2, minutes_updates=2, minutes=None, jobs=2, device="cpu", precision="fp32")
-    made = import_module("trainings").Trainings(tmp_path, SimpleNamespace(**args))
+    made = study_module("trainings").Trainings(tmp_path, SimpleNamespace(**args))
     made.checkpoint(SUMMARYMIXING).parent.mkdir(parents=True)
     state = torch.load(checkpoint("summary_mixing"), weights_only=False)
     torch.save({**state, "optimizer_history": [{"num_updates": 5}]}, made.checkpoint(SUMMARYMIXING))
@@ -236,7 +242,7 @@ def write_curves(path, accuracies, seconds=1.0):
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
-def test_the_report_compares_at_equal_updates_and_at_equal_time_with_intervals(tmp_path):
+def test_the_report_compares_at_equal_updates_and_at_equal_time_with_intervals(study_module, tmp_path):
     results = tmp_path / "results"
     for seed, more in ((1, 0.0), (2, 0.02)):
         write_curves(results / "pretraining" / f"summarymixing-{seed}.jsonl", [0.1 + more, 0.2 + more])
@@ -258,14 +264,13 @@ def test_the_report_compares_at_equal_updates_and_at_equal_time_with_intervals(t
     draws = {name: "\t".join([f"{value}", f"{value + 8}"] * 500) for name, value in values.items()}
     lines = [f"accuracy\t{name}\t{of_name}\n" for name, of_name in draws.items()]
     (results / "probes" / "classify-linear.tsv").write_text("".join(lines))
-    report = study("--out", tmp_path, "--stages", "report")
-    assert report.returncode == 0, report.stderr
-    text = (tmp_path / "RESULTS.md").read_text()
+    text = study_module("report").report(tmp_path).read_text()
     assert "| SummaryMixing | 2 | 5.0 M | 500 | 0.210 (0.200 to 0.220) | 1.000 | 5.60 | 50.0 | 33.3 | – | – |" in text
     # at the time of SummaryMixing's 500 updates the twin has done 250
     assert "| model | 2.08 min | 4.17 min | 6.25 min | 8.33 min |" in text
     assert "| self-attention twin | – | – | – | 0.100 |" in text
-    assert "| valid accuracy after 500 updates | 2 | -0.090 (-0.100 to -0.080) |" in text
+    # 0.01 to either side, times 12.7 / 1.41 * 1.41 / 1.41
+    assert "| valid accuracy after 500 updates | 2 | -0.090 (-0.217 to +0.037) |" in text
     assert "| test WER %, 1 h | 2 | +50.0 |" in text
     assert "| model | classify (linear): accuracy % |" in text
     assert "| SummaryMixing | 85.0 (80.0 to 98.0) |" in text
@@ -274,41 +279,37 @@ def test_the_report_compares_at_equal_updates_and_at_equal_time_with_intervals(t
     assert {path.name for path in tmp_path.glob("*.png")} == {"accuracy.png", "errors.png"}
 
 
-def test_times_of_models_timed_alone_and_side_by_side_are_not_compared(tmp_path):
+def test_times_of_models_timed_alone_and_side_by_side_are_not_compared(study_module, tmp_path):
     for model in ("summarymixing", "self_attention", "no_summary"):
         write_curves(tmp_path / "results" / "pretraining" / f"{model}-1.jsonl", [0.1, 0.2], seconds=2.0)
-    assert study("--out", tmp_path, "--stages", "report").returncode == 0
-    without_costs = (tmp_path / "RESULTS.md").read_text().partition("## Accuracy at equal time")[2]
+    report = study_module("report").report
+    without_costs = report(tmp_path).read_text().partition("## Accuracy at equal time")[2]
     assert "| SummaryMixing without its summary | – | 0.100 | 0.150 | 0.200 |" in without_costs
     for model in ("summarymixing", "self_attention"):
         write_curves(tmp_path / "results" / "costs" / f"{model}-1.jsonl", [0.0], seconds=1.0)
-    assert study("--out", tmp_path, "--stages", "report").returncode == 0
-    text = (tmp_path / "RESULTS.md").read_text()
+    text = report(tmp_path).read_text()
     assert "| SummaryMixing without its summary | 1 | 5.0 M | 500 | 0.200 | – | 5.60 |" in text
     assert "without its summary" not in text.partition("## Accuracy at equal time")[2]
 
 
-def test_a_result_whose_name_holds_no_seed_is_named(tmp_path):
+def test_a_result_whose_name_holds_no_seed_is_named(study_module, tmp_path):
     results = tmp_path / "results"
     write_curves(results / "pretraining" / "no_summary-best.jsonl", [0.1])
-    first = study("--out", tmp_path, "--stages", "report")
+    report, expected = study_module("report").report, "expected the name of a model and its seed, such as"
+    with pytest.raises(UserError, match=f"no_summary-best.jsonl: {expected} summarymixing-1; found 'no_summary-best'"):
+        report(tmp_path)
     (results / "pretraining" / "no_summary-best.jsonl").rename(results / "pretraining" / "no_summary-1.jsonl")
     checkpoints = [{"name": "no_summary", "figures": {"accuracy": {"value": 1.0}}}]
     probe = {"task": "classify", "head": "linear", "figures": {"accuracy": {"title": "accuracy %"}}}
     (results / "probes").mkdir()
     (results / "probes" / "classify-linear.json").write_text(json.dumps({**probe, "checkpoints": checkpoints}))
     (results / "probes" / "classify-linear.tsv").write_text("accuracy\tno_summary\t1.0\n")
-    for result, path, name in (
-        (first, "pretraining/no_summary-best.jsonl", "no_summary-best"),
-        (study("--out", tmp_path, "--stages", "report"), "probes/classify-linear.json", "no_summary"),
-    ):
-        expected = "expected the name of a model and its seed, such as summarymixing-1; found"
-        assert result.stderr == f"error: {results / path}: {expected} {name!r}\n"
+    with pytest.raises(UserError, match=f"classify-linear.json: {expected} summarymixing-1; found 'no_summary'"):
+        report(tmp_path)
 
 
-def test_every_model_has_a_bar_and_a_colour_of_its_own(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(str(STUDY))
-    plots, runs = import_module("plots"), import_module("runs")
+def test_every_model_has_a_bar_and_a_colour_of_its_own(study_module, tmp_path, monkeypatch):
+    plots, runs = study_module("plots"), study_module("runs")
     for model in runs.MODELS:
         write_curves(tmp_path / "pretraining" / f"{model}-1.jsonl", [0.1])
         folder = tmp_path / "one_hour" / f"{model}-1-test"
@@ -317,7 +318,7 @@ def test_every_model_has_a_bar_and_a_colour_of_its_own(tmp_path, monkeypatch):
             (folder / name).write_text(text)
     drawn = []
     monkeypatch.setattr(plots, "save", lambda figure, path: drawn.append(figure))
-    plots.draw_errors(import_module("results").Results(tmp_path), tmp_path / "errors.png")
+    plots.draw_errors(study_module("results").Results(tmp_path), tmp_path / "errors.png")
     axes, _ = drawn[0].axes
     assert [tick.get_text() for tick in axes.get_yticklabels()] == [
         title.replace("`", "") for title in runs.TITLES.values()
@@ -325,9 +326,10 @@ def test_every_model_has_a_bar_and_a_colour_of_its_own(tmp_path, monkeypatch):
     assert len({bar.get_facecolor() for bar in axes.patches}) == len(runs.MODELS)
 
 
-def test_frozen_encoders_are_probed_together_with_those_probed_before(corpora, checkpoint, tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(str(STUDY))
-    stage, runs = import_module("probes"), import_module("runs")
+def test_frozen_encoders_are_probed_together_with_those_probed_before(
+    study_module, corpora, checkpoint, tmp_path, monkeypatch
+):
+    stage, runs = study_module("probes"), study_module("runs")
 
     def run_here(command):
         return SimpleNamespace(returncode=main([*command[3:], "--epochs", "2", "--lr", "0.01", "--seeds", "1", "2"]))
@@ -337,7 +339,7 @@ def test_frozen_encoders_are_probed_together_with_those_probed_before(corpora, c
     for name, kind in (("summarymixing-1", "summary_mixing"), ("self_attention-1", "stock")):
         write_curves(pretrained / f"{name}.jsonl", [0.1])
         shutil.copy(checkpoint(kind), pretrained / f"{name}.pt")
-    import_module("prepare").prepare(corpora, tmp_path)
+    study_module("prepare").prepare(corpora, tmp_path)
     stage.probe(tmp_path, [runs.Run("self_attention", 1)], "cpu")
     states = {path: path.stat().st_mtime_ns for path in (tmp_path / "probes" / "states").rglob("*.f16")}
     stage.probe(tmp_path, [runs.Run("summarymixing", 1)], "cpu")
@@ -346,6 +348,6 @@ def test_frozen_encoders_are_probed_together_with_those_probed_before(corpora, c
     assert sorted(found) == ["classify-statistics", "ctc-linear", "verify-xvector"]
     (pair,) = found["verify-xvector"]["pairs"]
     low, high = pair["ci"]
-    text = import_module("report").report(tmp_path).read_text()
+    text = study_module("report").report(tmp_path).read_text()
     assert f"| probe verify (xvector): EER % | 1 | {pair['difference']:+.1f} ({low:+.1f} to {high:+.1f}) |" in text
     assert "| ctc (linear): WER % | ctc (linear): CER % | verify (xvector): EER % |" in text

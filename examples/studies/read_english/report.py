@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import List, Optional
 
 import numpy as np
-from intervals import estimate, over_seeds, shown
+from intervals import estimate, over_seeds, shown, student
 from plots import draw
 from results import COUNTS, Results, accuracy_at
 from runs import MODELS, PAIR, SUMMARYMIXING, TITLES, TWIN
@@ -93,9 +93,9 @@ def accuracy_by_time(results: Results) -> Optional[str]:
         return None
     times = [share * min(totals) for share in SHARES]
     rows = [[TITLES[model], *(cell(results, model, time / seconds[model]) for time in times)] for model in models]
-    return (
-        f"## Accuracy at equal time\n\n{markdown(['model', *(f'{time / 60:.3g} min' for time in times)], rows, (0,))}"
-    )
+    table = markdown(["model", *(f"{time / 60:.3g} min" for time in times)], rows, (0,))
+    note = "A slower model has not ended its schedule by then: its learning rate is not yet 0."
+    return f"## Accuracy at equal time\n\n{table}\n{note}\n"
 
 
 def probed(results: Results) -> Optional[str]:
@@ -127,7 +127,7 @@ def differences(results: Results) -> Optional[str]:
         return None
     updates = min(side[seed].updates for side in (ours, twin) for seed in both)
     accuracies = [accuracy_at({seed: side[seed] for seed in both}, updates) for side in (ours, twin)]
-    difference = shown(over_seeds(np.subtract(*accuracies)), 3, signed=True)
+    difference = shown(student(np.subtract(*accuracies)), 3, signed=True)
     rows = [[f"valid accuracy after {updates:,} updates", str(len(both)), difference]]
     rows += [row for labelled in FINETUNINGS for kind in COUNTS for row in difference_of(results, labelled, kind)]
     for probe in results.probes():
@@ -163,8 +163,9 @@ def machines(results: Results) -> str:
         if cost:
             lines.add(f"- costs: {cost['device']}, {cost['processor']}, one training at a time")
     notes = (
-        "Accuracy: of the contrastive task on `dev`; in brackets the smallest and largest over seeds. Error rates and "
-        "probes: means over seeds; in brackets 95 % intervals of a bootstrap over seeds and test utterances (and the "
-        "seeds of probes), of differences seed by seed and utterance by utterance."
+        "Accuracy: of the contrastive task on `dev`; in brackets the smallest and largest over seeds, of the "
+        "difference its 95 % interval by Student's t over seeds. Error rates and probes: means over seeds; in brackets "
+        "95 % intervals of a bootstrap over seeds and test utterances (and the seeds of probes), of differences seed "
+        "by seed and utterance by utterance. Over fewer than five seeds such intervals are too narrow."
     )
     return f"## Machines\n\n{notes}\n\n" + "\n".join(sorted(lines)) + "\n"
