@@ -6,6 +6,7 @@ VENV ?= .venv
 LEGACY := .venv-legacy
 NEWEST := .venv-newest
 OUT ?= quickstart
+WORKERS ?= 2
 
 PACKAGE := setup.py README.md $(shell find fairseq_summarymixing -name '*.py' -o -name '*.jsonl')
 AUDIO_OPTION := $(if $(AUDIO),--audio "$(AUDIO)")
@@ -36,16 +37,10 @@ $(VENV)/.installed: $(VENV)/.dependencies $(PACKAGE)
 quickstart: install
 	$(VENV)/bin/python examples/quickstart/run.py --out "$(OUT)" $(AUDIO_OPTION) $(TRANSCRIPTS_OPTION) $(MODEL_OPTION) $(SEED_OPTION)
 
-# Two processes side by side, of about the same time. Status 5: PYTEST_OPTIONS select nothing of one of them
-HALF := tests/training tests/tasks tests/test_quickstart.py tests/data tests/fuzz
-
 test: install
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
-	@$(VENV)/bin/python -m pytest $(HALF) $(PYTEST_OPTIONS) > .pytest-half.log 2>&1 & half=$$!; \
-	$(VENV)/bin/python -m pytest tests $(HALF:%=--ignore=%) $(PYTEST_OPTIONS); others=$$?; \
-	wait $$half; half=$$?; cat .pytest-half.log; rm -f .pytest-half.log; \
-	for status in $$others $$half; do [ $$status -eq 0 ] || [ $$status -eq 5 ] || exit 1; done
+	$(VENV)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_OPTIONS)
 
 fuzz: install
 	$(VENV)/bin/python tests/fuzz/campaign.py $(if $(SEED),--seed $(SEED)) $(if $(COUNT),--count $(COUNT)) $(if $(EVERY),--every)

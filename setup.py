@@ -15,7 +15,13 @@ EXTRAS = {
     "hf": ["transformers>=4.57,<6", "safetensors"],
     "onnx": ["onnx", "onnxscript", "onnxruntime"],
     "lm": ["flashlight-text"],
-    "dev": ["pytest>=7", "ruff", "librosa>=0.10; python_version >= '3.11'", "peft; python_version >= '3.11'"],
+    "dev": [
+        "pytest>=7",
+        "pytest-xdist>=3.6",
+        "ruff",
+        "librosa>=0.10; python_version >= '3.11'",
+        "peft; python_version >= '3.11'",
+    ],
 }
 
 setup(

@@ -16,6 +16,14 @@ avoid_wrong_gelu_gradients()
 mend_torchaudio()
 
 
+# Files are shared out in order: those that take longest first, so that all processes end at about the same time
+LONGEST = ("test_quickstart", "test_encoder", "test_study_read_english", "test_several_processes")
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.stem not in LONGEST)
+
+
 @pytest.fixture(autouse=True)
 def seeded():
     """Each test draws the same random numbers, alone or in company."""

@@ -36,7 +36,7 @@ def records(path):
 
 
 def test_checks_every_kind_of_row_profiles_and_a_report(tmp_path, tiny_shapes, few):
-    gpu.run(tmp_path, "cpu", minutes=60, repeat=1, scale=0.05)
+    gpu.run(tmp_path, "cpu", minutes=60, repeat=1, scale=0.02)
     assert [check for check in records(tmp_path / "checks.jsonl") if not check["held"]] == []
     measured = records(tmp_path / "bench.jsonl")
     kind = ("work", "shape", "dtype", "compiled", "candidate")

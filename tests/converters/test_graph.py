@@ -31,7 +31,8 @@ KINDS = [
 ]
 
 
-@pytest.mark.parametrize("kind, ctc", KINDS)
+# Exporting and checking are the same as for ONNX, which all kinds go through below
+@pytest.mark.parametrize("kind, ctc", [("summary_mixing", False), ("paper", True), ("stock-group_norm", True)])
 def test_a_torch_program_computes_the_same(checkpoint, tmp_path, kind, ctc, capsys):
     file = tmp_path / "model.pt2"
     assert main(["export", "torch", str(checkpoint(kind, ctc)), str(file)]) == 0

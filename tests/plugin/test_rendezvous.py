@@ -97,7 +97,7 @@ def test_the_wait_ends_in_one_line_with_torchs_limit(tmp_path):
 
 def test_processes_that_join_run_and_a_second_one_of_a_rank_is_refused(tmp_path):
     port = free_port()
-    assert outcomes(tmp_path, (0, 2, port, 20), (1, 2, port, 20)) == ["met", "met"]
+    assert outcomes(tmp_path, (0, 2, port, 50), (1, 2, port, 50)) == ["met", "met"]
     with socket.socket() as own:
         own.bind(("", 0))
         own.listen()

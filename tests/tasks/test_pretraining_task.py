@@ -11,7 +11,20 @@ pytest.importorskip("fairseq", reason="tests the fairseq task")
 
 from fairseq import tasks
 from fairseq.logging import metrics
-from tiny import TINY_LOG_MEL, compose, last_checkpoint, paths, pretraining, run, tone, train, write_corpus, write_wave
+from forked import Forked
+from tiny import (
+    TINY_LOG_MEL,
+    command,
+    compose,
+    last_checkpoint,
+    paths,
+    pretraining,
+    run,
+    tone,
+    train,
+    write_corpus,
+    write_wave,
+)
 
 from fairseq_summarymixing.errors import UserError
 from fairseq_summarymixing.modules.lean.activation_memory import count_activation_bytes
@@ -182,7 +195,8 @@ def test_a_damaged_manifest_is_refused_before_training(line, message, tmp_path):
 )
 def test_a_users_mistake_ends_the_command_with_one_line(change, message, tmp_path):
     corpus = write_corpus(tmp_path / "corpus", clips=2)
-    status, output = run(*RECIPE, {**settings(corpus, tmp_path), **change})
+    argv = command(*RECIPE, {**settings(corpus, tmp_path), **change})
+    status, output = Forked(["fairseq-hydra-train", *argv[1:]], tmp_path).end(120)
     assert status == 1
     assert "Traceback" not in output
     assert output.splitlines()[-1].startswith(message)

@@ -5,7 +5,7 @@ import struct
 import numpy as np
 import soundfile
 from case import Case
-from commands import CODES, COPIES, DECODE, FEATURES, FINETUNE, MANIFEST, PRETRAIN, TRANSCRIBE
+from command_lines import CODES, COPIES, DECODE, FEATURES, FINETUNE, MANIFEST, PRETRAIN, TRANSCRIBE
 from damage import damage_file, damaged_bytes
 
 SAMPLES = (np.nan, np.inf, 0.0, 1e-30, 1e5, 1e20, -1e38)

@@ -2,7 +2,7 @@
 
 import torch
 from case import Case
-from commands import ALL_OR_NOTHING, CODES, COMPARE, DECODE, EXPORT, FEATURES, FINETUNE, PRETRAIN, TRANSCRIBE
+from command_lines import ALL_OR_NOTHING, CODES, COMPARE, DECODE, EXPORT, FEATURES, FINETUNE, PRETRAIN, TRANSCRIBE
 from damage import damage_file, damage_inside, damaged_bytes, odd_value
 
 COMMANDS = (

@@ -3,7 +3,7 @@
 import shutil
 
 from case import Case
-from commands import ALL_OR_NOTHING, IMPORT, WARM_START
+from command_lines import ALL_OR_NOTHING, IMPORT, WARM_START
 from damage import damage_file, damaged_bytes, damaged_json, damaged_lines
 
 JSON = ("config.json", "preprocessor_config.json", "vocab.json")

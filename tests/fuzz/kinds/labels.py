@@ -3,7 +3,7 @@
 import shutil
 
 from case import Case
-from commands import ALL_OR_NOTHING, DECODE, FINETUNE, MERGE
+from command_lines import ALL_OR_NOTHING, DECODE, FINETUNE, MERGE
 from damage import damage_file, damaged_bytes, damaged_lines
 
 FILES = {

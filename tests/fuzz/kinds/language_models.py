@@ -1,7 +1,7 @@
 """Language models (ARPA) and lexicons."""
 
 from case import Case
-from commands import BEAM, TRANSCRIBE
+from command_lines import BEAM, TRANSCRIBE
 from damage import damage_file, damaged_bytes, damaged_lines
 
 OPTIONS = BEAM[-6:]

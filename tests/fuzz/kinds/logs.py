@@ -3,7 +3,7 @@
 import json
 
 from case import Case
-from commands import COMPARE
+from command_lines import COMPARE
 from damage import damage_file, damage_inside, damaged_bytes, damaged_json, damaged_lines
 
 

@@ -3,7 +3,7 @@
 import argparse
 
 from case import Case
-from commands import (
+from command_lines import (
     ALL_OR_NOTHING,
     BEAM,
     COMPARE_PROBES,

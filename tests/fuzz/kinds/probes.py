@@ -1,7 +1,7 @@
 """Results and labels of probes, and MP3S's corpora and results."""
 
 from case import Case
-from commands import ALL_OR_NOTHING, COMPARE_PROBES, MP3S_CHECK, MP3S_REPORT, PROBE
+from command_lines import ALL_OR_NOTHING, COMPARE_PROBES, MP3S_CHECK, MP3S_REPORT, PROBE
 from damage import damage_file, damaged_bytes, damaged_json, damaged_lines
 
 FILES = {

@@ -5,7 +5,7 @@ import typing
 
 import yaml
 from case import Case
-from commands import FINETUNE, PRETRAIN
+from command_lines import FINETUNE, PRETRAIN
 from damage import EXTREMES, odd_value
 
 # A huge one of these is as much work as was asked for

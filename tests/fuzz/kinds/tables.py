@@ -1,7 +1,7 @@
 """Tables of transcripts, speakers and labels, and lists of splits and of recordings."""
 
 from case import Case
-from commands import FEATURES, MANIFEST, TRANSCRIBE
+from command_lines import FEATURES, MANIFEST, TRANSCRIBE
 from damage import damage_file, damaged_bytes, damaged_lines
 
 COLUMNS = ("--columns", "path=path", "text=text", "speaker=speaker", "label=label")
