@@ -76,21 +76,21 @@ class Trainings:
 
     async def finetune(self, run: Run) -> None:
         """Fine-tune a run on each labelled set that is there, decode the test set, and keep the results."""
-        self.check_pretrained(run)
+        if not self.checkpoint(run).exists():
+            raise UserError(f"there is no {self.checkpoint(run)}: run the stage pretrain first, or bring it here")
         labelled = [name for name in FINETUNINGS if (self.data / name / "train.ltr").exists()]
         if not labelled:
             raise UserError(f"there are no transcripts in {self.data}: run the stage prepare first")
+        self.check_whole(run)
         ended = await asyncio.gather(*(self.finetune_on(name, run) for name in labelled), return_exceptions=True)
         for error in filter(None, ended):
             raise error
 
-    def check_pretrained(self, run: Run) -> None:
-        """Raise a UserError where a run's parameters are not there, or not of so many updates as the options say."""
-        path, expected = self.checkpoint(run), self.updates(run)
-        if not path.exists():
-            raise UserError(f"there is no {path}: run the stage pretrain first, or bring it here")
+    def check_whole(self, run: Run) -> None:
+        """Raise a UserError where a run was not pre-trained for as many updates as the options say."""
         from fairseq_summarymixing.checkpoints import Checkpoint  # torch, which takes a while
 
+        path, expected = self.checkpoint(run), self.updates(run)
         found = Checkpoint.read(path).num_updates
         if found != expected:
             raise UserError(f"{path} has {found} updates, not {expected}: end the stage pretrain, or give --updates")
