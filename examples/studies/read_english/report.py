@@ -166,6 +166,6 @@ def machines(results: Results) -> str:
         "Accuracy: of the contrastive task on `dev`; in brackets the smallest and largest over seeds, of the "
         "difference its 95 % interval by Student's t over seeds. Error rates and probes: means over seeds; in brackets "
         "95 % intervals of a bootstrap over seeds and test utterances (and the seeds of probes), of differences seed "
-        "by seed and utterance by utterance. Over fewer than five seeds such intervals are too narrow."
+        "by seed and utterance by utterance. Over few seeds such intervals are too narrow."
     )
     return f"## Machines\n\n{notes}\n\n" + "\n".join(sorted(lines)) + "\n"

@@ -53,7 +53,7 @@ class Classify:
         found = examples.answers(lambda batch: probe(batch.states, batch.padding_mask).argmax(dim=-1).tolist())
         return [(name, label, self.classes[number]) for name, label, number in zip(split.names, split.labels, found)]
 
-    def scores(self, rows: Sequence[Row]) -> dict[str, Score]:
+    def scores(self, rows: Sequence[Row], split: Split) -> dict[str, Score]:
         right = np.array([label == answer for _, label, answer in rows], dtype=float)
         return {"accuracy": Ratio(right, np.ones(len(rows)))}
 

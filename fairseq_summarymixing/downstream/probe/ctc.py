@@ -61,7 +61,7 @@ class Ctc:
             (name, words(line), hypothesis) for name, line, hypothesis in zip(split.names, split.labels, hypotheses)
         ]
 
-    def scores(self, rows: Sequence[Row]) -> dict[str, Score]:
+    def scores(self, rows: Sequence[Row], split: Split) -> dict[str, Score]:
         references, hypotheses = [row[1] for row in rows], [row[2] for row in rows]
         counted = {"wer": word_errors(references, hypotheses), "cer": character_errors(references, hypotheses)}
         return {name: _ratio(errors) for name, errors in counted.items()}

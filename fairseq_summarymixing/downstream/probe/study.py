@@ -27,7 +27,7 @@ from .splits import Split
 from .task import Row, Task
 from .train import Settings, Trained, choose_rate, make_probe, train_probe
 
-FEWEST_SEEDS = 5  # of which a bootstrap has about the right width
+FEWEST_SEEDS = 10  # with fewer, a bootstrap is narrower than Student's t by a fifth or more
 FRAME_RATE = 50  # frames a second, by which batches are measured
 
 
@@ -62,7 +62,7 @@ class Study:
         test = self._examples(checkpoint, digest, self.splits[2])
         models = [self._load(probe, test) for probe in probes]
         scores = [
-            self.task.scores(self._answers(cells, rate, seed, model, test))
+            self.task.scores(self._answers(cells, rate, seed, model, test), self.splits[2])
             for seed, model in zip(self.grid.seeds, models)
         ]
         described = {
@@ -107,7 +107,7 @@ class Study:
         seeds, drawn = self.grid.seeds, f"Intervals and p are of a bootstrap over test {self.task.drawn}"
         if len(seeds) == 1:
             return f"{drawn}, the same for all checkpoints; they say nothing of other seeds than {seeds[0]}."
-        width = "" if len(seeds) >= FEWEST_SEEDS else f"; over {len(seeds)} seeds they are too narrow"
+        width = "" if len(seeds) >= FEWEST_SEEDS else f"; over only {len(seeds)} seeds they are too narrow"
         return f"Means over the seeds {listed(seeds)}. {drawn} and seeds, the same for all checkpoints{width}."
 
     def _examples(self, checkpoint: Checkpoint, digest: str, split: Split) -> Examples:

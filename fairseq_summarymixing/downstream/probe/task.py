@@ -57,8 +57,8 @@ class Task(Protocol):
     def answer(self, probe: Probe, examples: Examples, split: Split) -> list[Row]:
         """Return the rows of a table of answers, with all that :meth:`scores` needs."""
 
-    def scores(self, rows: Sequence[Row]) -> dict[str, Score]:
-        """Score a table of answers. Units are numbered in the order in which they come first in it."""
+    def scores(self, rows: Sequence[Row], split: Split) -> dict[str, Score]:
+        """Score a table of answers to a split. Units are numbered in the order in which they come first in it."""
 
     def notes(self, test: Split) -> list[str]:
         """Return what a reader of the figures should know of the test split."""

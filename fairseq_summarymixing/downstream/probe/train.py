@@ -122,5 +122,5 @@ def _train_epoch(
 
 
 def _figure(task: Task, probe: Probe, valid: Examples, split: Split) -> float:
-    scores = task.scores(task.answer(probe.eval(), valid, split))
+    scores = task.scores(task.answer(probe.eval(), valid, split), split)
     return scores[task.chosen_by].value()

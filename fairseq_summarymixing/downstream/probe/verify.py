@@ -22,6 +22,7 @@ from .task import DEEP_RATES, Figure, Row
 
 SCALE, MARGIN = 30.0, 0.2
 MOST_PAIRS = 20_000  # of one speaker, and of two
+FEWEST_SPEAKERS = 10  # for an interval to mean something
 MOST_PAIRED = 3_000  # recordings, which have 4.5 million pairs
 
 
@@ -67,31 +68,33 @@ class Verify:
             for trial, cosine in zip(split.trials, cosines)
         ]
 
-    def scores(self, rows: Sequence[Row]) -> dict[str, Score]:
-        speakers = number_speakers(rows)
-        first, second = np.array([[speakers[name] for name in row[1:3]] for row in rows]).transpose()
+    def scores(self, rows: Sequence[Row], split: Split) -> dict[str, Score]:
+        speakers, numbers = dict(zip(split.names, split.labels)), {}
+        pairs = [[numbers.setdefault(speakers[name], len(numbers)) for name in row[1:3]] for row in rows]
+        first, second = np.array(pairs).transpose()
         same = np.array([row[0] == "1" for row in rows])
         return {"eer": EqualErrorRate(np.array([float(row[3]) for row in rows]), same, first, second)}
 
     def notes(self, test: Split) -> list[str]:
         same = sum(trial.same for trial in test.trials)
-        return [f"{test.name} has {counted(same, 'trial')} of one speaker and {len(test.trials) - same} of two"]
+        labels = dict(zip(test.names, test.labels))
+        speakers = len({labels[name] for trial in test.trials for name in (trial.first, trial.second)})
+        few = "; so few speakers make no interval" if speakers < FEWEST_SPEAKERS else ""
+        trials = f"{counted(same, 'trial')} of one speaker and {len(test.trials) - same} of two"
+        return [f"{test.name} has {trials}, among {counted(speakers, 'speaker')}{few}"]
 
 
-def number_speakers(rows: Sequence[Row]) -> dict[str, int]:
-    """Number the speakers, and return that of each utterance: of one speaker are those that trials of one connect."""
-    linked = {name: name for row in rows for name in row[1:3]}
-
-    def representative(name: str) -> str:
-        while linked[name] != name:
-            linked[name] = name = linked[linked[name]]
-        return name
-
-    for same, first, second, _ in rows:
-        if same == "1":
-            linked[representative(first)] = representative(second)
-    numbers: dict[str, int] = {}
-    return {name: numbers.setdefault(representative(name), len(numbers)) for name in linked}
+def check_trials(trials: Sequence[Trial], split: Split) -> None:
+    """Raise a UserError that names the first trial of a recording with itself, or against the labels."""
+    speakers = dict(zip(split.names, split.labels))
+    for number, trial in enumerate(trials, start=1):
+        place = f"{split.manifest.with_suffix('.trials')}:{number}"
+        if trial.first == trial.second:
+            raise UserError(f"{place}: a trial of {trial.first} with itself; remove it")
+        first, second = speakers[trial.first], speakers[trial.second]
+        if trial.same != (first == second):
+            kind = "one speaker" if trial.same else "two speakers"
+            raise UserError(f"{place}: a trial of {kind}, but in {split.labels_path} they are {first} and {second}")
 
 
 def make_trials(split: Split) -> list[Trial]:
@@ -99,9 +102,14 @@ def make_trials(split: Split) -> list[Trial]:
 
     Of more than :data:`MOST_PAIRED` recordings, and of more than :data:`MOST_PAIRS` pairs of one speaker or of two, so
     many are drawn, always the same.
+
+    Raises:
+        UserError: a trial cannot be read, is of a recording with itself, or contradicts the labels.
     """
     if split.manifest.with_suffix(".trials").is_file():
-        return read_trials(split.manifest, split.names)
+        trials = read_trials(split.manifest, split.names)
+        check_trials(trials, split)
+        return trials
     speakers = dict(zip(split.names, split.labels))
     names, random = list(speakers), np.random.default_rng(0)
     if len(names) > MOST_PAIRED:

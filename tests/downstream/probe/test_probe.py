@@ -192,7 +192,9 @@ def test_trials_are_read_where_there_are_any(checkpoint, tones, copy, tmp_path):
     lines = [f"{is_same}\taudio/test-0.wav\taudio/test-{number}.wav" for is_same, number in pairs]
     (copy / "test.trials").write_text("\n".join(lines) + "\n")
     assert probe("verify", checkpoint("stock"), data=copy, out=tmp_path) == 0
-    assert result(tmp_path / "verify-xvector")["notes"][0] == "test has 2 trials of one speaker and 1 of two"
+    assert result(tmp_path / "verify-xvector")["notes"][0] == (
+        "test has 2 trials of one speaker and 1 of two, among 2 speakers; so few speakers make no interval"
+    )
 
 
 @pytest.mark.parametrize(

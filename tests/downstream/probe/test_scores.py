@@ -1,10 +1,16 @@
 """Are figures, intervals and tests those of slow and obvious versions?"""
 
+import re
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from fairseq_summarymixing.data.manifest import Trial
 from fairseq_summarymixing.downstream.probe.scores import EqualErrorRate, Ratio, interval, p_value, resample
-from fairseq_summarymixing.downstream.probe.verify import Verify, number_speakers
+from fairseq_summarymixing.downstream.probe.verify import Verify, check_trials
+from fairseq_summarymixing.errors import UserError
 
 
 def slow_equal_error_rate(similarity, same):
@@ -99,12 +105,27 @@ def test_the_paired_test_sees_what_intervals_of_each_do_not():
     np.testing.assert_array_equal(values, resample(scores))
 
 
-def test_speakers_are_what_trials_of_one_speaker_connect():
-    trials = [("1", "a", "b"), ("0", "a", "c"), ("1", "c", "d"), ("1", "d", "e"), ("0", "f", "e"), ("1", "b", "g")]
-    found = number_speakers([(*trial, "0.5") for trial in trials])
-    assert found == {"a": 0, "b": 0, "g": 0, "c": 1, "d": 1, "e": 1, "f": 2}
-    score = Verify.scores(None, [(*trial, "0.5") for trial in trials])["eer"]
-    assert score.units == 3
+def test_speakers_are_those_of_the_labels_whichever_trials_there_are():
+    names, speakers = "abcdef", ["s", "s", "t", "t", "u", "u"]
+    split = SimpleNamespace(names=names, labels=speakers)
+    rows = [("1", "c", "d", "0.5"), ("0", "a", "c", "0.4"), ("0", "b", "e", "0.3"), ("0", "f", "c", "0.2")]
+    found = Verify.scores(None, rows, split)["eer"]
+    assert found.units == 3
+    assert found.first.tolist() == [0, 1, 1, 2] and found.second.tolist() == [0, 0, 2, 0]
+
+
+@pytest.mark.parametrize(
+    "trial, message",
+    [
+        (Trial(True, "a", "a"), "test.trials:2: a trial of a with itself; remove it"),
+        (Trial(True, "a", "c"), "test.trials:2: a trial of one speaker, but in test.cls they are s and t"),
+        (Trial(False, "a", "b"), "test.trials:2: a trial of two speakers, but in test.cls they are s and s"),
+    ],
+)
+def test_a_trial_that_cannot_be_is_named(trial, message):
+    split = SimpleNamespace(names="abc", labels=["s", "s", "t"], manifest=Path("test.tsv"), labels_path="test.cls")
+    with pytest.raises(UserError, match=f"^{re.escape(message)}$"):
+        check_trials([Trial(True, "a", "b"), trial], split)
 
 
 def test_the_interval_of_speakers_is_wider_than_that_of_as_many_independent_pairs():
