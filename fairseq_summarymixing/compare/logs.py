@@ -29,6 +29,7 @@ LOGGED_FIELDS = {
 }
 
 MOST_UPDATES = 10**12
+TIME = re.compile(r"^\[?20\d\d-\d\d-\d\d \d\d:\d\d:\d\d")  # of a line of fairseq's or of hydra's
 
 
 def read_logs(run: Run) -> None:
@@ -37,8 +38,7 @@ def read_logs(run: Run) -> None:
     Raises:
         UserError: there is no log, or no JSON line in any.
     """
-    found = [path for path in run.folder.glob("*.log") if path.is_file()]
-    logs = sorted(found, key=lambda path: (path.stat().st_mtime, path.name))
+    logs = _in_order([path for path in run.folder.glob("*.log") if path.is_file()])
     if not logs:
         below = sorted(str(path.relative_to(run.folder)) for path in run.folder.glob("*/**/*.log"))[:3]
         hint = f"; there are {', '.join(below)}: name that folder" if below else ""
@@ -62,6 +62,19 @@ def read_logs(run: Run) -> None:
         raise UserError(f"{run.folder}: no JSON lines in {listed}; train with common.log_format=json")
     if not inner:
         run.notes.append("only end-of-epoch values were logged; set common.log_interval lower for more")
+
+
+def _in_order(logs: list[Path]) -> list[Path]:
+    """Sort by the time of the first line that has one; copies may lack the times of their files, which decide where a
+    log has no such line."""
+    begun = {log: _first_time(log) for log in logs}
+    known = all(begun.values())
+    return sorted(logs, key=lambda log: (begun[log] if known else "", log.stat().st_mtime, log.name))
+
+
+def _first_time(log: Path) -> str | None:
+    with _opened(log) as file:
+        return next((found[0] for line in file if (found := TIME.search(line))), None)
 
 
 def _read_log(run: Run, log: Path, kinds: dict[str, Series]) -> None:

@@ -65,6 +65,14 @@ def test_a_later_file_that_goes_back_replaces_what_earlier_files_hold_from_there
     assert run.notes == ["b.log: went back to update 800 after a restart"]
 
 
+def test_the_order_is_that_of_the_times_in_the_logs_for_copies_lack_those_of_their_files(write):
+    later = [line.replace("2026-01-01", "2026-01-02") for line in (inner(30, 4.0), inner(40, 4.0))]
+    folder = write("run", *later, log="a.log")
+    write("run", *[inner(update, 6.0) for update in (10, 20, 30)], log="b.log")
+    os.utime(folder / "a.log", (1, 1))
+    assert read_run(folder, "run").values("loss") == ([10, 20, 30, 40], [6.0, 6.0, 4.0, 4.0])
+
+
 def test_a_restart_whose_first_record_is_of_validation_has_one_note(write):
     folder = write("run", *[inner(update, 5.0) for update in (100, 200)], valid(200, 4.0))
     os.utime(folder / "train.log", (2, 2))
