@@ -118,11 +118,16 @@ def test_a_folder_that_was_made_of_another_corpus_is_refused(tmp_path, monkeypat
 
     def source(manifest="", audio=given, transcripts=None, minutes=3.0):
         (given / "train.tsv").write_text(manifest)
+        (given / "test.ltr").write_text(manifest and "A")
         return run["source_of"](SimpleNamespace(audio=audio, transcripts=transcripts, minutes=minutes))
 
-    audio = dict(audio=tmp_path / "audio")
-    sources = [source("a"), source("b"), source(**audio), source(**audio, transcripts="words.tsv")]
+    audio, table = dict(audio=tmp_path / "audio"), tmp_path / "table.tsv"
+    sources = [source("a"), source("b"), source(""), source(**audio), source(**audio, transcripts="sidecar")]
+    for text in ("a.wav\tA", "a.wav\tB"):
+        table.write_text(text)
+        sources.append(source(**audio, transcripts=str(table)))
     sources += [source(audio=None), source(audio=None, minutes=4.0)]
+    assert len({*sources}) == len(sources)
     run["claim"](out, sources[0])
     run["claim"](out, sources[-1])  # of the first one nothing was made
     (out / "data").mkdir()
@@ -131,6 +136,9 @@ def test_a_folder_that_was_made_of_another_corpus_is_refused(tmp_path, monkeypat
     for other in sources[:-1]:
         with pytest.raises(UserError, match=re.escape(f"{out} was made of {sources[-1]}, not of {other}: name ")):
             run["claim"](out, other)
+    (out / "source.txt").unlink()
+    with pytest.raises(UserError, match="was made of an unknown corpus, not of"):
+        run["claim"](out, sources[-1])
 
 
 def test_a_folder_without_audio_is_a_one_line_error(tmp_path):

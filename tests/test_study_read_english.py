@@ -141,8 +141,10 @@ def trainings(tmp_path, study_module, checkpoint):
 
 def test_a_pre_training_that_was_stopped_is_not_fine_tuned(trainings):
     trainings.args.updates = 7
-    with pytest.raises(UserError, match="summarymixing-1.pt has 5 updates, not 7: end the stage pretrain"):
+    with pytest.raises(UserError, match="summarymixing-1.pt has 5 updates, not 7: give --updates, or go on"):
         trainings.run("finetune", [SUMMARYMIXING])
+    with pytest.raises(UserError, match="summarymixing-1.pt has 5 updates, not 7: give --updates, or go on"):
+        trainings.run("pretrain", [SUMMARYMIXING])
 
 
 def test_the_second_fine_tuning_goes_on_where_the_first_fails(trainings, monkeypatch):

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import List, Optional, Tuple
+from typing import List, Optional, Sequence, Tuple
 
 from environment import link_packages
 from seeds import COLUMNS, cell
@@ -63,14 +63,23 @@ def call(*arguments: str) -> None:
 
 
 def source_of(args: argparse.Namespace) -> str:
-    """Describe the corpus that the options name; other manifests in the same folder are another corpus."""
+    """Describe the corpus that the options name; other manifests or transcripts in the same files are another one."""
     if args.audio is None:
         return f"{args.minutes:g} minutes of synthetic speech"
-    manifest = args.audio / "train.tsv"
-    if manifest.exists():
-        return f"{manifest.resolve()} with SHA-256 {hashlib.sha256(manifest.read_bytes()).hexdigest()[:16]}"
-    transcripts = f"transcripts of {Path(args.transcripts).resolve()}" if args.transcripts else "no transcripts"
-    return f"{args.audio.resolve()} with {transcripts}"
+    audio = args.audio.resolve()
+    if (audio / "train.tsv").exists():
+        return f"{audio} with manifests of {digest(manifest_files(audio))}"
+    if args.transcripts is None:
+        return f"{audio} with no transcripts"
+    table = Path(args.transcripts)
+    return f"{audio} with transcripts of {digest([table]) if table.is_file() else table}"
+
+
+def digest(paths: Sequence[Path]) -> str:
+    content = hashlib.sha256()
+    for path in paths:
+        content.update(f"{path.name} {path.stat().st_size} ".encode() + path.read_bytes())
+    return f"SHA-256 {content.hexdigest()[:16]}"
 
 
 def claim(out: Path, source: str) -> None:
@@ -80,9 +89,10 @@ def claim(out: Path, source: str) -> None:
         UserError: it was made of another corpus, whose results would be shown as those of this one.
     """
     path = out / "source.txt"
-    is_made = any((out / folder / "train.tsv").exists() for folder in ("manifests", "data"))
-    if is_made and path.exists() and (before := path.read_text(encoding="utf-8").rstrip("\n")) != source:
-        raise UserError(f"{out} was made of {before}, not of {source}: name another folder with --out")
+    if any((out / folder / "train.tsv").exists() for folder in ("manifests", "data")):
+        before = read_lines(path)[:1] if path.exists() else ["an unknown corpus"]
+        if before != [source]:
+            raise UserError(f"{out} was made of {''.join(before)}, not of {source}: name another folder with --out")
     with atomic_write(path) as file:
         file.write(f"{source}\n")
 
@@ -108,14 +118,17 @@ def prepare_audio(audio: Path, out: Path, transcripts: Optional[str]) -> Path:
     return manifests
 
 
+def manifest_files(folder: Path) -> List[Path]:
+    """Return the manifests of a folder, their labels and dictionaries."""
+    kinds = (".tsv", ".ltr", ".wrd", ".txt")
+    return [path for path in sorted(folder.glob("*")) if path.suffix in kinds and path.name != "report.tsv"]
+
+
 def choose_labelled(manifests: Path, out: Path) -> Path:
     """Make a folder with the manifests, and ``labelled``: a small stable part of ``train``, of about 10 minutes."""
     data = out / "data"
     root, rows = read_manifest(manifests / "train.tsv")
-    files = {"train.tsv": read_lines(manifests / "train.tsv")}
-    for path in sorted(manifests.glob("*")):
-        if path.suffix in (".tsv", ".ltr", ".wrd", ".txt") and path.name != "report.tsv":
-            files[path.name] = read_lines(path)
+    files = {path.name: read_lines(path) for path in manifest_files(manifests)}
     if "train.ltr" in files:
         minutes = sum(frames for _, frames in rows) / 16000 / 60
         chosen = [stable_fraction(path) < LABELLED_MINUTES / minutes for path, _ in rows]

@@ -44,9 +44,10 @@ def summary(results: Results) -> str:
     rows = []
     for model in (model for model in MODELS if results.pretraining[model]):
         runs, cost = results.pretraining[model].values(), results.cost(model)
-        last = over_seeds([run.last("accuracy", valid=True) or np.nan for run in runs])
+        updates = min(run.updates for run in runs)
+        last = over_seeds(accuracy_at(results.pretraining[model], updates) or [np.nan])
         row = [TITLES[model], str(len(runs)), f"{next(iter(runs)).parameters / 1e6:.1f} M"]
-        row += [f"{min(run.updates for run in runs):,}" if MODELS[model].is_trained else MISSING, shown(last, 3)]
+        row += [f"{updates:,}" if MODELS[model].is_trained else MISSING, shown(last, 3)]
         row += [number(cost and cost["seconds"], ".3f")]
         row += [number(next(iter(runs)).activation_mb_per_audio_second, ".2f")]
         row += [rate(results, labelled, model, kind) for labelled in FINETUNINGS for kind in COUNTS]

@@ -76,6 +76,8 @@ def main() -> None:
             from costs import measure
         measure(out, args)
     if "probes" in args.stages:
+        for run in filter(trainings.is_kept, runs):
+            trainings.check_whole(run)
         probe(out, runs, args.device)
     if "report" in args.stages:
         with quiet_fairseq():

@@ -62,7 +62,8 @@ class Trainings:
     async def pretrain(self, run: Run) -> None:
         """Pre-train a run and keep its results; results that were brought here without their run are left alone."""
         folder, model = self.out / "pretraining" / run.name, MODELS[run.model]
-        if self.checkpoint(run).exists() and not folder.exists():
+        if self.is_kept(run) and not folder.exists():
+            self.check_whole(run)
             show_text(f"{self.checkpoint(run)} is there")
             return
         settings = [
@@ -76,7 +77,7 @@ class Trainings:
 
     async def finetune(self, run: Run) -> None:
         """Fine-tune a run on each labelled set that is there, decode the test set, and keep the results."""
-        if not self.checkpoint(run).exists():
+        if not self.is_kept(run):
             raise UserError(f"there is no {self.checkpoint(run)}: run the stage pretrain first, or bring it here")
         labelled = [name for name in FINETUNINGS if (self.data / name / "train.ltr").exists()]
         if not labelled:
@@ -93,7 +94,10 @@ class Trainings:
         path, expected = self.checkpoint(run), self.updates(run)
         found = Checkpoint.read(path).num_updates
         if found != expected:
-            raise UserError(f"{path} has {found} updates, not {expected}: end the stage pretrain, or give --updates")
+            folder = self.out / "pretraining" / run.name
+            raise UserError(
+                f"{path} has {found} updates, not {expected}: give --updates, or go on with the run {folder}"
+            )
 
     async def finetune_on(self, labelled: str, run: Run) -> None:
         """Fine-tune on a labelled set and decode; results that were brought here without their run are left alone."""
@@ -123,6 +127,9 @@ class Trainings:
     def checkpoint(self, run: Run) -> Path:
         """Return the parameters that pre-training has left, and fine-tuning and probes begin with."""
         return self.results / "pretraining" / f"{run.name}.pt"
+
+    def is_kept(self, run: Run) -> bool:
+        return self.checkpoint(run).exists()
 
     async def train(self, recipe: str, folder: Path, settings: List[str], results: Path, name: str) -> None:
         """Train, and keep what there is when the training ends or is stopped."""
