@@ -77,7 +77,7 @@ def commit_of(package: Path) -> str | None:
     try:
         git("ls-files", "--error-unmatch", f"{package.name}/__init__.py")
         commit = git("rev-parse", "--short", "HEAD").strip()
-        changes = git("status", "--porcelain", "--", f"{package.name}/*.py").splitlines()
+        changes = git("status", "--porcelain", "--untracked-files=normal", "--", f"{package.name}/*.py").splitlines()
     except (OSError, subprocess.CalledProcessError):
         return None
     if not (root / ".git").exists():  # a copy, which may lack what is not installed there

@@ -94,14 +94,15 @@ class EmissionModel:
         together = []
         for index, wave in enumerate(waves):
             seconds = len(wave) / self.rate
-            if self.is_long(len(wave)):
+            if not self.recogniser.has_frame(len(wave)):
+                progress.add(seconds)
+            elif self.is_long(len(wave)):
                 with memory_for_recording(names[index], self._long_encoder()):
                     emissions[index] = self._compute_long(wave, progress)
             elif seconds >= SHORT_SECONDS:
                 together.append(index)
             else:
-                if self.recogniser.has_frame(len(wave)):
-                    [emissions[index]] = self._compute_batch([wave])
+                [emissions[index]] = self._compute_batch([wave])
                 progress.add(seconds)
         if together:
             for index, found in zip(together, self._compute_batch([waves[index] for index in together])):
