@@ -3,6 +3,7 @@
 import contextlib
 import io
 import logging
+import shutil
 
 import numpy as np
 import pytest
@@ -58,6 +59,16 @@ def corpus(tmp_path_factory):
     for split, count in (("train", 8), ("test", 7)):
         words = [["".join(random.choice(list(LETTERS), 3)) for _ in range(1 + index % 3)] for index in range(count)]
         write_split(folder, split, [" ".join(sentence) for sentence in words])
+    return folder
+
+
+@pytest.fixture
+def data(corpus, tmp_path):
+    """A copy of the manifests that a test may spoil; the audio stays where it is."""
+    folder = tmp_path / "data"
+    folder.mkdir()
+    for path in corpus.glob("*.*"):
+        shutil.copy(path, folder)
     return folder
 
 
